@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    const char *api_code;
+} codes[] = {
+    [OK] = {"ok", "OK"},
+    [ERR_INVALID] = {"invalid", "INVALID_PARAMETER"},
+    [ERR_NOT_FOUND] = {"not found", "NOT_FOUND"},
+    [ERR_CONFLICT] = {"conflict", "CONFLICT"},
+    [ERR_DENIED] = {"denied", "FORBIDDEN"},
+    [ERR_UNAUTHENTICATED] = {"unauthenticated", "UNAUTHORIZED"},
+    [ERR_LIMIT] = {"limit", "RATE_LIMITED"},
+    [ERR_BUSY] = {"busy", "UNAVAILABLE"},
+    [ERR_TIMEOUT] = {"timeout", "UNAVAILABLE"},
+    [ERR_CANCELLED] = {"cancelled", "UNAVAILABLE"},
+    [ERR_UNAVAILABLE] = {"unavailable", "UNAVAILABLE"},
+    [ERR_CORRUPT] = {"corrupt", "INTERNAL_ERROR"},
+    [ERR_INTERNAL] = {"internal", "INTERNAL_ERROR"},
+};
+
+static void fill(struct err *err, enum err_code code, const char *api_code, const char *param, const char *format,
+                 va_list arguments)
+{
+    /* The arguments may point into *err (wrapping an inner error), so build aside. */
+    struct err built = {.code = code};
+    if (api_code)
+        (void)snprintf(built.api_code, sizeof built.api_code, "%s", api_code);
+    if (param)
+        (void)snprintf(built.param, sizeof built.param, "%s", param);
+    (void)vsnprintf(built.message, sizeof built.message, format, arguments);
+    *err = built;
+}
+
+enum err_code err_set(struct err *err, enum err_code code, const char *api_code, const char *format, ...)
+{
+    if (!err)
+        return code;
+    va_list arguments;
+    va_start(arguments, format);
+    fill(err, code, api_code, NULL, format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+enum err_code err_param(struct err *err, const char *param, const char *format, ...)
+{
+    if (!err)
+        return ERR_INVALID;
+    va_list arguments;
+    va_start(arguments, format);
+    fill(err, ERR_INVALID, "INVALID_PARAMETER", param, format, arguments);
+    va_end(arguments);
+    return ERR_INVALID;
+}
+
+const char *err_api_code(const struct err *err)
+{
+    return err->api_code[0] ? err->api_code : codes[err->code].api_code;
+}
+
+const char *err_name(enum err_code code)
+{
+    return codes[code].name;
+}
