@@ -60,9 +60,9 @@ void queue_close(struct queue *queue)
     condition_broadcast(&queue->wake);
 }
 
-bool queue_take_all(struct queue *queue, struct list *to, int64_t timeout_us)
+/* Until there is something to look at, or the time has passed. */
+static void wait_for_something(struct queue *queue, int64_t timeout_us)
 {
-    mutex_lock(&queue->mutex);
     while (queue->items.count == 0 && !queue->closed && !queue->poked && timeout_us != 0) {
         queue->waiting = true;
         bool woken = condition_wait_for(&queue->wake, &queue->mutex, timeout_us);
@@ -70,11 +70,30 @@ bool queue_take_all(struct queue *queue, struct list *to, int64_t timeout_us)
         if (!woken)
             break;
     }
+}
+
+bool queue_take_all(struct queue *queue, struct list *to, int64_t timeout_us)
+{
+    mutex_lock(&queue->mutex);
+    wait_for_something(queue, timeout_us);
     bool more = queue->items.count > 0 || !queue->closed;
     queue->poked = false;
     list_splice(to, &queue->items);
     mutex_unlock(&queue->mutex);
     return more;
+}
+
+struct list_node *queue_take_one(struct queue *queue, int64_t timeout_us)
+{
+    mutex_lock(&queue->mutex);
+    wait_for_something(queue, timeout_us);
+    queue->poked = false;
+    struct list_node *node = list_pop_front(&queue->items);
+    bool more = queue->items.count > 0;
+    mutex_unlock(&queue->mutex);
+    if (more) /* one signal may have stood for several elements */
+        condition_signal(&queue->wake);
+    return node;
 }
 
 size_t queue_length(struct queue *queue)

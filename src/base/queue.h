@@ -28,6 +28,8 @@ void queue_close(struct queue *queue); /* wakes the consumer; what waits can sti
 /* Appends all that waits to `to`, waiting up to timeout_us (negative: for ever) for something, a poke or the
  * closing. False when closed and nothing was taken. Consumer thread. */
 bool queue_take_all(struct queue *queue, struct list *to, int64_t timeout_us);
+/* As above for one element, for queues with several consumers. NULL when closed and empty, or on time-out. */
+struct list_node *queue_take_one(struct queue *queue, int64_t timeout_us);
 size_t queue_length(struct queue *queue);
 
 #endif
