@@ -8,7 +8,8 @@ void queue_init(struct queue *queue, size_t max)
     condition_init(&queue->wake);
     list_init(&queue->items);
     queue->max = max;
-    queue->poked = queue->closed = queue->waiting = false;
+    queue->poked = queue->closed = false;
+    queue->waiting = 0;
 }
 
 void queue_release(struct queue *queue)
@@ -25,8 +26,7 @@ static bool push(struct queue *queue, struct list_node *node, bool always)
     bool wake = false;
     if (fits) {
         list_push_back(&queue->items, node);
-        wake = queue->waiting;
-        queue->waiting = false; /* one signal is enough until the consumer waits again */
+        wake = queue->waiting > 0;
     }
     mutex_unlock(&queue->mutex);
     if (wake)
@@ -64,9 +64,9 @@ void queue_close(struct queue *queue)
 static void wait_for_something(struct queue *queue, int64_t timeout_us)
 {
     while (queue->items.count == 0 && !queue->closed && !queue->poked && timeout_us != 0) {
-        queue->waiting = true;
+        queue->waiting++;
         bool woken = condition_wait_for(&queue->wake, &queue->mutex, timeout_us);
-        queue->waiting = false;
+        queue->waiting--;
         if (!woken)
             break;
     }

@@ -14,7 +14,7 @@ struct queue {
     size_t max;
     bool poked;  /* consumer should look even without items */
     bool closed; /* no more pushes */
-    bool waiting;
+    int waiting; /* consumers that sleep */
 };
 
 void queue_init(struct queue *queue, size_t max);
