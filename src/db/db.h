@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One SQL connection, engine-neutral. A connection and its statements belong to one thread at a time. Statements are
+ * named objects at the top of the one *_store.c that owns a table; parameters are ?1, ?2, …; values are always bound. */
+#ifndef HORAE_DB_DB_H
+#define HORAE_DB_DB_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct db;
+struct db_stmt;
+
+struct db_sql {
+    const char *text; /* lives as long as the process; the object's address is its identity */
+};
+
+/* The statement, prepared once per connection, reset and unbound. Do not use the same one nested. */
+enum err_code db_prepare(struct db *db, const struct db_sql *sql, struct db_stmt **ret, struct err *err);
+void db_bind_int(struct db_stmt *st, int index, int64_t value);
+void db_bind_null(struct db_stmt *st, int index);
+void db_bind_text(struct db_stmt *st, int index, const char *text, size_t length);  /* borrowed until the reset */
+void db_bind_blob(struct db_stmt *st, int index, const void *bytes, size_t length); /* borrowed until the reset */
+
+/* Next row. Errors: ERR_CONFLICT (unique or other constraint), ERR_BUSY, ERR_UNAVAILABLE (disk full, I/O, read-only),
+ * ERR_CORRUPT, ERR_INTERNAL. After an error or the last row the statement is reset. */
+enum err_code db_step(struct db_stmt *st, bool *ret_row, struct err *err);
+/* To the end, then reset. `ret_changes` may be NULL: rows changed by this statement. */
+enum err_code db_run(struct db_stmt *st, int64_t *ret_changes, struct err *err);
+void db_reset(struct db_stmt *st);
+
+int64_t db_int(struct db_stmt *st, int column);
+bool db_is_null(struct db_stmt *st, int column);
+/* Valid until the next step or reset; NULL when null. `ret_length` may be NULL. */
+const char *db_text(struct db_stmt *st, int column, size_t *ret_length);
+const void *db_blob(struct db_stmt *st, int column, size_t *ret_length);
+
+/* Statements without parameters or rows; for migrations and transactions. */
+enum err_code db_exec(struct db *db, const char *sql, struct err *err);
+
+/* Takes a block of `count` numbers of the counter `name`: the first is the largest ever given + 1. Inside a
+ * transaction: numbers of a rolled-back one are given again, committed ones never (rulings section 3, fences). */
+enum err_code db_counter_take(struct db *tx, const char *name, int64_t count, int64_t *ret_first, struct err *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For engines and the store: what an engine must provide. */
+#ifndef HORAE_DB_DB_PRIV_H
+#define HORAE_DB_DB_PRIV_H
+
+#include "db/db.h"
+
+/* Called before every statement and commit: anything but OK is returned in its place. For tests and simulation. */
+struct store_fault {
+    enum err_code (*before)(void *arg, const char *what, struct err *err);
+    void *arg;
+};
+
+struct db_open_options {
+    const char *path;
+    bool relaxed;  /* process-crash safe only */
+    bool readonly; /* a reader connection */
+    const struct store_fault *fault; /* borrowed, may be NULL */
+};
+
+enum err_code db_sqlite_open(const struct db_open_options *options, struct db **ret, struct err *err);
+void db_close(struct db *db);
+/* Copies a consistent snapshot to a new file while others work on the database. */
+enum err_code db_sqlite_backup(struct db *db, const char *to_path, struct err *err);
+/* Gives back cached memory. */
+void db_release_memory(struct db *db);
+
+#endif

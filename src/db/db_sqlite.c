@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The SQLite engine: the only file that knows its library. WAL; `synchronous=FULL` unless relaxed. Statements are
+ * cached by the address of their `struct db_sql`. */
+#include "db/db_priv.h"
+
+#include "base/mem.h"
+#include "base/panic.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CACHE_SLOTS = 1024, BUSY_MS = 5000 }; /* a power of two, several times the number of statements */
+
+struct db_stmt {
+    sqlite3_stmt *st;
+    struct db *db;
+    const struct db_sql *sql;
+};
+
+struct db {
+    sqlite3 *handle;
+    const struct store_fault *fault;
+    struct db_stmt cache[CACHE_SLOTS];
+    size_t cached;
+};
+
+static enum err_code fail(struct db *db, int result, struct err *err)
+{
+    const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(result);
+    switch (result & 0xFF) {
+    case SQLITE_CONSTRAINT: return err_set(err, ERR_CONFLICT, NULL, "%s", text);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return err_set(err, ERR_BUSY, NULL, "the database is locked: %s", text);
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM: return err_set(err, ERR_UNAVAILABLE, NULL, "the store cannot be used: %s", text);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return err_set(err, ERR_CORRUPT, NULL, "the database file is damaged: %s", text);
+    default: return err_set(err, ERR_INTERNAL, NULL, "SQL error %d: %s", result, text);
+    }
+}
+
+static enum err_code check_fault(struct db *db, const char *what, struct err *err)
+{
+    return db->fault ? db->fault->before(db->fault->arg, what, err) : OK;
+}
+
+static struct db_stmt *cache_slot(struct db *db, const struct db_sql *sql)
+{
+    size_t i = ((uintptr_t)sql >> 3) * 0x9E3779B1u & (CACHE_SLOTS - 1);
+    while (db->cache[i].sql && db->cache[i].sql != sql)
+        i = (i + 1) & (CACHE_SLOTS - 1);
+    return &db->cache[i];
+}
+
+enum err_code db_prepare(struct db *db, const struct db_sql *sql, struct db_stmt **ret, struct err *err)
+{
+    struct db_stmt *slot = cache_slot(db, sql);
+    if (!slot->sql) {
+        must(db->cached < CACHE_SLOTS / 2);
+        sqlite3_stmt *st;
+        int result = sqlite3_prepare_v3(db->handle, sql->text, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL);
+        if (result != SQLITE_OK)
+            return fail(db, result, err);
+        *slot = (struct db_stmt){st, db, sql};
+        db->cached++;
+    } else {
+        (void)sqlite3_reset(slot->st);
+    }
+    *ret = slot;
+    return OK;
+}
+
+void db_bind_int(struct db_stmt *st, int index, int64_t value)
+{
+    must(sqlite3_bind_int64(st->st, index, value) == SQLITE_OK);
+}
+
+void db_bind_null(struct db_stmt *st, int index)
+{
+    must(sqlite3_bind_null(st->st, index) == SQLITE_OK);
+}
+
+void db_bind_text(struct db_stmt *st, int index, const char *text, size_t length)
+{
+    must(sqlite3_bind_text64(st->st, index, text, length, SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK);
+}
+
+void db_bind_blob(struct db_stmt *st, int index, const void *bytes, size_t length)
+{
+    must(sqlite3_bind_blob64(st->st, index, bytes, length, SQLITE_STATIC) == SQLITE_OK);
+}
+
+enum err_code db_step(struct db_stmt *st, bool *ret_row, struct err *err)
+{
+    enum err_code code = check_fault(st->db, st->sql->text, err);
+    if (code != OK) {
+        db_reset(st);
+        return code;
+    }
+    int result = sqlite3_step(st->st);
+    if (result == SQLITE_ROW || result == SQLITE_DONE) {
+        *ret_row = result == SQLITE_ROW;
+        if (result == SQLITE_DONE)
+            db_reset(st);
+        return OK;
+    }
+    code = fail(st->db, result, err);
+    db_reset(st);
+    return code;
+}
+
+enum err_code db_run(struct db_stmt *st, int64_t *ret_changes, struct err *err)
+{
+    bool row = true;
+    enum err_code code = OK;
+    while (code == OK && row)
+        code = db_step(st, &row, err);
+    if (code == OK && ret_changes)
+        *ret_changes = sqlite3_changes64(st->db->handle);
+    return code;
+}
+
+void db_reset(struct db_stmt *st)
+{
+    (void)sqlite3_reset(st->st);
+    (void)sqlite3_clear_bindings(st->st);
+}
+
+int64_t db_int(struct db_stmt *st, int column)
+{
+    return sqlite3_column_int64(st->st, column);
+}
+
+bool db_is_null(struct db_stmt *st, int column)
+{
+    return sqlite3_column_type(st->st, column) == SQLITE_NULL;
+}
+
+const char *db_text(struct db_stmt *st, int column, size_t *ret_length)
+{
+    const char *text = (const char *)sqlite3_column_text(st->st, column);
+    if (ret_length)
+        *ret_length = (size_t)sqlite3_column_bytes(st->st, column);
+    return text;
+}
+
+const void *db_blob(struct db_stmt *st, int column, size_t *ret_length)
+{
+    const void *bytes = sqlite3_column_blob(st->st, column);
+    if (ret_length)
+        *ret_length = (size_t)sqlite3_column_bytes(st->st, column);
+    return bytes;
+}
+
+enum err_code db_exec(struct db *db, const char *sql, struct err *err)
+{
+    enum err_code code = check_fault(db, sql, err);
+    if (code != OK)
+        return code;
+    int result = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? OK : fail(db, result, err);
+}
+
+enum err_code db_counter_take(struct db *tx, const char *name, int64_t count, int64_t *ret_first, struct err *err)
+{
+    static const struct db_sql sql = {
+        "INSERT INTO counters (name, value) VALUES (?1, ?2)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value"};
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(tx, &sql, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_text(st, 1, name, strlen(name));
+    db_bind_int(st, 2, count);
+    if ((code = db_step(st, &row, err)) != OK)
+        return code;
+    must(row);
+    *ret_first = db_int(st, 0) - count + 1;
+    db_reset(st);
+    return OK;
+}
+
+static const char *settings_of(const struct db_open_options *options)
+{
+    if (options->readonly)
+        return "PRAGMA query_only=ON; PRAGMA cache_size=-1024; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY";
+    if (options->relaxed)
+        return "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF; PRAGMA cache_size=-4096;"
+               "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY";
+    return "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF; PRAGMA cache_size=-4096;"
+           "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY";
+}
+
+enum err_code db_sqlite_open(const struct db_open_options *options, struct db **ret, struct err *err)
+{
+    struct db *db = xcalloc(1, sizeof *db);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int result = sqlite3_open_v2(options->path, &db->handle, flags, NULL);
+    enum err_code code = OK;
+    if (result != SQLITE_OK)
+        code = fail(db, result, err);
+    if (code == OK) {
+        (void)sqlite3_extended_result_codes(db->handle, 1);
+        (void)sqlite3_busy_timeout(db->handle, BUSY_MS);
+        code = db_exec(db, settings_of(options), err);
+    }
+    db->fault = options->fault;
+    if (code != OK) {
+        db_close(db);
+        return code;
+    }
+    *ret = db;
+    return OK;
+}
+
+void db_close(struct db *db)
+{
+    if (!db)
+        return;
+    for (size_t i = 0; i < CACHE_SLOTS; i++)
+        (void)sqlite3_finalize(db->cache[i].st);
+    (void)sqlite3_close(db->handle);
+    free(db);
+}
+
+void db_release_memory(struct db *db)
+{
+    (void)sqlite3_db_release_memory(db->handle);
+}
+
+enum { BACKUP_PAGES = 256, BACKUP_PAUSE_MS = 5 };
+
+enum err_code db_sqlite_backup(struct db *db, const char *to_path, struct err *err)
+{
+    struct db target = {0};
+    int result = sqlite3_open_v2(to_path, &target.handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+    sqlite3_backup *backup = result == SQLITE_OK ? sqlite3_backup_init(target.handle, "main", db->handle, "main") : NULL;
+    if (backup) {
+        while ((result = sqlite3_backup_step(backup, BACKUP_PAGES)) == SQLITE_OK || result == SQLITE_BUSY)
+            if (result == SQLITE_BUSY)
+                (void)sqlite3_sleep(BACKUP_PAUSE_MS);
+        (void)sqlite3_backup_finish(backup);
+    }
+    enum err_code code = backup && result == SQLITE_DONE ? OK : fail(&target, result, err);
+    (void)sqlite3_close(target.handle);
+    return code;
+}

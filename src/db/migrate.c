@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/migrate.h"
+
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char create_table[] =
+    "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+    " checksum TEXT NOT NULL, applied_at INTEGER NOT NULL)";
+static const struct db_sql sql_list = {"SELECT number, checksum FROM schema_migrations ORDER BY number"};
+static const struct db_sql sql_note = {
+    "INSERT INTO schema_migrations (number, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)"};
+
+/* FNV-1a, 64 bit: it guards against a file edited by mistake, not against an attacker. */
+static void checksum(const char *text, char out[17])
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 0x100000001b3u;
+    (void)snprintf(out, 17, "%016" PRIx64, h);
+}
+
+static enum err_code check_applied(struct db *db, size_t *ret_applied, struct err *err)
+{
+    struct db_stmt *st;
+    bool row = false;
+    size_t applied = 0;
+    enum err_code code = db_prepare(db, &sql_list, &st, err);
+    while (code == OK && (code = db_step(st, &row, err)) == OK && row) {
+        char expected[17];
+        int64_t number = db_int(st, 0);
+        if (applied == migration_count || migrations[applied].number != number)
+            code = err_set(err, ERR_UNAVAILABLE, NULL,
+                           "the database has migration %" PRId64 ", which this version does not know: it was written by a newer one", number);
+        else {
+            checksum(migrations[applied].sql, expected);
+            if (strcmp(db_text(st, 1, NULL), expected) != 0)
+                code = err_set(err, ERR_CORRUPT, NULL, "migration %" PRId64 " in the database differs from the one in this program", number);
+        }
+        applied++;
+    }
+    if (code == OK)
+        *ret_applied = applied;
+    return code;
+}
+
+static enum err_code apply_one(struct db *db, const struct migration *migration, struct err *err)
+{
+    char sum[17];
+    struct db_stmt *st;
+    checksum(migration->sql, sum);
+    enum err_code code = db_exec(db, migration->sql, err);
+    if (code == OK)
+        code = db_prepare(db, &sql_note, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, migration->number);
+    db_bind_text(st, 2, migration->name, strlen(migration->name));
+    db_bind_text(st, 3, sum, 16);
+    db_bind_int(st, 4, clock_wall(clock_real()).us);
+    return db_run(st, NULL, err);
+}
+
+enum err_code migrate_apply(struct db *db, struct err *err)
+{
+    size_t applied = 0;
+    enum err_code code = db_exec(db, create_table, err);
+    if (code == OK)
+        code = check_applied(db, &applied, err);
+    if (code != OK || applied == migration_count)
+        return code;
+    if ((code = db_exec(db, "BEGIN IMMEDIATE", err)) != OK)
+        return code;
+    for (size_t i = applied; i < migration_count && code == OK; i++)
+        code = apply_one(db, &migrations[i], err);
+    if (code == OK)
+        code = db_exec(db, "COMMIT", err);
+    else
+        (void)db_exec(db, "ROLLBACK", NULL);
+    return code;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbered, forward-only, embedded migrations. What was applied is recorded with a checksum; a changed file or a
+ * database newer than the program is refused, never guessed at. */
+#ifndef HORAE_DB_MIGRATE_H
+#define HORAE_DB_MIGRATE_H
+
+#include "db/db.h"
+
+struct migration {
+    int64_t number;
+    const char *name;
+    const char *sql;
+};
+
+extern const struct migration migrations[]; /* generated from migrations/, ascending */
+extern const size_t migration_count;
+
+enum err_code migrate_apply(struct db *db, struct err *err);
+
+#endif

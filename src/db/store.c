@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/store.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/panic.h"
+#include "base/queue.h"
+#include "base/str.h"
+#include "db/db_priv.h"
+#include "db/migrate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { READER_WAIT_US = 5 * US_PER_S };
+
+struct store {
+    char *path;
+    bool relaxed, inline_writer;
+    const struct store_fault *fault;
+    int lock_fd;
+    struct queue queue; /* any thread */
+    struct thread thread;
+    struct db *writer; /* writer thread only */
+    struct metric *commit_time, *batch_ops;
+
+    struct mutex readers_mutex; /* guards all below */
+    struct condition reader_free;
+    struct db *idle[STORE_READERS_MAX];
+    int idle_count, open_count, max_readers;
+};
+
+/* ---- writing ---- */
+
+static enum err_code run_op(struct store *store, struct store_op *op, struct err *err)
+{
+    return op->run(store->writer, op->arg, err);
+}
+
+static void roll_back(struct store *store)
+{
+    struct err err;
+    if (db_exec(store->writer, "ROLLBACK", &err) != OK) /* none open: the engine has rolled back by itself */
+        log_debug("store", "rollback: %s", err.message);
+}
+
+static enum err_code commit(struct store *store, struct err *err)
+{
+    int64_t before = clock_mono(clock_real()).us;
+    enum err_code code = db_exec(store->writer, "COMMIT", err);
+    metric_observe(store->commit_time, clock_mono(clock_real()).us - before);
+    return code;
+}
+
+/* All in one transaction; OK when all of them are committed. */
+static enum err_code run_together(struct store *store, struct list *batch, struct err *err)
+{
+    enum err_code code = db_exec(store->writer, "BEGIN IMMEDIATE", err);
+    if (code != OK)
+        return code;
+    for (struct list_node *node = list_first(batch); node && code == OK; node = list_next(batch, node))
+        code = run_op(store, CONTAINER_OF(node, struct store_op, node), err);
+    if (code == OK)
+        code = commit(store, err);
+    if (code != OK)
+        roll_back(store);
+    return code;
+}
+
+static void run_alone(struct store *store, struct store_op *op)
+{
+    struct err err;
+    enum err_code code = db_exec(store->writer, "BEGIN IMMEDIATE", &err);
+    if (code == OK) {
+        code = run_op(store, op, &err);
+        if (code == OK)
+            code = commit(store, &err);
+        if (code != OK)
+            roll_back(store);
+    }
+    op->code = code;
+    if (code != OK) {
+        op->err = xmalloc(sizeof *op->err);
+        *op->err = err;
+    }
+}
+
+static void run_batch(struct store *store, struct list *batch)
+{
+    struct err err;
+    metric_observe_count(store->batch_ops, (int64_t)batch->count);
+    bool together = run_together(store, batch, &err) == OK;
+    if (!together)
+        for (struct list_node *node = list_first(batch); node; node = list_next(batch, node))
+            run_alone(store, CONTAINER_OF(node, struct store_op, node));
+    for (struct list_node *node; (node = list_pop_front(batch));) {
+        struct store_op *op = CONTAINER_OF(node, struct store_op, node);
+        struct err *own = op->err; /* `done` may free the operation */
+        op->done(op->arg, together ? OK : op->code, own);
+        free(own);
+    }
+}
+
+static size_t run_all(struct store *store, struct list *taken)
+{
+    size_t count = taken->count;
+    while (taken->count) {
+        struct list batch;
+        list_init(&batch);
+        while (taken->count && batch.count < STORE_BATCH_MAX) {
+            struct list_node *node = list_pop_front(taken);
+            must(node);
+            list_push_back(&batch, node);
+        }
+        run_batch(store, &batch);
+    }
+    return count;
+}
+
+static void writer_main(void *arg)
+{
+    struct store *store = arg;
+    struct list taken;
+    list_init(&taken);
+    while (queue_take_all(&store->queue, &taken, -1))
+        (void)run_all(store, &taken);
+}
+
+size_t store_tick(struct store *store)
+{
+    must(store->inline_writer);
+    struct list taken;
+    list_init(&taken);
+    (void)queue_take_all(&store->queue, &taken, 0);
+    return run_all(store, &taken);
+}
+
+bool store_submit(struct store *store, struct store_op *op)
+{
+    must(op->run && op->done);
+    op->node = (struct list_node){0};
+    op->err = NULL;
+    return queue_push(&store->queue, &op->node);
+}
+
+struct waiting_op {
+    struct store_op op;
+    store_run_fn run;
+    void *arg;
+    struct mutex mutex;
+    struct condition finished;
+    bool is_done;
+    enum err_code code;
+    struct err err;
+};
+
+static enum err_code waiting_run(struct db *tx, void *arg, struct err *err)
+{
+    struct waiting_op *waiting = arg;
+    return waiting->run(tx, waiting->arg, err);
+}
+
+static void waiting_done(void *arg, enum err_code code, const struct err *err)
+{
+    struct waiting_op *waiting = arg;
+    mutex_lock(&waiting->mutex);
+    waiting->code = code;
+    if (code != OK)
+        waiting->err = *err;
+    waiting->is_done = true;
+    condition_signal(&waiting->finished);
+    mutex_unlock(&waiting->mutex);
+}
+
+enum err_code store_write(struct store *store, store_run_fn run, void *arg, struct err *err)
+{
+    struct waiting_op waiting = {.run = run, .arg = arg};
+    waiting.op = (struct store_op){.run = waiting_run, .done = waiting_done, .arg = &waiting};
+    mutex_init(&waiting.mutex);
+    condition_init(&waiting.finished);
+    if (!store_submit(store, &waiting.op)) {
+        waiting.code = err_set(&waiting.err, ERR_UNAVAILABLE, NULL, "the store takes no more work at the moment");
+        waiting.is_done = true;
+    } else if (store->inline_writer) {
+        (void)store_tick(store);
+    }
+    mutex_lock(&waiting.mutex);
+    while (!waiting.is_done)
+        condition_wait(&waiting.finished, &waiting.mutex);
+    mutex_unlock(&waiting.mutex);
+    condition_release(&waiting.finished);
+    mutex_release(&waiting.mutex);
+    if (waiting.code != OK && err)
+        *err = waiting.err;
+    return waiting.code;
+}
+
+/* ---- reading ---- */
+
+static enum err_code open_reader(struct store *store, struct db **ret, struct err *err)
+{
+    struct db_open_options options = {.path = store->path, .readonly = true, .fault = store->fault};
+    return db_sqlite_open(&options, ret, err);
+}
+
+/* An idle connection, or the right to open one (NULL). */
+static enum err_code take_reader(struct store *store, struct db **ret, struct err *err)
+{
+    int64_t until = clock_mono(clock_real()).us + READER_WAIT_US;
+    mutex_lock(&store->readers_mutex);
+    while (!store->idle_count && store->open_count == store->max_readers) {
+        int64_t left = until - clock_mono(clock_real()).us;
+        if (left <= 0) {
+            mutex_unlock(&store->readers_mutex);
+            return err_set(err, ERR_BUSY, NULL, "too many queries at the moment");
+        }
+        (void)condition_wait_for(&store->reader_free, &store->readers_mutex, left);
+    }
+    if (store->idle_count) {
+        *ret = store->idle[--store->idle_count];
+    } else {
+        store->open_count++;
+        *ret = NULL;
+    }
+    mutex_unlock(&store->readers_mutex);
+    return OK;
+}
+
+static void give_reader(struct store *store, struct db *reader)
+{
+    mutex_lock(&store->readers_mutex);
+    if (reader)
+        store->idle[store->idle_count++] = reader;
+    else
+        store->open_count--;
+    condition_signal(&store->reader_free);
+    mutex_unlock(&store->readers_mutex);
+}
+
+enum err_code store_read(struct store *store, store_run_fn run, void *arg, struct err *err)
+{
+    struct db *reader;
+    enum err_code code = take_reader(store, &reader, err);
+    if (code != OK)
+        return code;
+    if (!reader)
+        code = open_reader(store, &reader, err);
+    if (code == OK && (code = db_exec(reader, "BEGIN", err)) == OK) {
+        code = run(reader, arg, err);
+        struct err ignored;
+        if (db_exec(reader, "COMMIT", &ignored) != OK)
+            (void)db_exec(reader, "ROLLBACK", &ignored);
+    }
+    give_reader(store, reader);
+    return code;
+}
+
+/* ---- life ---- */
+
+static enum err_code path_of(const char *url, char **ret, struct err *err)
+{
+    if (strncmp(url, "sqlite:", 7) != 0 || !url[7])
+        return err_set(err, ERR_INVALID, NULL, "store \"%s\" is not allowed; it must be sqlite:PATH", url);
+    *ret = xstrdup(url + 7);
+    return OK;
+}
+
+/* One server per file: an advisory lock on FILE.lock, which also says who holds it. */
+static enum err_code lock_file(struct store *store, struct err *err)
+{
+    char path[4200], text[32] = "";
+    (void)snprintf(path, sizeof path, "%s.lock", store->path);
+    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->lock_fd < 0)
+        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot open %s: %s", path, strerror(errno));
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = pread(store->lock_fd, text, sizeof text - 1, 0);
+        text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
+        return err_set(err, ERR_BUSY, NULL, "another server uses %s: process %s", store->path, text[0] ? text : "unknown");
+    }
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(store->lock_fd, 0) != 0 || pwrite(store->lock_fd, text, (size_t)n, 0) != n)
+        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot write %s: %s", path, strerror(errno));
+    return OK;
+}
+
+static enum err_code open_writer(struct store *store, struct err *err)
+{
+    struct db_open_options options = {.path = store->path, .relaxed = store->relaxed, .fault = store->fault};
+    enum err_code code = db_sqlite_open(&options, &store->writer, err);
+    if (code == OK)
+        code = migrate_apply(store->writer, err);
+    return code;
+}
+
+static void store_free(struct store *store)
+{
+    for (int i = 0; i < store->idle_count; i++)
+        db_close(store->idle[i]);
+    db_close(store->writer);
+    if (store->lock_fd >= 0)
+        (void)close(store->lock_fd);
+    queue_release(&store->queue);
+    condition_release(&store->reader_free);
+    mutex_release(&store->readers_mutex);
+    free(store->path);
+    free(store);
+}
+
+enum err_code store_open(const struct store_options *options, struct store **ret, struct err *err)
+{
+    char *path;
+    enum err_code code = path_of(options->url, &path, err);
+    if (code != OK)
+        return code;
+    must(options->readers > 0 && options->readers <= STORE_READERS_MAX);
+    struct store *store = xcalloc(1, sizeof *store);
+    store->path = path;
+    store->relaxed = options->relaxed;
+    store->inline_writer = options->inline_writer;
+    store->fault = options->fault;
+    store->lock_fd = -1;
+    store->max_readers = options->readers;
+    queue_init(&store->queue, STORE_QUEUE_MAX);
+    mutex_init(&store->readers_mutex);
+    condition_init(&store->reader_free);
+    store->commit_time = metric_get(METRIC_HISTOGRAM, "horae_store_commit_seconds", "Time of one group commit.", "");
+    store->batch_ops = metric_get(METRIC_HISTOGRAM, "horae_store_batch_ops", "Operations per group commit.", "");
+    code = lock_file(store, err);
+    if (code == OK)
+        code = open_writer(store, err);
+    if (code != OK) {
+        store_free(store);
+        return code;
+    }
+    if (!store->inline_writer)
+        thread_start(&store->thread, "horae-store", writer_main, store);
+    *ret = store;
+    return OK;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    queue_close(&store->queue);
+    thread_join(&store->thread);
+    if (store->inline_writer)
+        (void)store_tick(store);
+    store_free(store);
+}
+
+enum err_code store_backup(const char *url, const char *to_path, struct err *err)
+{
+    char *path;
+    struct db *db;
+    enum err_code code = path_of(url, &path, err);
+    if (code != OK)
+        return code;
+    struct db_open_options options = {.path = path, .readonly = true};
+    if (access(path, R_OK) != 0)
+        code = err_set(err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", path, strerror(errno));
+    else if (access(to_path, F_OK) == 0)
+        code = err_set(err, ERR_CONFLICT, NULL, "%s exists already", to_path);
+    else if ((code = db_sqlite_open(&options, &db, err)) == OK) {
+        code = db_sqlite_backup(db, to_path, err);
+        db_close(db);
+    }
+    free(path);
+    return code;
+}
+
+enum err_code store_check(const char *url, struct err *err)
+{
+    static const struct db_sql sql = {"PRAGMA integrity_check(1)"};
+    char *path;
+    struct db *db;
+    enum err_code code = path_of(url, &path, err);
+    if (code != OK)
+        return code;
+    struct db_open_options options = {.path = path, .readonly = true};
+    if (access(path, R_OK) != 0) {
+        code = err_set(err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", path, strerror(errno));
+    } else if ((code = db_sqlite_open(&options, &db, err)) == OK) {
+        struct db_stmt *st;
+        bool row = false;
+        if ((code = db_prepare(db, &sql, &st, err)) == OK && (code = db_step(st, &row, err)) == OK && row &&
+            strcmp(db_text(st, 0, NULL), "ok") != 0)
+            code = err_set(err, ERR_CORRUPT, NULL, "%s: %s", path, db_text(st, 0, NULL));
+        db_close(db);
+    }
+    free(path);
+    return code;
+}

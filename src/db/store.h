@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store: one database with one writer and group commit. An operation is a function over an open transaction plus
+ * its data; it may run twice, so it has no effect outside the transaction. The writer takes everything that waits,
+ * runs it in one transaction, commits once, and then completes every operation. When one fails, the batch is rolled
+ * back and run again one by one, so that a bad operation never harms its neighbours. No timer delays a lone one.
+ * Acknowledged (`done` with OK) means committed, and on disk unless the store is relaxed. */
+#ifndef HORAE_DB_STORE_H
+#define HORAE_DB_STORE_H
+
+#include "base/list.h"
+#include "db/db.h"
+
+struct store;
+struct store_fault;
+
+enum { STORE_QUEUE_MAX = 65536, STORE_BATCH_MAX = 4096, STORE_READERS_MAX = 16 };
+
+struct store_options {
+    const char *url;  /* "sqlite:PATH" */
+    bool relaxed;     /* acknowledged survives a crash of the process, not of the machine */
+    int readers;      /* reader connections at most, 1 … STORE_READERS_MAX; opened on first use */
+    bool inline_writer; /* no thread: store_tick() writes; for simulation */
+    const struct store_fault *fault; /* borrowed, may be NULL */
+};
+
+typedef enum err_code (*store_run_fn)(struct db *tx, void *arg, struct err *err);
+typedef void (*store_done_fn)(void *arg, enum err_code code, const struct err *err); /* writer thread, in order */
+
+struct store_op {
+    struct list_node node; /* the store's */
+    store_run_fn run;
+    store_done_fn done;
+    void *arg;
+    enum err_code code; /* the store's */
+    struct err *err;    /* the store's */
+};
+
+/* Opens, locks the file for one server (ERR_BUSY names the process that holds it) and migrates. */
+enum err_code store_open(const struct store_options *options, struct store **ret, struct err *err);
+/* False: too much waits already, or the store is closing; the operation stays the caller's and is not called. */
+bool store_submit(struct store *store, struct store_op *op) MUST_CHECK;
+/* Submits and waits. */
+enum err_code store_write(struct store *store, store_run_fn run, void *arg, struct err *err);
+/* On a reader connection, one snapshot, the caller's thread; waits at most 5 s for a connection (ERR_BUSY). */
+enum err_code store_read(struct store *store, store_run_fn run, void *arg, struct err *err);
+/* inline_writer: writes what waits; returns how many operations were completed. */
+size_t store_tick(struct store *store);
+/* Writes what waits, then closes. */
+void store_close(struct store *store);
+
+/* A consistent copy of a database file while a server may use it (`horae store backup`). */
+enum err_code store_backup(const char *url, const char *to_path, struct err *err);
+/* Integrity of a database file; OK when sound (`horae store check`). */
+enum err_code store_check(const char *url, struct err *err);
+
+#endif
