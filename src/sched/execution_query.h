@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading history (SCH-80): one execution, pages of them, statistics (SCH-81..85) and the ledger of a task. All
+ * functions read one snapshot; the caller's thread, on a reader connection. Answers go straight to JSON. */
+#ifndef HORAE_SCHED_EXECUTION_QUERY_H
+#define HORAE_SCHED_EXECUTION_QUERY_H
+
+#include "base/json_write.h"
+#include "db/db.h"
+#include "sched/execution_state.h"
+#include "sched/verdict.h"
+
+struct execution_filter {
+    const char *task_name, *task_uid, *execution_uid, *run_by; /* NULL = any */
+    int state;        /* -1 any */
+    int manual;       /* -1 any, 0 scheduled, 1 manual */
+    int64_t start_us, end_us; /* inclusive, on started_at (creation until it starts); 0 and INT64_MAX = open */
+    int64_t before_id; /* keyset: ids below it; 0 = from the newest */
+    int64_t offset;
+    int limit;
+};
+
+struct execution_page {
+    size_t count;
+    int64_t last_id; /* of the last row written; 0 = none */
+    int64_t total;
+    bool total_is_lower_bound; /* counting stopped at 10,000 or after 20 ms (rulings, Totals) */
+};
+
+/* Newest first, each as an object of the array that `w` has open. With ret_page->total < 0 on entry no total is counted. */
+enum err_code execution_query_list(struct db *db, const struct execution_filter *filter, struct json_writer *w,
+                                   struct execution_page *ret_page, struct err *err);
+/* By id or uid; ERR_NOT_FOUND. */
+enum err_code execution_query_get(struct db *db, const char *reference, struct json_writer *w, struct err *err);
+
+/* SCH-81: the object of `data`. `from_hour`: hours since 1970, 0 = all; `task_id` 0 = all tasks. */
+enum err_code stats_query(struct db *db, int64_t task_id, int64_t from_hour, struct json_writer *w, struct err *err);
+
+/* The occurrences of a task in [from, to), oldest first: rows of the ledger expanded with the schedule of their time,
+ * merged with executions. Writes items into the open array, then fills in counts of the whole range. */
+struct occurrence_request {
+    int64_t task_id, from_us, to_us;
+    int64_t offset;
+    int limit;
+};
+struct occurrence_summary {
+    int64_t total;
+    struct verdict_counts verdicts;
+};
+enum err_code occurrence_query(struct db *db, const struct occurrence_request *request, struct json_writer *w,
+                               struct occurrence_summary *ret, struct err *err);
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/execution_store.h"
+
+#include "base/mem.h"
+#include "base/panic.h"
+#include "base/str.h"
+
+#include <string.h>
+
+static const struct db_sql sql_insert = {
+    "INSERT INTO task_executions (id, uid, task_id, snapshot_id, state, cause, shifted, priority, scheduled_at, created_at,"
+    " due_at, started_at, updated_at, attempt, fence, lease_owner, trigger_by, unique_key, override_data, retry_of)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
+    " ON CONFLICT DO NOTHING"};
+
+static const struct db_sql sql_claim = {
+    "UPDATE task_executions SET state = 1, attempt = ?2, fence = ?3, lease_owner = ?4, updated_at = ?5,"
+    " started_at = COALESCE(started_at, ?5) WHERE id = ?1 AND state < 2 AND attempt = ?2 - 1"};
+
+static const struct db_sql sql_backoff = {
+    "UPDATE task_executions SET due_at = ?3, updated_at = ?4, lease_owner = NULL, error_message = ?5, error_stack = ?6,"
+    " attempts = ?7"
+    " WHERE id = ?1 AND state = 1 AND fence = ?2"};
+
+static const struct db_sql sql_finish = {
+    "UPDATE task_executions SET state = ?3, started_at = COALESCE(?4, started_at), finished_at = ?5, updated_at = ?5,"
+    " attempt = ?6, progress = ?7, result = ?8, result_truncated = ?9, error_message = ?10, error_stack = ?11,"
+    " attempts = ?12, cancel_reason = ?13, cancelled_by = ?14, lease_owner = COALESCE(lease_owner, ?15), fence = ?16"
+    " WHERE id = ?1 AND state < 2 AND fence = ?2"};
+
+static const struct db_sql sql_progress = {
+    "UPDATE task_executions SET progress = ?3, updated_at = ?4 WHERE id = ?1 AND state = 1 AND fence = ?2"};
+
+static const struct db_sql sql_cancel = {
+    "UPDATE task_executions SET cancelled_by = ?2, cancel_reason = ?3, updated_at = ?4 WHERE id = ?1 AND state < 2"};
+
+static const struct db_sql sql_adopt = {
+    "UPDATE task_executions SET lease_owner = ?2, owner_epoch = owner_epoch + 1 WHERE id = ?1 AND state = 1"};
+
+static const struct db_sql sql_active = {
+    "SELECT id, task_id, fence, uid, state, cause, priority, attempt, scheduled_at, created_at, due_at,"
+    " COALESCE(started_at, 0), trigger_by, unique_key, override_data, attempts, error_message,"
+    " lease_owner, cancelled_by, cancel_reason FROM task_executions WHERE state < 2 ORDER BY state, id"};
+
+static const struct db_sql sql_last_id = {"SELECT COALESCE(MAX(id), 0) FROM task_executions"};
+
+static const struct db_sql sql_find = {
+    "SELECT id, task_id, uid, state, override_data FROM task_executions WHERE id = ?1"};
+
+static const struct db_sql sql_purge = {
+    "DELETE FROM task_executions WHERE id IN (SELECT id FROM task_executions"
+    " WHERE state >= 2 AND finished_at < ?1 ORDER BY id LIMIT ?2)"};
+
+const struct db_sql *const execution_store_sql[] = {&sql_insert, &sql_claim,  &sql_backoff, &sql_finish, &sql_progress,
+                                                    &sql_cancel, &sql_adopt, &sql_active, &sql_last_id, &sql_find,   &sql_purge};
+const size_t execution_store_sql_count = ARRAY_LEN(execution_store_sql);
+
+static void bind_optional(struct db_stmt *st, int index, const char *text)
+{
+    if (text)
+        db_bind_text(st, index, text, strlen(text));
+    else
+        db_bind_null(st, index);
+}
+
+static void bind_time(struct db_stmt *st, int index, int64_t us)
+{
+    if (us)
+        db_bind_int(st, index, us);
+    else
+        db_bind_null(st, index);
+}
+
+/* Fences come from the store, max + 1, inside the claiming transaction (rulings section 3). */
+static enum err_code take_fences(struct db *tx, int64_t count, int64_t *ret_first, struct err *err)
+{
+    *ret_first = 0;
+    return count ? db_counter_take(tx, "fence", count, ret_first, err) : OK;
+}
+
+static void bind_insert(struct db_stmt *st, const char *instance_id, const struct execution_insert *row)
+{
+    bool claimed = row->started_us != 0;
+    db_bind_int(st, 1, row->id);
+    db_bind_blob(st, 2, row->uid.b, sizeof row->uid.b);
+    db_bind_int(st, 3, row->task_id);
+    db_bind_int(st, 4, row->snapshot_id);
+    db_bind_int(st, 5, claimed ? EXECUTION_RUNNING : EXECUTION_PENDING);
+    db_bind_int(st, 6, (int64_t)row->cause);
+    db_bind_int(st, 7, row->shifted);
+    db_bind_int(st, 8, row->priority);
+    db_bind_int(st, 9, row->scheduled_us);
+    db_bind_int(st, 10, row->created_us);
+    db_bind_int(st, 11, row->due_us);
+    bind_time(st, 12, row->started_us);
+    db_bind_int(st, 13, row->created_us);
+    db_bind_int(st, 14, claimed ? 1 : 0);
+    db_bind_int(st, 15, row->fence);
+    bind_optional(st, 16, claimed ? instance_id : NULL);
+    bind_optional(st, 17, row->trigger_by);
+    bind_optional(st, 18, row->unique_key);
+    bind_optional(st, 19, row->override_data);
+    if (row->has_retry_of)
+        db_bind_blob(st, 20, row->retry_of.b, sizeof row->retry_of.b);
+    else
+        db_bind_null(st, 20);
+}
+
+enum err_code execution_store_insert(struct db *tx, const char *instance_id, struct execution_insert *rows, size_t count,
+                                     struct err *err)
+{
+    int64_t claimed = 0, fence;
+    for (size_t i = 0; i < count; i++)
+        claimed += rows[i].started_us != 0;
+    enum err_code code = take_fences(tx, claimed, &fence, err);
+    for (size_t i = 0; i < count && code == OK; i++) {
+        struct db_stmt *st;
+        if ((code = db_prepare(tx, &sql_insert, &st, err)) != OK)
+            break;
+        rows[i].fence = rows[i].started_us ? fence++ : 0;
+        bind_insert(st, instance_id, &rows[i]);
+        int64_t added = 0;
+        code = db_run(st, &added, err);
+        rows[i].lost = added == 0;
+    }
+    return code;
+}
+
+enum err_code execution_store_claim(struct db *tx, const char *instance_id, struct execution_claim *rows, size_t count,
+                                    struct err *err)
+{
+    int64_t fence;
+    enum err_code code = take_fences(tx, (int64_t)count, &fence, err);
+    for (size_t i = 0; i < count && code == OK; i++) {
+        struct db_stmt *st;
+        if ((code = db_prepare(tx, &sql_claim, &st, err)) != OK)
+            break;
+        rows[i].fence = fence + (int64_t)i;
+        db_bind_int(st, 1, rows[i].id);
+        db_bind_int(st, 2, rows[i].attempt);
+        db_bind_int(st, 3, rows[i].fence);
+        db_bind_text(st, 4, instance_id, strlen(instance_id));
+        db_bind_int(st, 5, rows[i].started_us);
+        int64_t changed = 0;
+        code = db_run(st, &changed, err);
+        rows[i].lost = changed == 0;
+    }
+    return code;
+}
+
+enum err_code execution_store_backoff(struct db *tx, const struct execution_backoff *rows, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct db_stmt *st;
+        enum err_code code = db_prepare(tx, &sql_backoff, &st, err);
+        if (code != OK)
+            return code;
+        db_bind_int(st, 1, rows[i].id);
+        db_bind_int(st, 2, rows[i].fence);
+        db_bind_int(st, 3, rows[i].due_us);
+        db_bind_int(st, 4, rows[i].now_us);
+        bind_optional(st, 5, rows[i].error_message);
+        bind_optional(st, 6, rows[i].error_stack);
+        bind_optional(st, 7, rows[i].attempts);
+        if ((code = db_run(st, NULL, err)) != OK)
+            return code;
+    }
+    return OK;
+}
+
+static void bind_finish(struct db_stmt *st, const struct execution_finish *row)
+{
+    db_bind_int(st, 1, row->id);
+    db_bind_int(st, 2, row->fence);
+    db_bind_int(st, 3, (int64_t)row->state);
+    bind_time(st, 4, row->started_us);
+    db_bind_int(st, 5, row->finished_us);
+    db_bind_int(st, 6, row->attempt);
+    db_bind_int(st, 7, row->progress);
+    bind_optional(st, 8, row->result);
+    db_bind_int(st, 9, row->result_truncated);
+    bind_optional(st, 10, row->error_message);
+    bind_optional(st, 11, row->error_stack);
+    bind_optional(st, 12, row->attempts);
+    bind_optional(st, 13, row->cancel_reason);
+    bind_optional(st, 14, row->cancelled_by);
+}
+
+enum err_code execution_store_finish(struct db *tx, const char *instance_id, struct execution_finish *rows, size_t count,
+                                     struct err *err)
+{
+    int64_t instant = 0, fence;
+    for (size_t i = 0; i < count; i++)
+        instant += rows[i].instant;
+    enum err_code code = take_fences(tx, instant, &fence, err);
+    for (size_t i = 0; i < count && code == OK; i++) {
+        struct db_stmt *st;
+        if ((code = db_prepare(tx, &sql_finish, &st, err)) != OK)
+            break;
+        bind_finish(st, &rows[i]);
+        bind_optional(st, 15, rows[i].started_us ? instance_id : NULL);
+        db_bind_int(st, 16, rows[i].instant ? fence++ : rows[i].fence);
+        int64_t changed = 0;
+        code = db_run(st, &changed, err);
+        rows[i].lost = changed == 0;
+    }
+    return code;
+}
+
+enum err_code execution_store_progress(struct db *tx, int64_t id, int64_t fence, int percent, int64_t now_us, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(tx, &sql_progress, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, id);
+    db_bind_int(st, 2, fence);
+    db_bind_int(st, 3, percent);
+    db_bind_int(st, 4, now_us);
+    return db_run(st, NULL, err);
+}
+
+enum err_code execution_store_cancel(struct db *tx, const struct execution_cancel *rows, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct db_stmt *st;
+        enum err_code code = db_prepare(tx, &sql_cancel, &st, err);
+        if (code != OK)
+            return code;
+        db_bind_int(st, 1, rows[i].id);
+        bind_optional(st, 2, rows[i].cancelled_by);
+        bind_optional(st, 3, rows[i].cancel_reason);
+        db_bind_int(st, 4, rows[i].now_us);
+        if ((code = db_run(st, NULL, err)) != OK)
+            return code;
+    }
+    return OK;
+}
+
+enum err_code execution_store_adopt(struct db *tx, int64_t id, const char *instance_id, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(tx, &sql_adopt, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, id);
+    db_bind_text(st, 2, instance_id, strlen(instance_id));
+    return db_run(st, NULL, err);
+}
+
+static char *take_text(struct db_stmt *st, int column)
+{
+    size_t length;
+    if (db_is_null(st, column))
+        return NULL;
+    const char *text = db_text(st, column, &length);
+    return xstrndup(text, length);
+}
+
+static struct uuid take_uuid(struct db_stmt *st, int column)
+{
+    struct uuid uuid = {{0}};
+    size_t length;
+    const void *bytes = db_blob(st, column, &length);
+    if (bytes && length == sizeof uuid.b)
+        memcpy(uuid.b, bytes, sizeof uuid.b);
+    return uuid;
+}
+
+static struct execution_active read_active(struct db_stmt *st)
+{
+    return (struct execution_active){
+        .id = db_int(st, 0),
+        .task_id = db_int(st, 1),
+        .fence = db_int(st, 2),
+        .uid = take_uuid(st, 3),
+        .state = (enum execution_state)db_int(st, 4),
+        .cause = (enum execution_cause)db_int(st, 5),
+        .priority = (int32_t)db_int(st, 6),
+        .attempt = (int32_t)db_int(st, 7),
+        .scheduled_us = db_int(st, 8),
+        .created_us = db_int(st, 9),
+        .due_us = db_int(st, 10),
+        .started_us = db_int(st, 11),
+        .trigger_by = take_text(st, 12),
+        .unique_key = take_text(st, 13),
+        .override_data = take_text(st, 14),
+        .attempts = take_text(st, 15),
+        .error_message = take_text(st, 16),
+        .claimed = !db_is_null(st, 17),
+        .cancelled_by = take_text(st, 18),
+        .cancel_reason = take_text(st, 19),
+    };
+}
+
+enum err_code execution_store_each_active(struct db *db, execution_active_fn fn, void *arg, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(db, &sql_active, &st, err);
+    if (code != OK)
+        return code;
+    bool row = false;
+    while ((code = db_step(st, &row, err)) == OK && row) {
+        struct execution_active active = read_active(st);
+        if ((code = fn(arg, &active, err)) != OK)
+            break;
+    }
+    db_reset(st);
+    return code;
+}
+
+enum err_code execution_store_last_id(struct db *db, int64_t *ret, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(db, &sql_last_id, &st, err);
+    bool row = false;
+    if (code == OK && (code = db_step(st, &row, err)) == OK) {
+        must(row);
+        *ret = db_int(st, 0);
+        db_reset(st);
+    }
+    return code;
+}
+
+/* The id in a reference: the number itself, or the one that a uid carries. 0 when it is neither. */
+static int64_t reference_id(const char *reference, bool *ret_by_uid, struct uuid *ret_uid)
+{
+    int64_t id;
+    *ret_by_uid = uuid_parse(reference, strlen(reference), ret_uid);
+    if (*ret_by_uid)
+        return uuid_number(ret_uid);
+    return str_to_int(str_of(reference), 1, INT64_MAX, &id) ? id : 0;
+}
+
+enum err_code execution_store_find(struct db *db, const char *reference, struct execution_brief *ret, struct err *err)
+{
+    bool by_uid, row = false;
+    struct uuid uid;
+    int64_t id = reference_id(reference, &by_uid, &uid);
+    struct db_stmt *st;
+    enum err_code code = db_prepare(db, &sql_find, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, id);
+    code = db_step(st, &row, err);
+    if (code == OK && row) {
+        struct execution_brief brief = {db_int(st, 0), db_int(st, 1), take_uuid(st, 2), (enum execution_state)db_int(st, 3), NULL};
+        row = !by_uid || memcmp(uid.b, brief.uid.b, sizeof uid.b) == 0;
+        if (row) {
+            brief.override_data = take_text(st, 4);
+            *ret = brief;
+        }
+    }
+    db_reset(st);
+    return code == OK && !row ? err_set(err, ERR_NOT_FOUND, NULL, "Resource not found") : code;
+}
+
+enum err_code execution_store_purge(struct db *tx, int64_t before_us, int limit, int64_t *ret_deleted, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(tx, &sql_purge, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, before_us);
+    db_bind_int(st, 2, limit);
+    return db_run(st, ret_deleted, err);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Task type `command`: starts processes through the keeper, follows them, adopts what a former server left running.
+ * One I/O thread owns the connection to the keeper. */
+#ifndef HORAE_SCHED_HANDLER_COMMAND_H
+#define HORAE_SCHED_HANDLER_COMMAND_H
+
+#include "base/clock.h"
+#include "sched/handler.h"
+
+struct handler_command;
+
+struct handler_command_options {
+    const char *data_dir;
+    const struct clock *clock;
+    int64_t log_bytes; /* kept per execution; the end */
+};
+
+enum err_code handler_command_new(const struct handler_command_options *options, struct handler_command **ret, struct err *err);
+/* Connects to a living keeper, tells the scheduler what it still runs (scheduler_adopt), and starts the thread. */
+void handler_command_attach(struct handler_command *command, struct scheduler *scheduler);
+struct handler handler_command_handler(struct handler_command *command);
+/* After the scheduler has stopped. With `handover`, the keeper and what it runs go on. */
+void handler_command_free(struct handler_command *command, bool handover);
+
+/* Folder of an execution's log: DIR/logs/<id / 10000>; made when missing. `out` gets the path of its log file. */
+bool handler_command_log_path(const char *data_dir, int64_t execution_id, char *out, size_t capacity, bool make);
+
+#endif

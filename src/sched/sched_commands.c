@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changes of definitions: create, update, delete, enable, disable, declare, settle (SCH-09, SCH-10, GEN-04). While a
+ * change is on its way to the store its task is frozen: commands for it wait, slots do not fire. */
+#include "sched/scheduler_priv.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/panic.h"
+#include "sched/sched_task_json.h"
+
+#include <string.h>
+
+struct task_runtime *sched_find_task(struct scheduler *s, const char *reference)
+{
+    struct uuid uid;
+    if (uuid_parse(reference, strlen(reference), &uid)) {
+        char text[UUID_TEXT_LEN + 1];
+        uuid_format(&uid, text);
+        return map_get(&s->tasks_by_uid, str_of(text));
+    }
+    return map_get(&s->tasks_by_name, str_of(reference));
+}
+
+static const struct handler *find_handler(const struct scheduler *s, const struct sched_task *task)
+{
+    for (size_t i = 0; i < s->options.handler_count; i++)
+        if (strcmp(s->options.handlers[i].type, task_type_name(task->type)) == 0)
+            return &s->options.handlers[i];
+    return NULL;
+}
+
+/* SCH-05: the task's labels are among the instance's. */
+static bool labels_fit(const struct scheduler *s, const struct sched_task *task)
+{
+    for (size_t i = 0; i < task->label_count; i++) {
+        bool found = false;
+        for (size_t j = 0; j < s->options.label_count && !found; j++)
+            found = strcmp(task->labels[i].name, s->options.labels[j].name) == 0 &&
+                    strcmp(task->labels[i].value, s->options.labels[j].value) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* What follows from the definition. */
+static void refresh_runtime(struct scheduler *s, struct task_runtime *rt)
+{
+    schedule_from_task(rt->task, &rt->schedule);
+    rt->handler = find_handler(s, rt->task);
+    rt->fits = labels_fit(s, rt->task);
+    rt->instant = task_type_is_instant(rt->task->type, rt->task->data);
+}
+
+struct task_runtime *sched_add_runtime(struct scheduler *s, struct sched_task *task, int64_t settled_us, int64_t epoch_id,
+                                       int64_t snapshot_id)
+{
+    struct task_runtime *rt = xcalloc(1, sizeof *rt);
+    rt->task = task;
+    uuid_format(&task->uid, rt->uid_text);
+    heap_init(&rt->waiting);
+    list_init(&rt->executions);
+    list_init(&rt->deferred);
+    rt->settled_us = settled_us;
+    rt->epoch_id = epoch_id;
+    rt->snapshot_id = snapshot_id;
+    rt->change_row = -1;
+    refresh_runtime(s, rt);
+    (void)int_map_put(&s->tasks, task->id, rt);
+    (void)map_put(&s->tasks_by_name, str_of(task->name), rt);
+    (void)map_put(&s->tasks_by_uid, str_of(rt->uid_text), rt);
+    return rt;
+}
+
+static void forget_name(struct scheduler *s, struct task_runtime *rt)
+{
+    if (map_get(&s->tasks_by_name, str_of(rt->task->name)) == rt)
+        (void)map_remove(&s->tasks_by_name, str_of(rt->task->name));
+}
+
+void sched_forget_if_gone(struct scheduler *s, struct task_runtime *rt)
+{
+    if (!rt->deleted || rt->frozen || rt->executions.count)
+        return;
+    sched_disarm(s, rt);
+    if (rt->ready_place.position)
+        heap_remove(&s->ready, &rt->ready_place);
+    forget_name(s, rt);
+    if (map_get(&s->tasks_by_uid, str_of(rt->uid_text)) == rt)
+        (void)map_remove(&s->tasks_by_uid, str_of(rt->uid_text));
+    (void)int_map_remove(&s->tasks, rt->task->id);
+    heap_release(&rt->waiting);
+    sched_task_free(rt->task);
+    free(rt);
+}
+
+static void refuse(struct sched_command *command, enum err_code code, const char *message)
+{
+    struct err err;
+    scheduler_answer(command, err_set(&err, code, NULL, "%s", message), &err);
+}
+
+static struct sched_work *write_work(struct scheduler *s, struct sched_command *command, struct task_runtime *rt,
+                                     enum task_write_kind kind, struct sched_task *task)
+{
+    struct sched_work *work = work_new(s, s->options.instance_id);
+    work->command = command;
+    work->runtime = rt;
+    work->write = xcalloc(1, sizeof *work->write);
+    *work->write = (struct task_write){.kind = kind, .task = task, .settled_us = rt->settled_us,
+                                       .epoch_id = rt->epoch_id, .snapshot_id = rt->snapshot_id};
+    command->work = work;
+    rt->frozen = true;
+    sched_disarm(s, rt);
+    return work;
+}
+
+/* ---- create ---- */
+
+static bool name_is_taken(struct scheduler *s, struct sched_command *command, const char *name, const struct task_runtime *self)
+{
+    const struct task_runtime *other = map_get(&s->tasks_by_name, str_of(name));
+    if (!other || other == self)
+        return false;
+    struct err err;
+    enum err_code code = err_set(&err, ERR_CONFLICT, NULL, "a task with the name \"%s\" exists already", name);
+    (void)snprintf(err.param, sizeof err.param, "name");
+    scheduler_answer(command, code, &err);
+    return true;
+}
+
+static void create_task(struct scheduler *s, struct sched_command *command)
+{
+    struct sched_task *task = command->task;
+    if (name_is_taken(s, command, task->name, NULL))
+        return;
+    command->task = NULL;
+    command->created = true;
+    task->id = s->next_task_id++;
+    task->version = 1;
+    struct task_runtime *rt = sched_add_runtime(s, task, task->created_at_us, s->next_epoch_id++, s->next_snapshot_id++);
+    int64_t next = schedule_next(&rt->schedule, rt->settled_us);
+    task->next_run_us = task->enabled && next != SCHEDULE_NEVER ? next : 0;
+    command->result_task = sched_task_clone(task);
+    struct sched_work *work = write_work(s, command, rt, TASK_WRITE_CREATE, sched_task_clone(task));
+    work->write->new_epoch = work->write->new_snapshot = true;
+    scheduler_send(s, work);
+}
+
+/* ---- update ---- */
+
+/* Puts a new definition in place; slots up to now belong to the old one. */
+static void rewrite_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt, struct sched_task *next)
+{
+    const struct sched_task *old = rt->task;
+    if (name_is_taken(s, command, next->name, rt)) {
+        sched_task_free(next);
+        return;
+    }
+    bool renamed = strcmp(next->name, old->name) != 0 || next->type != old->type;
+    struct sched_work *work = write_work(s, command, rt, TASK_WRITE_UPDATE, NULL);
+    sched_settle(s, rt, work);
+    sched_task_keep_runtime(next, rt->task); /* counters and the like go on */
+    next->version = old->version + 1;
+    next->updated_at_us = s->now.us;
+    struct schedule schedule;
+    schedule_from_task(next, &schedule);
+    int64_t settled = rt->settled_us > s->now.us ? rt->settled_us : s->now.us;
+    int64_t slot = schedule_next(&schedule, settled);
+    next->next_run_us = next->enabled && slot != SCHEDULE_NEVER ? slot : 0;
+    work->write->task = next;
+    work->write->settled_us = settled;
+    work->write->new_epoch = true;
+    work->write->epoch_id = s->next_epoch_id++;
+    work->write->new_snapshot = renamed;
+    if (renamed)
+        work->write->snapshot_id = s->next_snapshot_id++;
+    command->result_task = sched_task_clone(next);
+    scheduler_send(s, work);
+}
+
+static void update_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
+{
+    struct err err;
+    struct sched_task *next = NULL;
+    enum sched_task_json_mode mode = command->merge_patch ? SCHED_TASK_JSON_MERGE_PATCH : SCHED_TASK_JSON_PUT;
+    struct sched_task_defaults defaults = {s->options.default_max_duration_s, s->options.default_max_retries,
+                                           s->options.default_grace_s};
+    enum err_code code = sched_task_from_json(command->body, command->body_length, mode, rt->task, &defaults, s->now.us, &next, &err);
+    if (code != OK) {
+        scheduler_answer(command, code, &err);
+        return;
+    }
+    rewrite_task(s, command, rt, next);
+}
+
+static void enable_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt, bool enabled)
+{
+    if (rt->task->enabled == enabled && !command->cancel_running) {
+        command->result_task = sched_task_clone(rt->task);
+        scheduler_answer(command, OK, NULL);
+        return;
+    }
+    struct sched_task *next = sched_task_clone(rt->task);
+    next->enabled = enabled;
+    rewrite_task(s, command, rt, next);
+    if (!command->cancel_running)
+        return;
+    struct list_node *following;
+    for (struct list_node *node = list_first(&rt->executions); node; node = following) {
+        following = list_next(&rt->executions, node);
+        sched_cancel_execution(s, CONTAINER_OF(node, struct execution, siblings), command->caller_uid, "the task was disabled",
+                               scheduler_step_work(s));
+    }
+}
+
+/* GEN-04: a service declares its task at every start; operators' enable/disable, labels and priority stay. */
+static void declare_task(struct scheduler *s, struct sched_command *command)
+{
+    struct task_runtime *rt = map_get(&s->tasks_by_name, str_of(command->task->name));
+    if (!rt) {
+        create_task(s, command);
+        return;
+    }
+    struct sched_task *next = sched_task_clone(rt->task);
+    if (!sched_task_redeclare(next, command->task)) { /* the same definition */
+        sched_task_free(next);
+        command->result_task = sched_task_clone(rt->task);
+        scheduler_answer(command, OK, NULL);
+        return;
+    }
+    rewrite_task(s, command, rt, next);
+}
+
+/* ---- delete ---- */
+
+static void delete_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
+{
+    struct sched_work *work = write_work(s, command, rt, TASK_WRITE_DELETE, sched_task_clone(rt->task));
+    struct list_node *following;
+    for (struct list_node *node = list_first(&rt->executions); node; node = following) {
+        following = list_next(&rt->executions, node);
+        sched_cancel_execution(s, CONTAINER_OF(node, struct execution, siblings), command->caller_uid, "the task was deleted", work);
+    }
+    scheduler_send(s, work);
+}
+
+/* ---- settle ---- */
+
+static void settle_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
+{
+    struct sched_work *work = work_new(s, s->options.instance_id);
+    if (s->options.plans && !s->stopping)
+        sched_settle(s, rt, work);
+    sched_arm(s, rt);
+    /* What the step holds was decided before and must be seen too: it goes first. */
+    work->command = command;
+    command->work = work;
+    scheduler_send(s, work);
+}
+
+/* ---- committed ---- */
+
+static void apply_write(struct scheduler *s, struct task_runtime *rt, struct task_write *write)
+{
+    switch (write->kind) {
+    case TASK_WRITE_CREATE: break;
+    case TASK_WRITE_UPDATE:
+        forget_name(s, rt);
+        sched_task_keep_runtime(write->task, rt->task); /* runs may have ended meanwhile */
+        sched_task_free(rt->task);
+        rt->task = write->task;
+        write->task = NULL;
+        (void)map_put(&s->tasks_by_name, str_of(rt->task->name), rt);
+        rt->settled_us = write->settled_us;
+        rt->epoch_id = write->epoch_id;
+        rt->snapshot_id = write->snapshot_id;
+        rt->tail.id = 0; /* ledger rows belong to one epoch */
+        refresh_runtime(s, rt);
+        break;
+    case TASK_WRITE_DELETE: rt->deleted = true; break;
+    }
+}
+
+static void undo_write(struct scheduler *s, struct task_runtime *rt, const struct task_write *write)
+{
+    if (write->kind == TASK_WRITE_CREATE)
+        rt->deleted = true;
+    else
+        log_warn("scheduler", "a change of task %s was refused by the store", rt->task->name);
+}
+
+void sched_write_committed(struct scheduler *s, struct sched_work *work)
+{
+    struct task_runtime *rt = work->runtime;
+    static const char *const events[] = {"task.created", "task.updated", "task.deleted"};
+    rt->frozen = false;
+    if (work->code == OK) {
+        apply_write(s, rt, work->write);
+        scheduler_publish_task(s, rt, events[work->write->kind]);
+    } else {
+        undo_write(s, rt, work->write);
+    }
+    if (rt->deleted) {
+        sched_disarm(s, rt);
+        forget_name(s, rt); /* the name is free again at once */
+    } else {
+        sched_arm(s, rt);
+        sched_update_ready(s, rt);
+    }
+    struct list deferred;
+    list_init(&deferred);
+    list_splice(&deferred, &rt->deferred);
+    sched_forget_if_gone(s, rt); /* rt may be gone from here on */
+    for (struct list_node *node; (node = list_pop_front(&deferred));)
+        sched_handle_command(s, CONTAINER_OF(node, struct sched_command, node));
+}
+
+/* ---- dispatch ---- */
+
+static void task_command(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
+{
+    switch (command->kind) {
+    case SCHED_UPDATE: update_task(s, command, rt); break;
+    case SCHED_DELETE: delete_task(s, command, rt); break;
+    case SCHED_ENABLE: enable_task(s, command, rt, true); break;
+    case SCHED_DISABLE: enable_task(s, command, rt, false); break;
+    case SCHED_TRIGGER:
+    case SCHED_BULK: sched_trigger(s, command, rt); break;
+    case SCHED_SETTLE: settle_task(s, command, rt); break;
+    case SCHED_CREATE:
+    case SCHED_DECLARE:
+    case SCHED_CANCEL:
+    case SCHED_RETRY: unreachable("not a command for one task");
+    }
+}
+
+void sched_handle_command(struct scheduler *s, struct sched_command *command)
+{
+    if (s->stopping) {
+        refuse(command, ERR_UNAVAILABLE, "the server is stopping");
+        return;
+    }
+    switch (command->kind) {
+    case SCHED_CREATE: create_task(s, command); return;
+    case SCHED_CANCEL: sched_cancel(s, command); return;
+    case SCHED_RETRY: sched_retry(s, command); return;
+    case SCHED_DECLARE:
+    case SCHED_UPDATE:
+    case SCHED_DELETE:
+    case SCHED_ENABLE:
+    case SCHED_DISABLE:
+    case SCHED_TRIGGER:
+    case SCHED_BULK:
+    case SCHED_SETTLE: break;
+    }
+    const char *reference = command->kind == SCHED_DECLARE ? command->task->name : command->task_ref;
+    struct task_runtime *rt = sched_find_task(s, reference);
+    if (rt && rt->frozen) {
+        list_push_back(&rt->deferred, &command->node);
+        return;
+    }
+    if (command->kind == SCHED_DECLARE)
+        declare_task(s, command);
+    else if (!rt || rt->deleted)
+        refuse(command, ERR_NOT_FOUND, "Resource not found");
+    else
+        task_command(s, command, rt);
+}

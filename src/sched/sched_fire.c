@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Slots: every nominal firing gets exactly one verdict (rulings, Occurrences). What to do with the slots between the
+ * last settled instant and now is decided by schedule_settle (pure); here the decisions become executions and rows. */
+#include "sched/scheduler_priv.h"
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "sched/clock_jump.h"
+#include "sched/overlap.h"
+
+struct settling {
+    struct scheduler *scheduler;
+    struct task_runtime *rt;
+    struct sched_work *work;
+    int64_t sum; /* of verdicts given, to hold against the count from the schedule */
+};
+
+static void count_verdict(struct settling *settling, enum verdict verdict, int64_t count)
+{
+    struct task_change *change = scheduler_change(settling->scheduler, settling->work, settling->rt);
+    verdict_counts_add(&change->verdicts, verdict, count);
+    metric_add(settling->scheduler->metric_verdicts[verdict], count);
+    settling->sum += count;
+}
+
+/* A run of slots without an execution: extends the last row when verdict and reason are the same. */
+static void record_run(struct settling *settling, int64_t first_us, int64_t last_us, int64_t count, enum verdict verdict,
+                       enum verdict_reason reason)
+{
+    struct scheduler *s = settling->scheduler;
+    struct ledger_tail *tail = &settling->rt->tail;
+    bool extends = tail->id && tail->verdict == verdict && tail->reason == reason;
+    if (!extends)
+        *tail = (struct ledger_tail){s->next_ledger_id++, verdict, reason};
+    *WORK_ADD(&settling->work->ledger) = (struct ledger_entry){
+        .id = tail->id, .task_id = settling->rt->task->id, .epoch_id = settling->rt->epoch_id, .first_us = first_us,
+        .last_us = last_us, .count = count, .verdict = verdict, .reason = reason, .extends = extends};
+    count_verdict(settling, verdict, count);
+}
+
+static void cancel_running_ones(struct settling *settling)
+{
+    struct task_runtime *rt = settling->rt;
+    struct list_node *next;
+    for (struct list_node *node = list_first(&rt->executions); node; node = next) {
+        next = list_next(&rt->executions, node);
+        struct execution *ex = CONTAINER_OF(node, struct execution, siblings);
+        if (ex->cause == CAUSE_SCHEDULE || ex->cause == CAUSE_CATCH_UP || ex->holds_place)
+            sched_cancel_execution(settling->scheduler, ex, "scheduler", "a newer slot is due (overlap: cancel_running)",
+                                   settling->work);
+    }
+}
+
+static void start_slot(struct settling *settling, const struct settle_fire *fire)
+{
+    struct task_runtime *rt = settling->rt;
+    struct new_execution request = {
+        .cause = fire->cause, .shifted = fire->shifted, .scheduled_us = fire->slot_us,
+        .due_us = fire->slot_us + rt->schedule.jitter_us, .priority = rt->task->priority};
+    (void)sched_new_execution(settling->scheduler, rt, &request, settling->work);
+    rt->tail.id = 0; /* the next run of others is a new row */
+    count_verdict(settling, fire->shifted ? VERDICT_SHIFTED : VERDICT_FIRED, 1);
+}
+
+static int32_t queued_of(const struct task_runtime *rt)
+{
+    return (int32_t)rt->executions.count - rt->running;
+}
+
+static void on_fire(void *arg, const struct settle_fire *fire)
+{
+    struct settling *settling = arg;
+    struct task_runtime *rt = settling->rt;
+    struct overlap_input input = {rt->task->overlap, rt->running, queued_of(rt), rt->task->max_concurrent};
+    if (!rt->fits) {
+        record_run(settling, fire->slot_us, fire->slot_us, 1, VERDICT_SKIPPED, REASON_NO_INSTANCE);
+        return;
+    }
+    struct overlap_decision decision = overlap_decide(&input);
+    switch (decision.action) {
+    case OVERLAP_START:
+    case OVERLAP_QUEUE: start_slot(settling, fire); break;
+    case OVERLAP_CANCEL_AND_START:
+        cancel_running_ones(settling);
+        start_slot(settling, fire);
+        break;
+    case OVERLAP_DROP:
+        record_run(settling, fire->slot_us, fire->slot_us, 1, decision.verdict, decision.reason);
+        scheduler_change(settling->scheduler, settling->work, rt)->skipped++;
+        break;
+    }
+}
+
+static void on_run(void *arg, const struct settle_run *run)
+{
+    record_run(arg, run->first_us, run->last_us, run->count, run->verdict, run->reason);
+}
+
+static void note_slots(struct scheduler *s, struct task_runtime *rt, struct sched_work *work)
+{
+    struct task_change *change = scheduler_change(s, work, rt);
+    change->slots_set = true;
+    change->epoch_id = rt->epoch_id;
+    change->settled_us = rt->settled_us;
+    change->next_run_us = rt->task->enabled ? rt->next_slot_us : 0;
+    rt->task->next_run_us = change->next_run_us;
+}
+
+void sched_settle(struct scheduler *s, struct task_runtime *rt, struct sched_work *work)
+{
+    int64_t now = s->now.us;
+    if (now <= rt->settled_us)
+        return; /* the clock went back: settled slots are never fired again */
+    const struct sched_task *task = rt->task;
+    struct settle_policy policy = {
+        .misfire = task->misfire, .start_deadline_us = task->start_deadline_s * US_PER_S, .enabled = task->enabled,
+        .jitter_us = rt->schedule.jitter_us};
+    struct settling settling = {s, rt, work, 0};
+    int64_t expected = schedule_count(&rt->schedule, rt->settled_us + 1, now + 1);
+    if (expected) {
+        schedule_settle(&rt->schedule, &policy, rt->settled_us, now, s->started_us, on_run, on_fire, &settling);
+        scheduler_change(s, work, rt)->expected += expected;
+        metric_add(s->metric_expected, expected);
+        if (settling.sum != expected)
+            log_error("scheduler", "task %s: %lld slots expected, %lld verdicts given", task->name, (long long)expected,
+                      (long long)settling.sum);
+    }
+    rt->settled_us = now;
+    rt->next_slot_us = schedule_next(&rt->schedule, now);
+    if (rt->next_slot_us == SCHEDULE_NEVER)
+        rt->next_slot_us = 0;
+    if (expected)
+        note_slots(s, rt, work);
+}
+
+void sched_disarm(struct scheduler *s, struct task_runtime *rt)
+{
+    if (rt->slot_timer.position)
+        heap_remove(&s->slots, &rt->slot_timer);
+}
+
+void sched_arm(struct scheduler *s, struct task_runtime *rt)
+{
+    sched_disarm(s, rt);
+    int64_t next = schedule_next(&rt->schedule, rt->settled_us);
+    rt->next_slot_us = next == SCHEDULE_NEVER ? 0 : next;
+    rt->task->next_run_us = rt->task->enabled ? rt->next_slot_us : 0;
+    if (rt->task->enabled && !rt->deleted && !rt->frozen && rt->next_slot_us)
+        heap_add(&s->slots, &rt->slot_timer, rt->next_slot_us);
+}
+
+void sched_fire_due(struct scheduler *s)
+{
+    while (heap_min_key(&s->slots) <= s->now.us) {
+        if (work_size(scheduler_step_work(s)) >= WORK_ROWS_MAX)
+            return; /* the rest right after this step is on disk */
+        struct task_runtime *rt = CONTAINER_OF(heap_min(&s->slots), struct task_runtime, slot_timer);
+        sched_settle(s, rt, scheduler_step_work(s));
+        sched_arm(s, rt);
+    }
+}
+
+/* A step of the wall clock, seen as the difference between the two clocks. Settled slots stay settled when it goes
+ * back; when it goes far ahead, what it jumped over counts as down time and follows the misfire policy. */
+void sched_note_clock(struct scheduler *s)
+{
+    int64_t wall_step = s->now.us - s->last_wall_us, mono_step = s->mono.us - s->last_mono_us;
+    enum clock_jump jump = clock_jump_classify(mono_step, wall_step);
+    s->last_wall_us = s->now.us;
+    s->last_mono_us = s->mono.us;
+    if (jump == CLOCK_NORMAL)
+        return;
+    log_warn("scheduler", "the wall clock moved by %lld s against the monotonic clock (%s)",
+             (long long)((wall_step - mono_step) / US_PER_S), clock_jump_name(jump));
+    if (clock_jump_is_downtime(jump))
+        s->started_us = s->now.us;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store holds when a server starts (SCH-70..74, and Adoption in the rulings): pending executions wait again,
+ * backoffs go on, commands that a keeper still knows stay running as they are, the rest ends `interrupted`. */
+#include "sched/scheduler_priv.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+static enum err_code load_task(void *arg, const struct task_row *row, struct err *err)
+{
+    (void)err;
+    struct scheduler *s = arg;
+    (void)sched_add_runtime(s, row->task, row->settled_us, row->epoch_id, row->snapshot_id);
+    return OK;
+}
+
+static void free_active(const struct execution_active *active)
+{
+    free(active->trigger_by);
+    free(active->unique_key);
+    free(active->override_data);
+    free(active->attempts);
+    free(active->error_message);
+    free(active->cancelled_by);
+    free(active->cancel_reason);
+}
+
+/* Its task was deleted while it ran, and the server ended before it did. The keeper is told to end what it knows
+ * under an id that no task has. */
+static void close_orphan(struct scheduler *s, const struct execution_active *active)
+{
+    *WORK_ADD(&scheduler_step_work(s)->finishes) = (struct execution_finish){
+        .id = active->id, .fence = active->fence, .attempt = active->attempt, .finished_us = s->now.us,
+        .state = active->cancelled_by ? EXECUTION_CANCELLED : EXECUTION_INTERRUPTED};
+    free_active(active);
+}
+
+static enum err_code load_execution(void *arg, const struct execution_active *active, struct err *err)
+{
+    (void)err;
+    struct scheduler *s = arg;
+    struct task_runtime *rt = int_map_get(&s->tasks, active->task_id);
+    if (!rt) {
+        close_orphan(s, active);
+        return OK;
+    }
+    struct execution *ex = sched_restore_execution(s, rt, active);
+    ex->attempts_json = active->attempts;
+    ex->last_error = active->error_message;
+    bool backoff = active->state == EXECUTION_RUNNING && !active->claimed;
+    if (active->state == EXECUTION_PENDING) {
+        if (ex->cancelled_by)
+            ex->stop = STOP_CANCEL;
+        sched_make_ready(s, ex);
+    } else if (backoff) {
+        sched_take_place(s, ex);
+        ex->phase = PHASE_WAITING;
+        sched_set_timer(s, ex, ex->due_us);
+    } else {
+        sched_take_place(s, ex);
+        ex->phase = PHASE_ACTIVE; /* until the keeper has said what lives */
+        s->adoption_pending = true;
+    }
+    return OK;
+}
+
+static enum err_code load_all(struct db *db, void *arg, struct err *err)
+{
+    struct scheduler *s = arg;
+    enum err_code code = task_store_last_ids(db, &s->next_task_id, &s->next_snapshot_id, err);
+    if (code == OK)
+        code = epoch_store_last_id(db, &s->next_epoch_id, err);
+    if (code == OK)
+        code = ledger_store_last_id(db, &s->next_ledger_id, err);
+    if (code == OK)
+        code = execution_store_last_id(db, &s->next_execution_id, err);
+    s->next_task_id++;
+    s->next_snapshot_id++;
+    s->next_epoch_id++;
+    s->next_ledger_id++;
+    s->next_execution_id++;
+    if (code == OK)
+        code = task_store_each(db, load_task, s, err);
+    if (code == OK)
+        code = execution_store_each_active(db, load_execution, s, err);
+    return code;
+}
+
+enum err_code sched_load(struct scheduler *s, struct err *err)
+{
+    enum err_code code = store_read(s->options.store, load_all, s, err);
+    size_t cursor = 0;
+    for (struct task_runtime *rt; code == OK && (rt = int_map_next(&s->tasks, &cursor));) {
+        sched_arm(s, rt);
+        /* Slots that came due while no server ran are looked at in the first step. */
+        if (rt->task->enabled && rt->next_slot_us && rt->next_slot_us <= s->now.us)
+            heap_set(&s->slots, &rt->slot_timer, rt->next_slot_us);
+    }
+    return code;
+}
+
+static bool is_adopted(const struct adopted_attempt *attempts, size_t count, const struct execution *ex)
+{
+    for (size_t i = 0; i < count; i++)
+        if (attempts[i].execution_id == ex->id && attempts[i].attempt == ex->attempt)
+            return true;
+    return false;
+}
+
+static void adopt(struct scheduler *s, struct execution *ex)
+{
+    ex->adopted = true;
+    *WORK_ADD(&scheduler_step_work(s)->adoptions) = ex->id;
+    sched_set_timer(s, ex, ex->attempt_started_us + ex->task->task->max_duration_s * US_PER_S);
+    if (ex->cancelled_by)
+        sched_stop_attempt(s, ex, STOP_CANCEL);
+}
+
+static void interrupt(struct scheduler *s, struct execution *ex)
+{
+    struct attempt_result result = {.interrupted = true, .finished_us = s->now.us,
+                                    .error_message = xstrdup("interrupted: the server ended while it ran")};
+    sched_attempt_ended(s, ex->id, ex->attempt, &result);
+    attempt_result_release(&result);
+}
+
+void sched_adopt(struct scheduler *s, const struct adopted_attempt *attempts, size_t count)
+{
+    if (!s->adoption_pending)
+        return;
+    s->adoption_pending = false;
+    size_t adopted = 0, interrupted = 0, cursor = 0;
+    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor));) {
+        if (ex->phase != PHASE_ACTIVE || !ex->recovered)
+            continue;
+        ex->recovered = false;
+        if (is_adopted(attempts, count, ex)) {
+            adopt(s, ex);
+            adopted++;
+        } else {
+            interrupt(s, ex);
+            interrupted++;
+        }
+    }
+    log_info("scheduler", "recovered: %zu running commands adopted, %zu executions interrupted", adopted, interrupted);
+}

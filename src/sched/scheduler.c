@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life, inbox and store traffic of the scheduler. One step: look at the clock, take what arrived, fire what is due,
+ * admit what waits, send what was decided. */
+#include "sched/scheduler_priv.h"
+
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/panic.h"
+#include "http/event_stream.h"
+
+#include <string.h>
+
+enum { INBOX_MAX = 65536, IDLE_WAKE_US = 5 * US_PER_S, STEP_RETRY_US = US_PER_S / 2 };
+
+struct command_notice {
+    struct notice notice;
+    struct sched_command *command;
+};
+
+struct ended_notice {
+    struct notice notice;
+    int64_t execution_id;
+    int32_t attempt;
+    struct attempt_result result;
+};
+
+struct progress_notice {
+    struct notice notice;
+    int64_t execution_id;
+    int32_t attempt;
+    int percent;
+};
+
+struct adopt_notice {
+    struct notice notice;
+    size_t count;
+    struct adopted_attempt attempts[];
+};
+
+struct stop_notice {
+    struct notice notice;
+    int64_t timeout_us;
+    bool handover;
+};
+
+/* ---- commands ---- */
+
+struct sched_command *sched_command_new(enum sched_command_kind kind, sched_reply_fn reply, void *arg)
+{
+    struct sched_command *command = xcalloc(1, sizeof *command);
+    command->kind = kind;
+    command->reply = reply;
+    command->arg = arg;
+    return command;
+}
+
+void sched_command_free(struct sched_command *command)
+{
+    if (!command)
+        return;
+    for (size_t i = 0; i < command->item_count; i++) {
+        free(command->items[i].override_data);
+        free(command->items[i].unique_key);
+    }
+    free(command->items);
+    free(command->caller_uid);
+    free(command->task_ref);
+    free(command->execution_ref);
+    free(command->body);
+    free(command->reason);
+    sched_task_free(command->task);
+    sched_task_free(command->result_task);
+    free(command);
+}
+
+bool scheduler_submit(struct scheduler *s, struct sched_command *command)
+{
+    struct command_notice *notice = xcalloc(1, sizeof *notice);
+    notice->notice.kind = NOTICE_COMMAND;
+    notice->command = command;
+    if (queue_push(&s->inbox, &notice->notice.node))
+        return true;
+    free(notice);
+    return false;
+}
+
+struct waiter {
+    struct mutex mutex;
+    struct condition done;
+    bool is_done;
+    enum err_code code;
+    struct err err;
+};
+
+static void wake_waiter(struct sched_command *command, enum err_code code, const struct err *err)
+{
+    struct waiter *waiter = command->arg;
+    mutex_lock(&waiter->mutex);
+    waiter->code = code;
+    if (code != OK)
+        waiter->err = *err;
+    waiter->is_done = true;
+    condition_signal(&waiter->done);
+    mutex_unlock(&waiter->mutex);
+}
+
+enum err_code scheduler_execute(struct scheduler *s, struct sched_command *command, struct err *err)
+{
+    struct waiter waiter = {.is_done = false};
+    mutex_init(&waiter.mutex);
+    condition_init(&waiter.done);
+    command->reply = wake_waiter;
+    command->arg = &waiter;
+    if (!scheduler_submit(s, command)) {
+        waiter.code = err_set(&waiter.err, ERR_UNAVAILABLE, NULL, "the server is stopping");
+        waiter.is_done = true;
+    }
+    mutex_lock(&waiter.mutex);
+    while (!waiter.is_done)
+        condition_wait(&waiter.done, &waiter.mutex);
+    mutex_unlock(&waiter.mutex);
+    condition_release(&waiter.done);
+    mutex_release(&waiter.mutex);
+    if (waiter.code != OK && err)
+        *err = waiter.err;
+    return waiter.code;
+}
+
+void scheduler_answer(struct sched_command *command, enum err_code code, const struct err *err)
+{
+    command->work = NULL;
+    command->reply(command, code, err);
+}
+
+/* ---- store traffic ---- */
+
+/* Writer thread: the work is on disk, or was refused. The notice goes first, so that a caller who acts on the
+ * answer finds the scheduler informed. */
+static void work_done(void *arg, enum err_code code, const struct err *err)
+{
+    struct sched_work *work = arg;
+    struct sched_command *command = work->command;
+    struct err copy = {0};
+    if (code != OK)
+        copy = *err;
+    work->code = code;
+    work->err = copy;
+    work->command = NULL;
+    must(queue_push_always(&work->scheduler->inbox, &work->notice.node));
+    if (command)
+        scheduler_answer(command, code, &copy);
+}
+
+void scheduler_send(struct scheduler *s, struct sched_work *work)
+{
+    work->now_us = s->now.us;
+    work->op = (struct store_op){.run = work_apply, .done = work_done, .arg = work};
+    s->works_in_flight++;
+    if (store_submit(s->options.store, &work->op))
+        return;
+    struct err err;
+    enum err_code code = err_set(&err, ERR_UNAVAILABLE, NULL, "the store takes no more work at the moment");
+    work_done(work, code, &err);
+}
+
+struct sched_work *scheduler_step_work(struct scheduler *s)
+{
+    if (!s->step) {
+        s->step = work_new(s, s->options.instance_id);
+        s->step_number++;
+    }
+    return s->step;
+}
+
+static void send_step(struct scheduler *s)
+{
+    if (!s->step || s->step_in_flight || work_is_empty(s->step) || s->mono.us < s->retry_step_at_us)
+        return;
+    struct sched_work *work = s->step;
+    s->step = NULL;
+    s->step_in_flight = work->is_step = true;
+    scheduler_send(s, work);
+}
+
+/* The row of `rt` in `work`; a step keeps one per task, however many executions end in it. */
+struct task_change *scheduler_change(struct scheduler *s, struct sched_work *work, struct task_runtime *rt)
+{
+    bool is_step = work == s->step;
+    if (is_step && rt->change_row >= 0 && rt->change_step == s->step_number)
+        return &work->tasks.rows[rt->change_row];
+    struct task_change *change = WORK_ADD(&work->tasks);
+    *change = (struct task_change){.task_id = rt->task->id};
+    if (is_step) {
+        rt->change_row = (int32_t)(work->tasks.count - 1);
+        rt->change_step = s->step_number;
+    }
+    return change;
+}
+
+/* A step that the store refused is tried again: nothing in it has taken effect yet, and nothing may be lost. */
+static void step_failed(struct scheduler *s, struct sched_work *work)
+{
+    log_error("scheduler", "the store refused %zu changes, trying again: %s", work_size(work), work->err.message);
+    s->retry_step_at_us = s->mono.us + STEP_RETRY_US;
+    work->code = OK;
+    scheduler_send(s, work);
+    s->step_in_flight = true;
+}
+
+static void on_work(struct scheduler *s, struct sched_work *work)
+{
+    s->works_in_flight--;
+    if (work->is_step) {
+        s->step_in_flight = false;
+        if (work->code != OK) {
+            step_failed(s, work);
+            return;
+        }
+    }
+    if (work->write)
+        sched_write_committed(s, work);
+    sched_inserted(s, work);
+    sched_claimed(s, work);
+    sched_finished(s, work);
+    work_free(work);
+}
+
+/* ---- notices ---- */
+
+void scheduler_attempt_ended(struct scheduler *s, int64_t execution_id, int32_t attempt, struct attempt_result *result)
+{
+    struct ended_notice *notice = xcalloc(1, sizeof *notice);
+    notice->notice.kind = NOTICE_ATTEMPT_ENDED;
+    notice->execution_id = execution_id;
+    notice->attempt = attempt;
+    notice->result = *result;
+    *result = (struct attempt_result){0};
+    if (queue_push_always(&s->inbox, &notice->notice.node))
+        return;
+    attempt_result_release(&notice->result); /* the scheduler has ended: the row says interrupted */
+    free(notice);
+}
+
+void scheduler_progress(struct scheduler *s, int64_t execution_id, int32_t attempt, int percent)
+{
+    struct progress_notice *notice = xcalloc(1, sizeof *notice);
+    notice->notice.kind = NOTICE_PROGRESS;
+    notice->execution_id = execution_id;
+    notice->attempt = attempt;
+    notice->percent = percent;
+    if (!queue_push(&s->inbox, &notice->notice.node))
+        free(notice); /* progress may be dropped: the next report is newer */
+}
+
+void scheduler_adopt(struct scheduler *s, const struct adopted_attempt *attempts, size_t count)
+{
+    struct adopt_notice *notice = xcalloc(1, sizeof *notice + count * sizeof *attempts);
+    notice->notice.kind = NOTICE_ADOPT;
+    notice->count = count;
+    if (count)
+        memcpy(notice->attempts, attempts, count * sizeof *attempts);
+    if (!queue_push_always(&s->inbox, &notice->notice.node))
+        free(notice);
+}
+
+static void on_ended(struct scheduler *s, struct ended_notice *notice)
+{
+    sched_attempt_ended(s, notice->execution_id, notice->attempt, &notice->result);
+    attempt_result_release(&notice->result);
+}
+
+static void on_stop(struct scheduler *s, const struct stop_notice *notice)
+{
+    s->stopping = true;
+    s->handover = notice->handover;
+    s->stop_at_us = s->mono.us + notice->timeout_us;
+}
+
+static void on_notice(struct scheduler *s, struct list_node *node)
+{
+    struct notice *notice = CONTAINER_OF(node, struct notice, node);
+    switch (notice->kind) {
+    case NOTICE_WORK: on_work(s, (struct sched_work *)(void *)notice); return; /* frees itself */
+    case NOTICE_COMMAND: sched_handle_command(s, ((struct command_notice *)(void *)notice)->command); break;
+    case NOTICE_ATTEMPT_ENDED: on_ended(s, (struct ended_notice *)(void *)notice); break;
+    case NOTICE_PROGRESS: {
+        const struct progress_notice *progress = (const struct progress_notice *)(void *)notice;
+        sched_progress(s, progress->execution_id, progress->attempt, progress->percent);
+        break;
+    }
+    case NOTICE_ADOPT: {
+        const struct adopt_notice *adopt = (const struct adopt_notice *)(void *)notice;
+        sched_adopt(s, adopt->attempts, adopt->count);
+        break;
+    }
+    case NOTICE_STOP: on_stop(s, (const struct stop_notice *)(void *)notice); break;
+    }
+    free(notice);
+}
+
+/* ---- stopping (SCH-74) ---- */
+
+static bool survives_stop(const struct scheduler *s, const struct execution *ex)
+{
+    return s->handover && task_type_is_kept(ex->task->task->type);
+}
+
+/* Executions that still hold the server: a handler works on them and is not handed over. */
+static size_t count_holding(struct scheduler *s, bool stop_them)
+{
+    size_t holding = 0, cursor = 0;
+    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor));) {
+        bool works = ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED ||
+                     ex->phase == PHASE_STARTING || ex->phase == PHASE_FINISHING;
+        if (!works || survives_stop(s, ex))
+            continue;
+        holding++;
+        if (stop_them && ex->phase == PHASE_ACTIVE)
+            sched_stop_attempt(s, ex, STOP_SHUTDOWN);
+    }
+    return holding;
+}
+
+static void stop_progress(struct scheduler *s)
+{
+    bool time_is_up = s->mono.us >= s->stop_at_us;
+    size_t holding = count_holding(s, time_is_up && !s->stop_signalled);
+    if (time_is_up && !s->stop_signalled) {
+        s->stop_signalled = true;
+        if (holding)
+            log_warn("scheduler", "stop time-out: %zu executions are told to end", holding);
+    }
+    if (holding || s->works_in_flight || (s->step && !work_is_empty(s->step)))
+        return;
+    s->closed = true;
+    queue_close(&s->inbox);
+}
+
+void scheduler_stop(struct scheduler *s, int64_t timeout_us, bool handover)
+{
+    struct stop_notice *notice = xcalloc(1, sizeof *notice);
+    notice->notice.kind = NOTICE_STOP;
+    notice->timeout_us = timeout_us;
+    notice->handover = handover;
+    if (!queue_push_always(&s->inbox, &notice->notice.node))
+        free(notice);
+    thread_join(&s->thread);
+}
+
+/* ---- the step ---- */
+
+static void update_figures(struct scheduler *s)
+{
+    atomic_store_explicit(&s->figure_tasks, (int64_t)s->tasks.count, memory_order_relaxed);
+    atomic_store_explicit(&s->figure_running, s->running, memory_order_relaxed);
+    int64_t pending = (int64_t)s->executions.count - s->running;
+    atomic_store_explicit(&s->figure_pending, pending, memory_order_relaxed);
+    metric_set(s->metric_queue, pending > 0 ? pending : 0);
+}
+
+static int64_t next_wake(struct scheduler *s)
+{
+    int64_t at = s->mono.us + IDLE_WAKE_US;
+    int64_t slot = heap_min_key(&s->slots);
+    if (slot != INT64_MAX && !s->stopping && s->mono.us + (slot - s->now.us) < at)
+        at = s->mono.us + (slot - s->now.us);
+    if (heap_min_key(&s->timers) < at)
+        at = heap_min_key(&s->timers);
+    if (s->step && !work_is_empty(s->step) && !s->step_in_flight && s->retry_step_at_us < at)
+        at = s->retry_step_at_us;
+    if (s->stopping && !s->stop_signalled && s->stop_at_us < at)
+        at = s->stop_at_us;
+    return at;
+}
+
+static void read_clocks(struct scheduler *s)
+{
+    s->now = clock_wall(s->options.clock);
+    s->mono = clock_mono(s->options.clock);
+    sched_note_clock(s);
+}
+
+static void step(struct scheduler *s, struct list *arrived)
+{
+    read_clocks(s);
+    for (struct list_node *node; (node = list_pop_front(arrived));)
+        on_notice(s, node);
+    sched_run_timers(s);
+    if (!s->stopping) {
+        if (s->options.plans)
+            sched_fire_due(s);
+        sched_admit(s);
+    }
+    send_step(s);
+    if (s->stopping && !s->closed)
+        stop_progress(s);
+    update_figures(s);
+}
+
+int64_t scheduler_step(struct scheduler *s)
+{
+    struct list arrived;
+    list_init(&arrived);
+    (void)queue_take_all(&s->inbox, &arrived, 0);
+    step(s, &arrived);
+    return next_wake(s);
+}
+
+static void scheduler_main(void *arg)
+{
+    struct scheduler *s = arg;
+    struct list arrived;
+    list_init(&arrived);
+    step(s, &arrived);
+    while (!s->closed) {
+        int64_t wait = next_wake(s) - clock_mono(s->options.clock).us;
+        (void)queue_take_all(&s->inbox, &arrived, wait > 0 ? wait : 0);
+        step(s, &arrived);
+    }
+}
+
+void scheduler_start(struct scheduler *s)
+{
+    thread_start(&s->thread, "horae-sched", scheduler_main, s);
+}
+
+/* ---- making and freeing ---- */
+
+static void init_metrics(struct scheduler *s)
+{
+    s->metric_expected = metric_get(METRIC_COUNTER, "horae_occurrences_expected_total",
+                                    "Nominal slots that got their verdict, counted from the schedules.", "");
+    for (int v = 0; v < VERDICT_COUNT; v++) {
+        char labels[64];
+        (void)snprintf(labels, sizeof labels, "verdict=\"%s\"", verdict_name((enum verdict)v));
+        s->metric_verdicts[v] = metric_get(METRIC_COUNTER, "horae_occurrences_total", "Slots by verdict.", labels);
+    }
+    s->metric_queue = metric_get(METRIC_GAUGE, "horae_queue_depth", "Executions that wait for their start.", "");
+    s->metric_lateness = metric_get(METRIC_HISTOGRAM, "horae_start_lateness_seconds",
+                                    "Start of scheduled executions after their slot.", "");
+}
+
+enum err_code scheduler_new(const struct scheduler_options *options, struct scheduler **ret, struct err *err)
+{
+    struct scheduler *s = xcalloc(1, sizeof *s);
+    s->options = *options;
+    queue_init(&s->inbox, INBOX_MAX);
+    int_map_init(&s->tasks);
+    int_map_init(&s->executions);
+    map_init(&s->tasks_by_name);
+    map_init(&s->tasks_by_uid);
+    map_init(&s->unique_keys);
+    heap_init(&s->slots);
+    heap_init(&s->timers);
+    heap_init(&s->ready);
+    init_metrics(s);
+    s->now = clock_wall(options->clock);
+    s->mono = clock_mono(options->clock);
+    s->started_us = s->last_wall_us = s->now.us;
+    s->last_mono_us = s->mono.us;
+    enum err_code code = sched_load(s, err);
+    if (code != OK) {
+        scheduler_free(s);
+        return code;
+    }
+    *ret = s;
+    return OK;
+}
+
+static void drain_inbox(struct scheduler *s)
+{
+    struct list left;
+    list_init(&left);
+    (void)queue_take_all(&s->inbox, &left, 0);
+    for (struct list_node *node; (node = list_pop_front(&left));) {
+        struct notice *notice = CONTAINER_OF(node, struct notice, node);
+        if (notice->kind == NOTICE_COMMAND) {
+            struct err err;
+            enum err_code code = err_set(&err, ERR_UNAVAILABLE, NULL, "the server is stopping");
+            scheduler_answer(((struct command_notice *)(void *)notice)->command, code, &err);
+        }
+        if (notice->kind == NOTICE_ATTEMPT_ENDED)
+            attempt_result_release(&((struct ended_notice *)(void *)notice)->result);
+        if (notice->kind == NOTICE_WORK)
+            work_free((struct sched_work *)(void *)notice);
+        else
+            free(notice);
+    }
+}
+
+void scheduler_free(struct scheduler *s)
+{
+    if (!s)
+        return;
+    queue_close(&s->inbox);
+    drain_inbox(s);
+    size_t cursor = 0;
+    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor)); cursor = 0)
+        sched_forget_execution(s, ex);
+    cursor = 0;
+    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor)); cursor = 0) {
+        rt->deleted = true;
+        sched_forget_if_gone(s, rt);
+    }
+    work_free(s->step);
+    int_map_release(&s->tasks);
+    int_map_release(&s->executions);
+    map_release(&s->tasks_by_name);
+    map_release(&s->tasks_by_uid);
+    map_release(&s->unique_keys);
+    heap_release(&s->slots);
+    heap_release(&s->timers);
+    heap_release(&s->ready);
+    queue_release(&s->inbox);
+    free(s);
+}
+
+struct scheduler_figures scheduler_figures(const struct scheduler *s)
+{
+    return (struct scheduler_figures){
+        .tasks = atomic_load_explicit(&s->figure_tasks, memory_order_relaxed),
+        .pending = atomic_load_explicit(&s->figure_pending, memory_order_relaxed),
+        .running = atomic_load_explicit(&s->figure_running, memory_order_relaxed),
+        .started_at_us = s->started_us,
+    };
+}
+
+/* ---- events ---- */
+
+void scheduler_publish_execution(struct scheduler *s, const struct execution *ex, const char *event)
+{
+    if (!s->options.events || !event_hub_wanted(s->options.events, EVENT_EXECUTION))
+        return;
+    struct buf text;
+    buf_init(&text, 4096);
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    json_put_text(&w, "type", "execution");
+    json_put_uuid(&w, "id", &ex->uid);
+    json_put_int(&w, "version", s->now.us);
+    json_put_text(&w, "task_uid", ex->task->uid_text);
+    json_put_text(&w, "task_name", ex->task->task->name);
+    json_put_text(&w, "state", execution_state_name(ex->state));
+    json_put_int(&w, "progress", ex->progress);
+    json_end_object(&w);
+    event_hub_publish(s->options.events, EVENT_EXECUTION, event, text.data);
+    buf_release(&text);
+}
+
+void scheduler_publish_task(struct scheduler *s, const struct task_runtime *rt, const char *event)
+{
+    if (!s->options.events || !event_hub_wanted(s->options.events, EVENT_TASK))
+        return;
+    struct buf text;
+    buf_init(&text, 4096);
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    json_put_text(&w, "type", "task");
+    json_put_text(&w, "id", rt->uid_text);
+    json_put_int(&w, "version", rt->task->version);
+    json_put_text(&w, "name", rt->task->name);
+    json_put_bool(&w, "enabled", rt->task->enabled);
+    json_end_object(&w);
+    event_hub_publish(s->options.events, EVENT_TASK, event, text.data);
+    buf_release(&text);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/work.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "http/idempotency_store.h"
+
+void work_grow(void **rows, size_t *count, size_t *capacity, size_t size)
+{
+    if (*count == *capacity) {
+        *capacity = *capacity ? *capacity * 2 : 4;
+        *rows = xrealloc(*rows, *capacity * size);
+    }
+    (*count)++;
+}
+
+struct sched_work *work_new(struct scheduler *scheduler, const char *instance_id)
+{
+    struct sched_work *work = xcalloc(1, sizeof *work);
+    work->notice.kind = NOTICE_WORK;
+    work->scheduler = scheduler;
+    work->instance_id = instance_id;
+    return work;
+}
+
+static void free_finish(struct execution_finish *row)
+{
+    free(row->result);
+    free(row->error_message);
+    free(row->error_stack);
+    free(row->attempts);
+    free(row->cancel_reason);
+    free(row->cancelled_by);
+}
+
+void work_free(struct sched_work *work)
+{
+    if (!work)
+        return;
+    for (size_t i = 0; i < work->finishes.count; i++)
+        free_finish(&work->finishes.rows[i]);
+    for (size_t i = 0; i < work->backoffs.count; i++) {
+        free(work->backoffs.rows[i].error_message);
+        free(work->backoffs.rows[i].error_stack);
+        free(work->backoffs.rows[i].attempts);
+    }
+    for (size_t i = 0; i < work->cancels.count; i++) {
+        free(work->cancels.rows[i].cancelled_by);
+        free(work->cancels.rows[i].cancel_reason);
+    }
+    free(work->cancels.rows);
+    for (size_t i = 0; i < work->tasks.count; i++)
+        free(work->tasks.rows[i].last_failure_error);
+    free(work->inserts.rows);
+    free(work->claims.rows);
+    free(work->backoffs.rows);
+    free(work->finishes.rows);
+    free(work->progress.rows);
+    free(work->ledger.rows);
+    free(work->tasks.rows);
+    free(work->stats.rows);
+    free(work->adoptions.rows);
+    task_write_free(work->write);
+    free(work);
+}
+
+size_t work_size(const struct sched_work *work)
+{
+    return work->inserts.count + work->claims.count + work->backoffs.count + work->finishes.count + work->cancels.count + work->progress.count +
+           work->ledger.count + work->tasks.count + work->stats.count + work->adoptions.count + (work->write != NULL);
+}
+
+bool work_is_empty(const struct sched_work *work)
+{
+    return work_size(work) == 0;
+}
+
+static enum err_code apply_small(struct db *tx, struct sched_work *work, struct err *err)
+{
+    enum err_code code = OK;
+    for (size_t i = 0; i < work->progress.count && code == OK; i++) {
+        const struct progress_row *row = &work->progress.rows[i];
+        code = execution_store_progress(tx, row->id, row->fence, row->percent, work->now_us, err);
+    }
+    for (size_t i = 0; i < work->adoptions.count && code == OK; i++)
+        code = execution_store_adopt(tx, work->adoptions.rows[i], work->instance_id, err);
+    return code;
+}
+
+/* The answer's record goes with the change itself: a repeat after a crash finds both or neither. */
+static enum err_code apply_idempotency(struct db *tx, struct sched_work *work, struct err *err)
+{
+    struct sched_command *command = work->command;
+    if (!command || !command->idempotency || !command->answer)
+        return OK;
+    struct buf body;
+    buf_init(&body, 1 << 20);
+    int status = command->answer(command, &body);
+    enum err_code code = idempotency_save(tx, command->idempotency, status, body.data ? body.data : "", body.len,
+                                          work->now_us, err);
+    buf_release(&body);
+    return code;
+}
+
+enum err_code work_apply(struct db *tx, void *arg, struct err *err)
+{
+    struct sched_work *work = arg;
+    enum err_code code = OK;
+    if (work->write)
+        code = task_store_write(tx, work->write, err);
+    if (code == OK)
+        code = execution_store_insert(tx, work->instance_id, work->inserts.rows, work->inserts.count, err);
+    if (code == OK)
+        code = execution_store_claim(tx, work->instance_id, work->claims.rows, work->claims.count, err);
+    if (code == OK)
+        code = execution_store_backoff(tx, work->backoffs.rows, work->backoffs.count, err);
+    if (code == OK)
+        code = execution_store_finish(tx, work->instance_id, work->finishes.rows, work->finishes.count, err);
+    if (code == OK)
+        code = execution_store_cancel(tx, work->cancels.rows, work->cancels.count, err);
+    if (code == OK)
+        code = apply_small(tx, work, err);
+    if (code == OK)
+        code = ledger_store_write(tx, work->ledger.rows, work->ledger.count, err);
+    if (code == OK)
+        code = task_store_change(tx, work->tasks.rows, work->tasks.count, err);
+    if (code == OK)
+        code = stats_store_add(tx, work->stats.rows, work->stats.count, err);
+    if (code == OK)
+        code = apply_idempotency(tx, work, err);
+    return code;
+}
