@@ -4,6 +4,7 @@
 #ifndef HORAE_SCHED_COMMAND_ENVIRONMENT_H
 #define HORAE_SCHED_COMMAND_ENVIRONMENT_H
 
+#include "base/mem.h"
 #include "keeper/keeper.h"
 #include "sched/handler.h"
 

@@ -8,6 +8,7 @@
 #include "base/panic.h"
 #include "sched/sched_task_json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct task_runtime *sched_find_task(struct scheduler *s, const char *reference)
@@ -282,7 +283,7 @@ static void apply_write(struct scheduler *s, struct task_runtime *rt, struct tas
     }
 }
 
-static void undo_write(struct scheduler *s, struct task_runtime *rt, const struct task_write *write)
+static void undo_write(struct task_runtime *rt, const struct task_write *write)
 {
     if (write->kind == TASK_WRITE_CREATE)
         rt->deleted = true;
@@ -299,7 +300,7 @@ void sched_write_committed(struct scheduler *s, struct sched_work *work)
         apply_write(s, rt, work->write);
         scheduler_publish_task(s, rt, events[work->write->kind]);
     } else {
-        undo_write(s, rt, work->write);
+        undo_write(rt, work->write);
     }
     if (rt->deleted) {
         sched_disarm(s, rt);

@@ -71,7 +71,7 @@ static void on_fire(void *arg, const struct settle_fire *fire)
 {
     struct settling *settling = arg;
     struct task_runtime *rt = settling->rt;
-    struct overlap_input input = {rt->task->overlap, rt->running, queued_of(rt), rt->task->max_concurrent};
+    struct overlap_input input = {rt->task->overlap, rt->running, queued_of(rt), (int32_t)rt->task->max_concurrent};
     if (!rt->fits) {
         record_run(settling, fire->slot_us, fire->slot_us, 1, VERDICT_SKIPPED, REASON_NO_INSTANCE);
         return;

@@ -369,7 +369,7 @@ void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cau
         handler->stop(handler->context, ex->id, ex->attempt, false);
 }
 
-static void force(struct scheduler *s, struct execution *ex)
+static void force(struct execution *ex)
 {
     ex->phase = PHASE_KILLED;
     ex->grace_passed = true;
@@ -392,7 +392,7 @@ void sched_run_timers(struct scheduler *s)
                 sched_make_ready(s, ex);
             break;
         case PHASE_ACTIVE: sched_stop_attempt(s, ex, STOP_DEADLINE); break;
-        case PHASE_STOPPING: force(s, ex); break;
+        case PHASE_STOPPING: force(ex); break;
         case PHASE_RECORDING:
         case PHASE_READY:
         case PHASE_STARTING:

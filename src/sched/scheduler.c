@@ -9,6 +9,7 @@
 #include "base/panic.h"
 #include "http/event_stream.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { INBOX_MAX = 65536, IDLE_WAKE_US = 5 * US_PER_S, STEP_RETRY_US = US_PER_S / 2 };

@@ -13,6 +13,7 @@
 #include "sched/handler.h"
 
 struct scheduler;
+struct buf;
 struct event_hub;
 struct http_idempotency;
 
@@ -115,7 +116,6 @@ enum err_code scheduler_execute(struct scheduler *scheduler, struct sched_comman
 /* ---- notices of handlers: any thread; `result` is moved. ---- */
 void scheduler_attempt_ended(struct scheduler *scheduler, int64_t execution_id, int32_t attempt, struct attempt_result *result);
 void scheduler_progress(struct scheduler *scheduler, int64_t execution_id, int32_t attempt, int percent);
-void scheduler_log_grew(struct scheduler *scheduler, int64_t execution_id);
 
 /* After a start, the keeper says which attempts still live: they stay running with uid, attempt and fence unchanged.
  * Called once; recorded runs that are not listed end `interrupted` (SCH-70, SCH-71). */

@@ -25,7 +25,7 @@ enum { WORK_ROWS_MAX = 8192 };
 
 void work_grow(void **rows, size_t *count, size_t *capacity, size_t size);
 
-enum notice_kind { NOTICE_COMMAND, NOTICE_WORK, NOTICE_ATTEMPT_ENDED, NOTICE_PROGRESS, NOTICE_LOG, NOTICE_ADOPT, NOTICE_STOP };
+enum notice_kind { NOTICE_COMMAND, NOTICE_WORK, NOTICE_ATTEMPT_ENDED, NOTICE_PROGRESS, NOTICE_ADOPT, NOTICE_STOP };
 
 /* What arrives at the scheduler's inbox. */
 struct notice {

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/lease_store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum lock_state { LOCK_ACTIVE, LOCK_EXPIRED, LOCK_RELEASED };
+
+static const struct db_sql sql_insert = {
+    "INSERT INTO task_locks (lock_key, holder_id, token, fencing_token, state, acquired_at, expires_at, purpose, created_at,"
+    " updated_at) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?5, ?5)"};
+static const struct db_sql sql_release = {
+    "UPDATE task_locks SET state = 2, released_at = MAX(?2, acquired_at), updated_at = ?2 WHERE token = ?1 AND state = 0"};
+static const struct db_sql sql_expire = {
+    "UPDATE task_locks SET state = 1, updated_at = ?2 WHERE state = 0 AND (?1 IS NULL OR (lock_key = ?1 AND expires_at <= ?2))"};
+static const struct db_sql sql_history = {
+    "SELECT lock_key, holder_id, fencing_token, state, acquired_at, expires_at, purpose FROM task_locks WHERE state > 0"
+    " ORDER BY id DESC LIMIT ?1 OFFSET ?2"};
+static const struct db_sql sql_history_count = {"SELECT COUNT(*) FROM task_locks WHERE state > 0"};
+static const struct db_sql sql_purge = {
+    "DELETE FROM task_locks WHERE id IN (SELECT id FROM task_locks WHERE state > 0 AND COALESCE(released_at, expires_at) < ?1"
+    " LIMIT ?2)"};
+
+const struct db_sql *const lease_store_sql[] = {&sql_insert, &sql_release, &sql_expire, &sql_history, &sql_history_count, &sql_purge};
+const size_t lease_store_sql_count = ARRAY_LEN(lease_store_sql);
+
+static void bind_text(struct db_stmt *st, int index, const char *text)
+{
+    if (text)
+        db_bind_text(st, index, text, strlen(text));
+    else
+        db_bind_null(st, index);
+}
+
+enum err_code lease_store_acquire(struct db *tx, struct lease *lease, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = lease_store_expire(tx, lease->key, lease->acquired_us, err);
+    if (code == OK)
+        code = db_counter_take(tx, "fence", 1, &lease->fence, err);
+    if (code == OK)
+        code = db_prepare(tx, &sql_insert, &st, err);
+    if (code != OK)
+        return code;
+    bind_text(st, 1, lease->key);
+    bind_text(st, 2, lease->holder);
+    bind_text(st, 3, lease->token);
+    db_bind_int(st, 4, lease->fence);
+    db_bind_int(st, 5, lease->acquired_us);
+    db_bind_int(st, 6, lease->expires_us);
+    bind_text(st, 7, lease->purpose);
+    code = db_run(st, NULL, err);
+    return code == ERR_CONFLICT ? err_set(err, code, "LOCK_HELD", "the lock %s is held by another", lease->key) : code;
+}
+
+enum err_code lease_store_release(struct db *tx, const char *token, int64_t now_us, struct err *err)
+{
+    struct db_stmt *st;
+    int64_t changed = 0;
+    enum err_code code = db_prepare(tx, &sql_release, &st, err);
+    if (code != OK)
+        return code;
+    bind_text(st, 1, token);
+    db_bind_int(st, 2, now_us);
+    if ((code = db_run(st, &changed, err)) != OK)
+        return code;
+    return changed ? OK : err_set(err, ERR_NOT_FOUND, "LOCK_NOT_HELD", "the lock is not held under this token");
+}
+
+enum err_code lease_store_expire(struct db *tx, const char *key, int64_t now_us, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(tx, &sql_expire, &st, err);
+    if (code != OK)
+        return code;
+    bind_text(st, 1, key);
+    db_bind_int(st, 2, now_us);
+    return db_run(st, NULL, err);
+}
+
+void lease_write_json(struct json_writer *w, const struct lease *lease, const char *state)
+{
+    json_begin_object(w);
+    json_put_text(w, "key", lease->key);
+    json_put_text(w, "holder_id", lease->holder);
+    json_put_int(w, "fencing_token", lease->fence);
+    json_put_time(w, "acquired_at", lease->acquired_us, 3);
+    json_put_time(w, "expires_at", lease->expires_us, 3);
+    json_put_text(w, "state", state);
+    json_put_text(w, "purpose", lease->purpose);
+    json_end_object(w);
+}
+
+static void write_history_row(struct db_stmt *st, struct json_writer *w)
+{
+    struct lease lease = {.fence = db_int(st, 2), .acquired_us = db_int(st, 4), .expires_us = db_int(st, 5)};
+    (void)snprintf(lease.key, sizeof lease.key, "%s", db_text(st, 0, NULL));
+    (void)snprintf(lease.holder, sizeof lease.holder, "%s", db_text(st, 1, NULL));
+    (void)snprintf(lease.purpose, sizeof lease.purpose, "%s", db_text(st, 6, NULL));
+    lease_write_json(w, &lease, db_int(st, 3) == LOCK_RELEASED ? "released" : "expired");
+}
+
+enum err_code lease_store_history(struct db *db, int64_t offset, int limit, struct json_writer *w, int64_t *ret_total, struct err *err)
+{
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, &sql_history_count, &st, err);
+    if (code != OK || (code = db_step(st, &row, err)) != OK)
+        return code;
+    *ret_total = row ? db_int(st, 0) : 0;
+    db_reset(st);
+    if ((code = db_prepare(db, &sql_history, &st, err)) != OK)
+        return code;
+    db_bind_int(st, 1, limit);
+    db_bind_int(st, 2, offset);
+    while ((code = db_step(st, &row, err)) == OK && row)
+        write_history_row(st, w);
+    return code;
+}
+
+enum err_code lease_store_purge(struct db *tx, int64_t before_us, int limit, int64_t *ret_deleted, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(tx, &sql_purge, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, before_us);
+    db_bind_int(st, 2, limit);
+    return db_run(st, ret_deleted, err);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every request must pass before its handler runs. Order: framing, route, who, what for, parameters, body. */
+#include "base/id.h"
+#include "base/mem.h"
+#include "db/store.h"
+#include "http/http_priv.h"
+
+#include <string.h>
+
+enum { REPLAY_MAX = 1 << 20 };
+
+static const char *const method_names[HTTP_METHOD_COUNT] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+/* RFC 9112 section 6.3 and 3.2: messages whose end or target is ambiguous are refused and the connection closed;
+ * the library lets them through. */
+static enum err_code check_framing(struct http_request *request, struct err *err)
+{
+    const char *what = NULL;
+    size_t lengths = http_server_count_header(request, "Content-Length");
+    if (lengths && http_server_count_header(request, "Transfer-Encoding"))
+        what = "Content-Length and Transfer-Encoding together";
+    else if (lengths > 1)
+        what = "more than one Content-Length";
+    else if (http_server_count_header(request, "Transfer-Encoding") > 1)
+        what = "more than one Transfer-Encoding";
+    else if (http_server_count_header(request, "Host") != 1)
+        what = http_header(request, "Host") ? "more than one Host" : "no Host";
+    if (!what)
+        return OK;
+    request->answer.close_connection = true;
+    return err_set(err, ERR_INVALID, "INVALID_PARAMETER", "the request has %s", what);
+}
+
+/* A caller's id is taken over when it is short and plain; it goes into logs and answers. */
+static void set_request_id(struct http_request *request)
+{
+    const char *given = http_header(request, "X-Request-Id");
+    size_t n = given ? strlen(given) : 0;
+    bool sane = n > 0 && n <= 128;
+    for (size_t i = 0; sane && i < n; i++) {
+        unsigned char c = (unsigned char)given[i];
+        sane = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || strchr("-_.:/+=@", c);
+    }
+    if (sane) {
+        memcpy(request->request_id, given, n + 1);
+        return;
+    }
+    struct uuid uid = uuid_v7(request->arrived_us);
+    uuid_format(&uid, request->request_id);
+}
+
+static enum err_code check_caller(struct http_request *request, struct err *err)
+{
+    const struct http_server_options *options = http_server_options(request->server);
+    if (request->route->permission == HTTP_PUBLIC)
+        return OK;
+    enum err_code code = options->authenticate(options->arg, request, &request->principal, err);
+    if (code != OK)
+        return code;
+    if ((request->principal.permissions & request->route->permission) != request->route->permission)
+        return err_set(err, ERR_DENIED, NULL, "Forbidden");
+    if (request->principal.by_cookie && request->method != HTTP_GET && !http_header(request, "X-Horae-CSRF"))
+        return err_set(err, ERR_DENIED, NULL, "a change by cookie needs the header X-Horae-CSRF");
+    return OK;
+}
+
+static size_t body_max(const struct http_request *request)
+{
+    return request->route->body_max ? request->route->body_max : HTTP_BODY_MAX;
+}
+
+static enum err_code too_large(const struct http_request *request, struct err *err)
+{
+    return err_set(err, ERR_LIMIT, "PAYLOAD_TOO_LARGE", "the body must have at most %zu bytes", body_max(request));
+}
+
+static enum err_code check_body_head(struct http_request *request, struct err *err)
+{
+    const char *length = http_header(request, "Content-Length"), *type = http_header(request, "Content-Type");
+    int64_t n = 0;
+    if (length && !str_to_int(str_of(length), 0, INT64_MAX, &n))
+        return err_param(err, "Content-Length", "Content-Length must be a number");
+    if (n > (int64_t)body_max(request))
+        return too_large(request, err);
+    bool has_body = n > 0 || http_header(request, "Transfer-Encoding");
+    if (!has_body || !type || !(request->route->flags & HTTP_JSON_BODY))
+        return OK;
+    struct str rest = str_of(type), media;
+    (void)str_split(&rest, ';', &media);
+    if (str_equal_ignoring_case(str_trim(media), "application/json"))
+        return OK;
+    return err_set(err, ERR_INVALID, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json");
+}
+
+static enum err_code read_idempotency_key(struct http_request *request, struct err *err)
+{
+    const char *key = http_header(request, "Idempotency-Key");
+    if (!key || request->method == HTTP_GET || request->route->permission == HTTP_PUBLIC)
+        return OK;
+    size_t n = strlen(key);
+    bool plain = n > 0 && n <= IDEMPOTENCY_KEY_MAX;
+    for (size_t i = 0; plain && i < n; i++)
+        plain = (unsigned char)key[i] > 32 && (unsigned char)key[i] < 127;
+    if (!plain)
+        return err_param(err, "Idempotency-Key", "Idempotency-Key must have 1 to %d visible ASCII characters", IDEMPOTENCY_KEY_MAX);
+    memcpy(request->idempotency.key, key, n + 1);
+    (void)str_copy(request->idempotency.principal, sizeof request->idempotency.principal, request->principal.uid,
+                   strlen(request->principal.uid));
+    request->has_idempotency = true;
+    return OK;
+}
+
+enum err_code checks_head(struct http_request *request, struct err *err)
+{
+    const struct http_server_options *options = http_server_options(request->server);
+    set_request_id(request);
+    enum err_code code = check_framing(request, err);
+    if (code == OK)
+        code = router_match(request, options->groups, options->group_count, err);
+    if (code == OK)
+        code = check_caller(request, err);
+    if (code == OK)
+        code = params_parse(request, err);
+    if (code == OK)
+        code = check_body_head(request, err);
+    return code == OK ? read_idempotency_key(request, err) : code;
+}
+
+struct find {
+    struct http_request *request;
+    int status;
+    struct buf body;
+};
+
+static enum err_code find_answer(struct db *db, void *arg, struct err *err)
+{
+    struct find *find = arg;
+    return idempotency_find(db, &find->request->idempotency, find->request->arrived_us, &find->status, &find->body, err);
+}
+
+/* A repeat gets the answer that the first one got; then request->answer.status is set. */
+static enum err_code replay(struct http_request *request, struct err *err)
+{
+    struct find find = {.request = request};
+    idempotency_hash(&request->idempotency, method_names[request->method], request->target, http_body(request).p,
+                     http_body(request).n);
+    buf_init(&find.body, REPLAY_MAX);
+    enum err_code code = store_read(http_server_store(request->server), find_answer, &find, err);
+    if (code == OK && find.status)
+        http_answer_json(request, find.status, &find.body);
+    else
+        buf_release(&find.body);
+    return code;
+}
+
+static enum err_code parse_body(struct http_request *request, struct err *err)
+{
+    struct str body = http_body(request);
+    unsigned flags = request->route->flags;
+    if (!body.n)
+        return flags & HTTP_BODY_REQUIRED ? err_set(err, ERR_INVALID, "INVALID_JSON", "a JSON body is required") : OK;
+    if (!(flags & HTTP_JSON_BODY) && request->method == HTTP_GET)
+        return OK;
+    enum err_code code = json_parse(body.p, body.n, &request->json, err);
+    if (code != OK || flags & HTTP_JSON_BODY)
+        return code;
+    const struct json *root = json_root(request->json);
+    return json_is_object(root) && !json_count(root) ? OK : err_param(err, "body", "this call takes no body");
+}
+
+enum err_code checks_body(struct http_request *request, struct err *err)
+{
+    if (request->body.failed || request->discarded)
+        return too_large(request, err);
+    enum err_code code = parse_body(request, err);
+    return code == OK && request->has_idempotency ? replay(request, err) : code;
+}

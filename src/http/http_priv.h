@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of http/ only. */
+#ifndef HORAE_HTTP_HTTP_PRIV_H
+#define HORAE_HTTP_HTTP_PRIV_H
+
+#include "base/list.h"
+#include "base/thread.h"
+#include "http/http_server.h"
+#include "http/idempotency_store.h"
+
+enum { HTTP_ANSWER_HEADERS_MAX = 8 };
+
+struct http_answer {
+    int status; /* 0 = none yet */
+    const char *type; /* literal, NULL without a body */
+    char *body; /* owned; or borrowed from the process when is_static */
+    size_t length;
+    bool is_static;
+    bool close_connection;
+    struct http_stream *stream; /* instead of a body */
+};
+
+enum http_phase {
+    HTTP_READING,  /* body on its way */
+    HTTP_HANDLING, /* the handler runs */
+    HTTP_SLEEPING, /* suspended until somebody answers */
+    HTTP_ANSWERED,
+};
+
+struct http_connection; /* connections.h */
+
+struct http_request {
+    struct http_server *server;
+    void *connection; /* the library's */
+    struct http_connection *registered;
+    struct mutex mutex; /* guards phase and answer against the thread that answers */
+    enum http_phase phase;
+    enum http_method method;
+    bool is_head, method_known;
+    char *target; /* owned: as sent */
+    char *path;   /* owned: without the query */
+    char *query;  /* owned, NULL = none; decoded in place */
+    char *ids[HTTP_PATH_IDS_MAX]; /* owned */
+    const struct http_route *route; /* NULL: refused before routing */
+    void *context;
+    struct http_param params[HTTP_PARAMS_MAX];
+    size_t param_count;
+    struct buf body;
+    bool head_seen;
+    size_t discarded; /* bytes of a body that nobody wants */
+    struct json_doc *json;
+    struct http_principal principal;
+    char request_id[129];
+    char client_address[64];
+    int64_t arrived_us, started_mono_us;
+    struct http_idempotency idempotency;
+    bool has_idempotency;
+    struct http_answer answer;
+    struct {
+        char *name, *value;
+    } headers[HTTP_ANSWER_HEADERS_MAX];
+    size_t header_count;
+};
+
+struct http_stream {
+    struct mutex mutex; /* guards all below */
+    void *connection; /* the library's; NULL once closed */
+    struct http_stream_source source;
+    bool asleep, woken, ending;
+    struct http_server *server;
+    struct list_node node; /* in the server's list */
+};
+
+/* router.c: finds the route and the ids of the path. OK, ERR_NOT_FOUND, or ERR_INVALID with METHOD_NOT_ALLOWED (and
+ * the header Allow added). */
+enum err_code router_match(struct http_request *request, const struct http_routes *groups, size_t count, struct err *err);
+/* Percent-decodes in place; `plus` turns '+' into a blank. False: bad escape, U+0000 or not UTF-8. */
+bool router_decode(char *text, bool plus);
+
+/* params.c: the query against the route's table. */
+enum err_code params_parse(struct http_request *request, struct err *err);
+
+/* checks.c: what is wrong with a request head, before and after its body. */
+enum err_code checks_head(struct http_request *request, struct err *err);
+enum err_code checks_body(struct http_request *request, struct err *err);
+
+/* http_server.c: for answer.c and stream.c, which do not see the library. */
+void http_server_answered(struct http_request *request); /* request->answer was filled in under the mutex */
+void http_server_resume(void *connection);
+size_t http_server_count_header(const struct http_request *request, const char *name);
+struct store *http_server_store(const struct http_server *server);
+const struct http_server_options *http_server_options(const struct http_server *server);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server: sockets, threads, the checks that come before any handler (framing, path, method, parameters, body,
+ * authentication, permission), and the life of connections. Built on libmicrohttpd, which only http_server.c sees. */
+#ifndef HORAE_HTTP_HTTP_SERVER_H
+#define HORAE_HTTP_HTTP_SERVER_H
+
+#include "base/clock.h"
+#include "http/http.h"
+
+struct http_server;
+struct store;
+
+enum {
+    HTTP_ROUTE_GROUPS_MAX = 16, HTTP_THREADS = 4, HTTP_HEADERS_MAX_BYTES = 32768,
+    HTTP_IDLE_MAX_S = 75,     /* a connection without a complete request head for so long is closed */
+    HTTP_BODY_TIME_MAX_S = 120, /* a body must have arrived after so long */
+};
+
+struct http_server_options {
+    const char *listen; /* HOST:PORT; port 0 takes a free one */
+    const char *tls_cert_file, *tls_key_file; /* NULL = plain */
+    int max_connections;
+    const struct clock *clock;
+    struct store *store; /* answers kept for repeats (Idempotency-Key) */
+    const struct http_routes *groups; /* borrowed */
+    size_t group_count;
+    /* Fills in who calls; ERR_UNAUTHENTICATED when nobody that we know. Pool thread. */
+    enum err_code (*authenticate)(void *arg, struct http_request *request, struct http_principal *ret, struct err *err);
+    /* The caller's address, from the peer's and the headers of trusted proxies; may be NULL. */
+    void (*client_address)(void *arg, struct http_request *request, const char *peer, char *out, size_t capacity);
+    void *arg;
+};
+
+enum err_code http_server_start(const struct http_server_options *options, struct http_server **ret, struct err *err);
+const char *http_server_address(const struct http_server *server); /* "http://127.0.0.1:8600", with the real port */
+/* No new connections; requests under way may finish for `timeout_us`, streams are ended. Then everything is closed. */
+void http_server_stop(struct http_server *server, int64_t timeout_us);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Paths are split before they are decoded (rulings, Writes): an encoded slash stays inside its segment. */
+#include "base/mem.h"
+#include "http/http_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const method_names[HTTP_METHOD_COUNT] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+static int hex_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 32);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool router_decode(char *text, bool plus)
+{
+    char *out = text;
+    for (const char *p = text; *p; p++) {
+        if (*p == '%') {
+            int high = hex_of(p[1]), low = high < 0 ? -1 : hex_of(p[2]);
+            if (low < 0 || high * 16 + low == 0)
+                return false;
+            *out++ = (char)(high * 16 + low);
+            p += 2;
+        } else {
+            *out++ = plus && *p == '+' ? ' ' : *p;
+        }
+    }
+    *out = '\0';
+    return str_is_utf8(text, (size_t)(out - text));
+}
+
+/* One segment of pattern and path; both begin after a slash. */
+static size_t segment_length(const char *text)
+{
+    return strcspn(text, "/");
+}
+
+/* Compares segment by segment; fills `ids` with where the {…} segments are. */
+static bool matches(const char *pattern, const char *path, struct str ids[HTTP_PATH_IDS_MAX])
+{
+    size_t id_count = 0;
+    while (*pattern == '/' && *path == '/') {
+        size_t n = segment_length(++pattern), m = segment_length(++path);
+        if (pattern[0] == '{') {
+            if (!m || id_count == HTTP_PATH_IDS_MAX)
+                return false;
+            ids[id_count++] = (struct str){path, m};
+        } else if (n != m || memcmp(pattern, path, n) != 0) {
+            return false;
+        }
+        pattern += n;
+        path += m;
+    }
+    return !*pattern && !*path;
+}
+
+static enum err_code take_ids(struct http_request *request, const struct str ids[HTTP_PATH_IDS_MAX], struct err *err)
+{
+    for (size_t i = 0; i < HTTP_PATH_IDS_MAX && ids[i].p; i++) {
+        request->ids[i] = xstrndup(ids[i].p, ids[i].n);
+        if (!router_decode(request->ids[i], false))
+            return err_param(err, "path", "the path holds a bad percent escape, U+0000 or bytes that are not UTF-8");
+    }
+    return OK;
+}
+
+enum err_code router_match(struct http_request *request, const struct http_routes *groups, size_t count, struct err *err)
+{
+    char allow[64] = "";
+    for (size_t g = 0; g < count; g++)
+        for (size_t i = 0; i < groups[g].count; i++) {
+            const struct http_route *route = &groups[g].rows[i];
+            struct str ids[HTTP_PATH_IDS_MAX] = {{0}};
+            if (!matches(route->path, request->path, ids))
+                continue;
+            if (request->method_known && route->method == request->method) {
+                request->route = route;
+                request->context = groups[g].context;
+                return take_ids(request, ids, err);
+            }
+            size_t n = strlen(allow);
+            (void)snprintf(allow + n, sizeof allow - n, "%s%s", n ? ", " : "", method_names[route->method]);
+        }
+    if (!allow[0])
+        return err_set(err, ERR_NOT_FOUND, NULL, "Resource not found");
+    http_add_header(request, "Allow", allow);
+    return err_set(err, ERR_INVALID, "METHOD_NOT_ALLOWED", "this path takes %s only", allow);
+}

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sched/sched_task_json.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/panic.h"
+#include "sched/sched_task_check.h"
+#include "sched/task_types.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const misfires[] = {"run_once", "run_all", "skip"};
+static const char *const overlaps[] = {"skip", "queue_one", "queue_all", "cancel_running", "allow"};
+static const char *const gaps[] = {"auto", "skip", "shift_forward", "run_at_edge"};
+static const char *const folds[] = {"auto", "first", "last", "both"};
+
+/* What a body says, before it is put into a task. */
+struct fields {
+    struct str name, type, description, cron_expr, calendar, timezone, data, secret, seed, group_id;
+    bool is_recurring, enabled;
+    int64_t interval_s, run_at_us, max_duration_s, max_retries, grace_s, max_concurrent, priority, start_deadline_s, jitter_s,
+        anchor_us, version, created_us;
+    int misfire, overlap, gap, fold;
+    const struct json *labels, *backoff, *limits;
+};
+
+/* The number of a field is its bit in `present`. */
+enum field_id {
+    F_NAME, F_TYPE, F_DESCRIPTION, F_RECURRING, F_CRON, F_CALENDAR, F_TIMEZONE, F_INTERVAL, F_NEXT_RUN, F_ENABLED, F_DURATION,
+    F_RETRIES, F_GRACE, F_CONCURRENT, F_PRIORITY, F_LABELS, F_DATA, F_SECRET, F_SEED, F_GROUP, F_MISFIRE, F_DEADLINE, F_JITTER,
+    F_OVERLAP, F_GAP, F_FOLD, F_BACKOFF, F_LIMITS, F_ANCHOR, F_VERSION, F_CREATED, F_READ_ONLY
+};
+#define AT(member) .offset = offsetof(struct fields, member)
+static const struct json_field task_fields[] = {
+    [F_NAME] = {"name", FIELD_TEXT, AT(name), 1, TASK_NAME_MAX},
+    [F_TYPE] = {"type", FIELD_TEXT, AT(type), 1, 255},
+    [F_DESCRIPTION] = {"description", FIELD_TEXT, AT(description), 0, TASK_DESCRIPTION_MAX, .nullable = true},
+    [F_RECURRING] = {"is_recurring", FIELD_BOOL, AT(is_recurring), .nullable = true},
+    [F_CRON] = {"cron_expr", FIELD_TEXT, AT(cron_expr), 0, TASK_CRON_MAX, .nullable = true},
+    [F_CALENDAR] = {"calendar", FIELD_TEXT, AT(calendar), 0, TASK_CRON_MAX, .nullable = true},
+    [F_TIMEZONE] = {"timezone", FIELD_TEXT, AT(timezone), 1, CRON_ZONE_NAME_MAX, .nullable = true},
+    [F_INTERVAL] = {"interval", FIELD_INT, AT(interval_s), 0, TASK_DURATION_MAX_S, .nullable = true},
+    [F_NEXT_RUN] = {"next_run", FIELD_TIME, AT(run_at_us), .nullable = true},
+    [F_ENABLED] = {"enabled", FIELD_BOOL, AT(enabled), .nullable = true},
+    [F_DURATION] = {"max_duration_seconds", FIELD_INT, AT(max_duration_s), 1, TASK_DURATION_MAX_S, .nullable = true},
+    [F_RETRIES] = {"max_retries", FIELD_INT, AT(max_retries), 0, TASK_RETRIES_MAX, .nullable = true},
+    [F_GRACE] = {"timeout_grace_period", FIELD_INT, AT(grace_s), 0, TASK_DURATION_MAX_S, .nullable = true},
+    [F_CONCURRENT] = {"max_concurrent", FIELD_INT, AT(max_concurrent), 1, TASK_CONCURRENT_MAX, .nullable = true},
+    [F_PRIORITY] = {"priority", FIELD_INT, AT(priority), -TASK_PRIORITY_MAX, TASK_PRIORITY_MAX, .nullable = true},
+    [F_LABELS] = {"labels", FIELD_OBJECT, AT(labels), .nullable = true},
+    [F_DATA] = {"data", FIELD_TEXT, AT(data), 0, TASK_DATA_MAX, .nullable = true},
+    [F_SECRET] = {"secret", FIELD_TEXT, AT(secret), 0, TASK_SECRET_MAX, .nullable = true},
+    [F_SEED] = {"seed", FIELD_TEXT, AT(seed), 1, 255, .nullable = true},
+    [F_GROUP] = {"group_id", FIELD_TEXT, AT(group_id), 0, 255, .nullable = true},
+    [F_MISFIRE] = {"misfire_policy", FIELD_CHOICE, AT(misfire), 0, ARRAY_LEN(misfires), misfires, .nullable = true},
+    [F_DEADLINE] = {"start_deadline_seconds", FIELD_INT, AT(start_deadline_s), 0, TASK_DURATION_MAX_S, .nullable = true},
+    [F_JITTER] = {"jitter_seconds", FIELD_INT, AT(jitter_s), 0, TASK_DURATION_MAX_S, .nullable = true},
+    [F_OVERLAP] = {"overlap", FIELD_CHOICE, AT(overlap), 0, ARRAY_LEN(overlaps), overlaps, .nullable = true},
+    [F_GAP] = {"gap", FIELD_CHOICE, AT(gap), 0, ARRAY_LEN(gaps), gaps, .nullable = true},
+    [F_FOLD] = {"fold", FIELD_CHOICE, AT(fold), 0, ARRAY_LEN(folds), folds, .nullable = true},
+    [F_BACKOFF] = {"retry_backoff", FIELD_OBJECT, AT(backoff), .nullable = true},
+    [F_LIMITS] = {"limits", FIELD_OBJECT, AT(limits), .nullable = true},
+    [F_ANCHOR] = {"anchor", FIELD_TIME, AT(anchor_us), .nullable = true},
+    [F_VERSION] = {"version", FIELD_INT, AT(version), 1, INT64_MAX, .nullable = true},
+    [F_CREATED] = {"created_at", FIELD_TIME, AT(created_us)},
+    /* shown, not settable: GET, edit, PUT must work (rulings, Writes) */
+    [F_READ_ONLY] = {"uid", FIELD_IGNORED, 0},
+    {"updated_at", FIELD_IGNORED, 0}, {"last_executed_at", FIELD_IGNORED, 0}, {"last_failure_error", FIELD_IGNORED, 0},
+    {"total_executions", FIELD_IGNORED, 0}, {"success_executions", FIELD_IGNORED, 0}, {"failure_executions", FIELD_IGNORED, 0},
+    {"timeout_executions", FIELD_IGNORED, 0}, {"skipped_executions", FIELD_IGNORED, 0},
+    {"consecutive_failures", FIELD_IGNORED, 0}, {"health", FIELD_IGNORED, 0}, {"has_secret", FIELD_IGNORED, 0},
+};
+#undef AT
+
+static bool has(uint64_t bits, enum field_id id)
+{
+    return bits >> id & 1;
+}
+
+/* ---- into a task ---- */
+
+static void set_text(char **place, struct str text)
+{
+    free(*place);
+    *place = text.n ? xstrndup(text.p, text.n) : NULL;
+}
+
+static enum err_code set_labels(struct sched_task *task, const struct json *labels, struct err *err)
+{
+    if (json_count(labels) > TASK_LABELS_MAX)
+        return err_param(err, "labels", "labels must have at most %d members", TASK_LABELS_MAX);
+    for (size_t i = 0; i < task->label_count; i++) {
+        free(task->labels[i].name);
+        free(task->labels[i].value);
+    }
+    free(task->labels);
+    task->labels = xcalloc(json_count(labels), sizeof *task->labels);
+    task->label_count = 0;
+    struct json_walk walk = {0};
+    struct str name;
+    const struct json *value;
+    while (json_walk_object(labels, &walk, &name, &value)) {
+        struct str text = json_get_text(value);
+        if (!name.n || name.n > LABEL_NAME_MAX || memchr(name.p, 0, name.n) || memchr(name.p, '=', name.n))
+            return err_param(err, "labels", "labels: a name must have 1 to %d bytes and no \"=\"", LABEL_NAME_MAX);
+        if (!json_is_text(value) || text.n > LABEL_VALUE_MAX || memchr(text.p, 0, text.n))
+            return err_param(err, "labels", "labels.%.*s must be a string of at most %d bytes", (int)name.n, name.p, LABEL_VALUE_MAX);
+        task->labels[task->label_count++] = (struct sched_label){xstrndup(name.p, name.n), xstrndup(text.p, text.n)};
+    }
+    return OK;
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    return strcmp(((const struct sched_label *)a)->name, ((const struct sched_label *)b)->name);
+}
+
+static const struct retry_backoff backoff_default = {.base_ms = 1000, .cap_ms = 300000, .jitter_percent = 10};
+
+static enum err_code set_backoff(struct sched_task *task, const struct json *value, struct err *err)
+{
+    const int64_t most = (int64_t)TASK_DURATION_MAX_S * 1000;
+    const struct json_field fields[] = {
+        {"base_ms", FIELD_INT, offsetof(struct retry_backoff, base_ms), 0, most, .nullable = false},
+        {"cap_ms", FIELD_INT, offsetof(struct retry_backoff, cap_ms), 0, most, .nullable = false},
+        {"jitter_percent", FIELD_INT, offsetof(struct retry_backoff, jitter_percent), 0, 100, .nullable = false},
+    };
+    return json_read_fields(value, "retry_backoff", fields, ARRAY_LEN(fields), &task->backoff, NULL, NULL, err);
+}
+
+static enum err_code set_limits(struct sched_task *task, const struct json *value, struct err *err)
+{
+    static const struct json_field fields[] = {
+        {"memory_bytes", FIELD_INT, offsetof(struct sched_task, memory_bytes), 0, INT64_C(1) << 50, .nullable = true},
+        {"cpu_percent", FIELD_INT, offsetof(struct sched_task, cpu_percent), 0, 100000, .nullable = true},
+        {"pids", FIELD_INT, offsetof(struct sched_task, pids), 0, 4194304, .nullable = true},
+    };
+    return json_read_fields(value, "limits", fields, ARRAY_LEN(fields), task, NULL, NULL, err);
+}
+
+static void set_texts(struct sched_task *task, const struct fields *f, uint64_t set)
+{
+    const struct {
+        enum field_id id;
+        char **place;
+        struct str text;
+    } texts[] = {
+        {F_NAME, &task->name, f->name}, {F_DESCRIPTION, &task->description, f->description},
+        {F_CRON, &task->cron_expr, f->cron_expr}, {F_CALENDAR, &task->calendar, f->calendar},
+        {F_TIMEZONE, &task->timezone, f->timezone}, {F_DATA, &task->data, f->data}, {F_SECRET, &task->secret, f->secret},
+        {F_SEED, &task->seed, f->seed}, {F_GROUP, &task->group_id, f->group_id},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (has(set, texts[i].id))
+            set_text(texts[i].place, texts[i].text);
+}
+
+static void set_numbers(struct sched_task *task, const struct fields *f, uint64_t set)
+{
+    const struct {
+        enum field_id id;
+        int64_t *place, value;
+    } numbers[] = {
+        {F_INTERVAL, &task->interval_s, f->interval_s}, {F_DURATION, &task->max_duration_s, f->max_duration_s},
+        {F_RETRIES, &task->max_retries, f->max_retries}, {F_GRACE, &task->timeout_grace_period_s, f->grace_s},
+        {F_CONCURRENT, &task->max_concurrent, f->max_concurrent}, {F_DEADLINE, &task->start_deadline_s, f->start_deadline_s},
+        {F_JITTER, &task->jitter_s, f->jitter_s}, {F_ANCHOR, &task->anchor_us, f->anchor_us},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        if (has(set, numbers[i].id))
+            *numbers[i].place = numbers[i].value;
+    if (has(set, F_PRIORITY))
+        task->priority = (int32_t)f->priority;
+    if (has(set, F_RECURRING))
+        task->is_recurring = f->is_recurring;
+    if (has(set, F_ENABLED))
+        task->enabled = f->enabled;
+    if (has(set, F_MISFIRE))
+        task->misfire = (enum misfire_policy)f->misfire;
+    if (has(set, F_OVERLAP))
+        task->overlap = (enum overlap_policy)f->overlap;
+    if (has(set, F_GAP))
+        task->gap = (enum cron_gap)f->gap;
+    if (has(set, F_FOLD))
+        task->fold = (enum cron_fold)f->fold;
+}
+
+static enum err_code set_objects(struct sched_task *task, const struct fields *f, uint64_t present, uint64_t null, struct err *err)
+{
+    enum err_code code = OK;
+    if (has(null, F_LABELS)) {
+        for (size_t i = 0; i < task->label_count; i++) {
+            free(task->labels[i].name);
+            free(task->labels[i].value);
+        }
+        task->label_count = 0;
+    }
+    if (has(present, F_LABELS))
+        code = set_labels(task, f->labels, err);
+    if (task->label_count)
+        qsort(task->labels, task->label_count, sizeof *task->labels, compare_labels);
+    if (has(null, F_BACKOFF))
+        task->backoff = backoff_default;
+    if (code == OK && has(present, F_BACKOFF))
+        code = set_backoff(task, f->backoff, err);
+    if (has(null, F_LIMITS))
+        task->memory_bytes = task->cpu_percent = task->pids = 0;
+    if (code == OK && has(present, F_LIMITS))
+        code = set_limits(task, f->limits, err);
+    return code;
+}
+
+static struct sched_task *blank(const struct sched_task_defaults *defaults, int64_t now_us)
+{
+    struct sched_task *task = xcalloc(1, sizeof *task);
+    task->enabled = true;
+    task->max_duration_s = defaults->max_duration_s;
+    task->max_retries = defaults->max_retries;
+    task->max_concurrent = 1;
+    task->backoff = backoff_default;
+    task->uid = uuid_v7(now_us);
+    task->created_at_us = task->updated_at_us = now_us;
+    task->version = 1;
+    return task;
+}
+
+/* What a request starts from. */
+static struct sched_task *starting_point(enum sched_task_json_mode mode, const struct sched_task *base,
+                                         const struct sched_task_defaults *defaults, int64_t now_us)
+{
+    if (mode == SCHED_TASK_JSON_MERGE_PATCH)
+        return sched_task_clone(base);
+    struct sched_task *task = blank(defaults, now_us);
+    if (mode == SCHED_TASK_JSON_CREATE)
+        return task;
+    task->id = base->id;
+    task->uid = base->uid;
+    task->type = base->type;
+    task->secret = base->secret ? xstrdup(base->secret) : NULL; /* write-only: a GET cannot give it back */
+    task->created_at_us = base->created_at_us;
+    task->version = base->version;
+    sched_task_keep_runtime(task, base);
+    return task;
+}
+
+/* A null resets; the blank task knows what to. */
+static void fill_defaults(struct fields *f, const struct sched_task_defaults *defaults)
+{
+    f->enabled = true;
+    f->max_duration_s = defaults->max_duration_s;
+    f->max_retries = defaults->max_retries;
+    f->max_concurrent = 1;
+}
+
+static enum err_code check_required(enum sched_task_json_mode mode, uint64_t present, struct err *err)
+{
+    if (mode == SCHED_TASK_JSON_MERGE_PATCH)
+        return OK;
+    if (!has(present, F_NAME))
+        return err_param(err, "name", "name is required");
+    return has(present, F_TYPE) ? OK : err_param(err, "type", "type is required");
+}
+
+static enum err_code set_type(struct sched_task *task, struct str type, struct err *err)
+{
+    int index = task_type_from_name(type);
+    if (index < 0) {
+        char list[200] = "";
+        for (int i = 0; i < TASK_TYPE_COUNT; i++) {
+            size_t n = strlen(list);
+            (void)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", task_type_name(i));
+        }
+        return err_param(err, "type", "type must be one of: %s", list);
+    }
+    task->type = index;
+    return OK;
+}
+
+/* Whether a given schedule makes a task recurring: a caller who names one and forgets the flag means it. */
+static void infer_recurring(struct sched_task *task, uint64_t said, enum sched_task_json_mode mode)
+{
+    if (!has(said, F_RECURRING) && mode != SCHED_TASK_JSON_MERGE_PATCH)
+        task->is_recurring = task->cron_expr || task->calendar || task->interval_s;
+}
+
+/* `next_run` is the schedule of a one-shot task (SCH-20) and read-only for the others. */
+static enum err_code set_run_at(struct sched_task *task, const struct fields *f, uint64_t present, uint64_t null,
+                                const struct sched_task *base, int64_t now_us, struct err *err)
+{
+    enum { LATE_MAX_US = 60 * US_PER_S };
+    if (task->is_recurring || has(null, F_NEXT_RUN))
+        task->run_at_us = 0;
+    if (task->is_recurring || !has(present, F_NEXT_RUN))
+        return OK;
+    int64_t at = f->run_at_us;
+    if (base && !base->is_recurring && at / US_PER_MS == base->run_at_us / US_PER_MS)
+        at = base->run_at_us;
+    else if (at < now_us - LATE_MAX_US)
+        return err_param(err, "next_run", "next_run must not lie in the past");
+    else if (at <= now_us)
+        at = now_us + US_PER_MS;
+    task->run_at_us = at;
+    return OK;
+}
+
+/* Absent: the default, or as much of it as fits below the duration (rulings section 1). */
+static void fit_grace(struct sched_task *task, uint64_t present, uint64_t null, enum sched_task_json_mode mode,
+                      const struct sched_task_defaults *defaults)
+{
+    int64_t most = task->max_duration_s - 1;
+    if (has(present, F_GRACE))
+        return;
+    if (mode != SCHED_TASK_JSON_MERGE_PATCH || has(null, F_GRACE))
+        task->timeout_grace_period_s = defaults->grace_s;
+    if (task->timeout_grace_period_s > most)
+        task->timeout_grace_period_s = most;
+}
+
+static enum err_code apply(const struct json *root, enum sched_task_json_mode mode, const struct sched_task *base,
+                           const struct sched_task_defaults *defaults, int64_t now_us, struct sched_task *task, struct err *err)
+{
+    struct fields f = {0};
+    uint64_t present = 0, null = 0;
+    fill_defaults(&f, defaults);
+    enum err_code code = json_read_fields(root, "", task_fields, ARRAY_LEN(task_fields), &f, &present, &null, err);
+    if (code == OK)
+        code = check_required(mode, present, err);
+    if (code == OK && base && has(present, F_VERSION) && f.version != base->version)
+        return err_set(err, ERR_CONFLICT, "CONFLICT", "the task has version %lld by now, not %lld: read it again",
+                       (long long)base->version, (long long)f.version);
+    if (code == OK && has(present, F_TYPE))
+        code = set_type(task, f.type, err);
+    if (code != OK)
+        return code;
+    set_texts(task, &f, present | null);
+    set_numbers(task, &f, present | null);
+    code = set_objects(task, &f, present, null, err);
+    infer_recurring(task, present | null, mode);
+    fit_grace(task, present, null, mode, defaults);
+    if (code == OK)
+        code = set_run_at(task, &f, present, null, base, now_us, err);
+    return code == OK ? sched_task_check(task, err) : code;
+}
+
+enum err_code sched_task_from_json(const char *text, size_t length, enum sched_task_json_mode mode, const struct sched_task *base,
+                                   const struct sched_task_defaults *defaults, int64_t now_us, struct sched_task **ret,
+                                   struct err *err)
+{
+    must((base == NULL) == (mode == SCHED_TASK_JSON_CREATE));
+    struct json_doc *doc;
+    enum err_code code = json_parse(text, length, &doc, err);
+    if (code != OK)
+        return code;
+    struct sched_task *task = starting_point(mode, base, defaults, now_us);
+    code = apply(json_root(doc), mode, base, defaults, now_us, task, err);
+    json_doc_free(doc);
+    if (code != OK) {
+        sched_task_free(task);
+        return code;
+    }
+    *ret = task;
+    return OK;
+}
+
+/* ---- out of a task ---- */
+
+static void write_labels(struct json_writer *w, const struct sched_task *task)
+{
+    if (!task->label_count)
+        return;
+    json_key(w, "labels");
+    json_begin_object(w);
+    for (size_t i = 0; i < task->label_count; i++) {
+        json_key_any(w, task->labels[i].name, strlen(task->labels[i].name));
+        json_text(w, task->labels[i].value);
+    }
+    json_end_object(w);
+}
+
+static void write_limits(struct json_writer *w, const struct sched_task *task)
+{
+    if (!task->memory_bytes && !task->cpu_percent && !task->pids)
+        return;
+    json_key(w, "limits");
+    json_begin_object(w);
+    if (task->memory_bytes)
+        json_put_int(w, "memory_bytes", task->memory_bytes);
+    if (task->cpu_percent)
+        json_put_int(w, "cpu_percent", task->cpu_percent);
+    if (task->pids)
+        json_put_int(w, "pids", task->pids);
+    json_end_object(w);
+}
+
+/* What decides when it runs: in both forms, and all that an epoch needs. */
+static void write_schedule(struct json_writer *w, const struct sched_task *task)
+{
+    json_put_bool(w, "is_recurring", task->is_recurring);
+    json_put_text_unless_empty(w, "cron_expr", task->cron_expr);
+    json_put_text_unless_empty(w, "calendar", task->calendar);
+    json_put_text(w, "timezone", task->timezone ? task->timezone : "UTC");
+    json_put_int(w, "interval", task->interval_s);
+    json_put_text(w, "gap", gaps[task->gap]);
+    json_put_text(w, "fold", folds[task->fold]);
+    if (task->anchor_us)
+        json_put_time(w, "anchor", task->anchor_us, 3);
+    json_put_text_unless_empty(w, "seed", task->seed);
+    json_put_int(w, "jitter_seconds", task->jitter_s);
+}
+
+static void write_policies(struct json_writer *w, const struct sched_task *task)
+{
+    json_put_text_unless_empty(w, "description", task->description);
+    json_put_int(w, "max_duration_seconds", task->max_duration_s);
+    json_put_int(w, "max_retries", task->max_retries);
+    json_put_int(w, "timeout_grace_period", task->timeout_grace_period_s);
+    json_put_int(w, "max_concurrent", task->max_concurrent);
+    write_labels(w, task);
+    json_put_text_unless_empty(w, "data", task->data);
+    json_put_text_unless_empty(w, "group_id", task->group_id);
+    json_put_text(w, "misfire_policy", misfires[task->misfire]);
+    json_put_int(w, "start_deadline_seconds", task->start_deadline_s);
+    json_put_text(w, "overlap", overlaps[task->overlap]);
+    json_key(w, "retry_backoff");
+    json_begin_object(w);
+    json_put_int(w, "base_ms", task->backoff.base_ms);
+    json_put_int(w, "cap_ms", task->backoff.cap_ms);
+    json_put_int(w, "jitter_percent", task->backoff.jitter_percent);
+    json_end_object(w);
+    write_limits(w, task);
+}
+
+static void write_runtime(struct json_writer *w, const struct sched_task *task)
+{
+    json_put_time_or_null(w, "next_run", task->enabled ? task->next_run_us : 0, 3);
+    json_put_time_or_null(w, "last_executed_at", task->last_executed_at_us, 3);
+    json_put_int(w, "total_executions", task->total_executions);
+    json_put_int(w, "success_executions", task->success_executions);
+    json_put_int(w, "failure_executions", task->failure_executions);
+    json_put_int(w, "timeout_executions", task->timeout_executions);
+    json_put_int(w, "skipped_executions", task->skipped_executions);
+    json_put_int(w, "consecutive_failures", task->consecutive_failures);
+    json_put_text_unless_empty(w, "last_failure_error", task->last_failure_error);
+    json_put_text(w, "health", task_health_name(sched_task_health(task)));
+}
+
+void sched_task_write_json(struct json_writer *w, const struct sched_task *task)
+{
+    json_begin_object(w);
+    json_put_uuid(w, "uid", &task->uid);
+    json_put_text(w, "name", task->name);
+    json_put_text(w, "type", task_type_name(task->type));
+    json_put_bool(w, "enabled", task->enabled);
+    json_put_int(w, "priority", task->priority);
+    write_schedule(w, task);
+    write_policies(w, task);
+    if (task->secret)
+        json_put_bool(w, "has_secret", true);
+    write_runtime(w, task);
+    json_put_int(w, "version", task->version);
+    json_put_time(w, "created_at", task->created_at_us, 3);
+    json_put_time(w, "updated_at", task->updated_at_us, 3);
+    json_end_object(w);
+}
+
+/* ---- stored ---- */
+
+void sched_task_write_stored(struct json_writer *w, const struct sched_task *task)
+{
+    json_begin_object(w);
+    json_put_text(w, "name", task->name); /* the seed when none is given: epochs need it */
+    write_schedule(w, task);
+    write_policies(w, task);
+    json_put_text_unless_empty(w, "secret", task->secret);
+    json_key(w, "x");
+    json_begin_array(w); /* what decides slots to the microsecond: uid, creation, one-shot time, anchor */
+    char uid[UUID_TEXT_LEN + 1];
+    uuid_format(&task->uid, uid);
+    json_text(w, uid);
+    json_int(w, task->created_at_us);
+    json_int(w, task->run_at_us);
+    json_int(w, task->anchor_us);
+    json_end_array(w);
+    json_end_object(w);
+}
+
+static enum err_code read_exact(const struct json *exact, struct sched_task *task, struct err *err)
+{
+    struct str uid = json_get_text(json_item(exact, 0));
+    if (json_count(exact) == 4 && uuid_parse(uid.p, uid.n, &task->uid) && json_get_int(json_item(exact, 1), &task->created_at_us) &&
+        json_get_int(json_item(exact, 2), &task->run_at_us) && json_get_int(json_item(exact, 3), &task->anchor_us))
+        return OK;
+    return err_set(err, ERR_CORRUPT, NULL, "a stored task definition is damaged");
+}
+
+static enum err_code read_stored(const struct json *root, struct sched_task *task, struct err *err)
+{
+    struct stored {
+        struct fields f;
+        const struct json *exact;
+    } stored = {0};
+    struct json_field fields[ARRAY_LEN(task_fields) + 1];
+    memcpy(fields, task_fields, sizeof task_fields);
+    fields[ARRAY_LEN(task_fields)] =
+        (struct json_field){"x", FIELD_ARRAY, offsetof(struct stored, exact), 4, 4, .required = true};
+    uint64_t present = 0, null = 0;
+    enum err_code code = json_read_fields(root, "", fields, ARRAY_LEN(fields), &stored, &present, &null, err);
+    if (code != OK)
+        return code;
+    set_texts(task, &stored.f, present);
+    set_numbers(task, &stored.f, present);
+    code = set_objects(task, &stored.f, present, null, err);
+    return code == OK ? read_exact(stored.exact, task, err) : code;
+}
+
+enum err_code sched_task_from_stored(const char *text, size_t length, struct sched_task *task, struct err *err)
+{
+    struct json_doc *doc;
+    struct err inner;
+    enum err_code code = json_parse(text, length, &doc, &inner);
+    if (code == OK) {
+        code = read_stored(json_root(doc), task, &inner);
+        json_doc_free(doc);
+    }
+    return code == OK ? OK : err_set(err, ERR_CORRUPT, NULL, "a stored task definition is damaged: %s", inner.message);
+}
+
+enum err_code schedule_from_json(const char *text, size_t length, struct schedule *ret, struct err *err)
+{
+    struct sched_task *task = xcalloc(1, sizeof *task);
+    enum err_code code = sched_task_from_stored(text, length, task, err);
+    if (code == OK)
+        schedule_from_task(task, ret);
+    sched_task_free(task);
+    return code;
+}
