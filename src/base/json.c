@@ -193,8 +193,10 @@ static enum err_code read_text(const struct json *value, const struct json_field
 static enum err_code read_int(const struct json *value, const struct json_field *f, const char *name, void *place, struct err *err)
 {
     int64_t number;
-    if (!json_get_int(value, &number) || number < f->min || number > f->max)
-        return err_param(err, name, "%s must be an integer between %lld and %lld", name, (long long)f->min, (long long)f->max);
+    bool whole = json_get_int(value, &number);
+    if (!whole || number < f->min || number > f->max) /* RET-02 wants these words */
+        return err_param(err, name, "%s must be %sbetween %lld and %lld", name, whole ? "" : "an integer ", (long long)f->min,
+                         (long long)f->max);
     memcpy(place, &number, sizeof number);
     return OK;
 }

@@ -66,6 +66,15 @@ static void give(struct http_request *request, const struct http_answer *answer)
     http_server_answered(request); /* unlocks; the request may be gone afterwards */
 }
 
+void http_continue(struct http_request *request, void (*go_on)(struct http_request *request, void *arg), void *arg)
+{
+    mutex_lock(&request->mutex);
+    must(!request->answer.status && !request->go_on);
+    request->go_on = go_on;
+    request->go_on_arg = arg;
+    http_server_answered(request);
+}
+
 void http_answer(struct http_request *request, int status, const char *type, struct buf *body)
 {
     struct http_answer answer = {.status = status, .type = type, .length = body->len};

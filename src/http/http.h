@@ -111,6 +111,10 @@ void http_answer_static(struct http_request *request, int status, const char *ty
 /* {"error","code","params"?}: status from the code (http_status_of). */
 void http_answer_error(struct http_request *request, enum err_code code, const struct err *err);
 
+/* Instead of an answer: `go_on` runs on a pool thread soon (after a command was carried out elsewhere, to read what it
+ * did without holding up that thread). Any thread; then the request is handled as before. */
+void http_continue(struct http_request *request, void (*go_on)(struct http_request *request, void *arg), void *arg);
+
 /* Status of an error: by its API code where that decides, else by its kind (API-04). */
 int http_status_of(enum err_code code, const struct err *err);
 void http_write_error(struct buf *out, const struct err *err);

@@ -56,6 +56,8 @@ struct http_request {
     struct http_idempotency idempotency;
     bool has_idempotency;
     struct http_answer answer;
+    void (*go_on)(struct http_request *request, void *arg); /* http_continue */
+    void *go_on_arg;
     struct {
         char *name, *value;
     } headers[HTTP_ANSWER_HEADERS_MAX];

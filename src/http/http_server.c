@@ -344,6 +344,29 @@ static enum MHD_Result take_body(struct http_request *request, const char *bytes
     return MHD_YES;
 }
 
+/* After a handler returned: it answered, asked to go on, or somebody else will do one of the two. */
+static enum MHD_Result finish_or_sleep(struct http_request *request)
+{
+    for (;;) {
+        mutex_lock(&request->mutex);
+        void (*go_on)(struct http_request *request, void *arg) = request->go_on;
+        request->go_on = NULL;
+        bool answered = request->answer.status != 0;
+        if (!answered && !go_on) {
+            request->phase = HTTP_SLEEPING;
+            MHD_suspend_connection(request->connection);
+        } else if (go_on) {
+            request->phase = HTTP_HANDLING;
+        }
+        mutex_unlock(&request->mutex);
+        if (answered)
+            return queue_answer(request);
+        if (!go_on)
+            return MHD_YES;
+        go_on(request, request->go_on_arg);
+    }
+}
+
 static enum MHD_Result run_handler(struct http_request *request)
 {
     struct err err;
@@ -358,14 +381,7 @@ static enum MHD_Result run_handler(struct http_request *request)
         return queue_answer(request);
     request->phase = HTTP_HANDLING;
     request->route->handle(request, request->context);
-    mutex_lock(&request->mutex);
-    bool answered = request->answer.status != 0;
-    if (!answered) {
-        request->phase = HTTP_SLEEPING;
-        MHD_suspend_connection(request->connection);
-    }
-    mutex_unlock(&request->mutex);
-    return answered ? queue_answer(request) : MHD_YES;
+    return finish_or_sleep(request);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
@@ -377,7 +393,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         return first_call(request, method);
     if (*upload_size)
         return take_body(request, upload, upload_size);
-    return request->phase == HTTP_READING ? run_handler(request) : queue_answer(request);
+    return request->phase == HTTP_READING ? run_handler(request) : finish_or_sleep(request);
 }
 
 static void free_request(struct http_request *request)

@@ -24,7 +24,11 @@ static const struct db_sql sql_get = {"SELECT " COLUMNS FROM " WHERE e.id = ?1"}
 static const struct db_sql sql_tasks_of = {
     "SELECT DISTINCT task_id FROM task_snapshots WHERE (?1 IS NULL OR task_name = ?1) AND (?2 IS NULL OR task_uid = ?2) LIMIT 2"};
 
-const struct db_sql *const execution_query_sql[] = {&sql_get, &sql_tasks_of};
+static const struct db_sql sql_holders = {
+    "SELECT s.task_uid, e.uid, e.lease_owner, e.fence, e.started_at, e.lease_until" FROM
+    " WHERE e.state = 1 AND e.lease_owner IS NOT NULL ORDER BY e.id LIMIT 10000"};
+
+const struct db_sql *const execution_query_sql[] = {&sql_get, &sql_tasks_of, &sql_holders};
 const size_t execution_query_sql_count = ARRAY_LEN(execution_query_sql);
 
 /* Parameters keep their numbers in every combination. */
@@ -331,4 +335,33 @@ enum err_code execution_query_get(struct db *db, const char *reference, struct j
         write_execution(w, st);
     db_reset(st);
     return code == OK && !row ? err_set(err, ERR_NOT_FOUND, NULL, "Resource not found") : code;
+}
+
+static void format_uid(struct db_stmt *st, int column, char *out)
+{
+    struct uuid uid = {{0}};
+    size_t length;
+    const void *bytes = db_blob(st, column, &length);
+    if (bytes && length == sizeof uid.b)
+        memcpy(uid.b, bytes, sizeof uid.b);
+    uuid_format(&uid, out);
+}
+
+enum err_code execution_query_holders(struct db *db, int64_t now_us, void (*fn)(void *arg, const struct execution_holder *holder),
+                                      void *arg, struct err *err)
+{
+    enum { SHOWN_US = 60 * US_PER_S }; /* a lease without an end of its own lasts as long as the server: shown as a minute */
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, &sql_holders, &st, err);
+    if (code != OK)
+        return code;
+    while ((code = db_step(st, &row, err)) == OK && row) {
+        struct execution_holder holder = {.instance_id = db_text(st, 2, NULL), .fence = db_int(st, 3), .started_us = db_int(st, 4),
+                                          .until_us = db_is_null(st, 5) ? now_us + SHOWN_US : db_int(st, 5)};
+        format_uid(st, 0, holder.task_uid);
+        format_uid(st, 1, holder.execution_uid);
+        fn(arg, &holder);
+    }
+    return code;
 }

@@ -32,6 +32,15 @@ enum err_code execution_query_list(struct db *db, const struct execution_filter 
 /* By id or uid; ERR_NOT_FOUND. */
 enum err_code execution_query_get(struct db *db, const char *reference, struct json_writer *w, struct err *err);
 
+/* Running executions as holders of their task's lock (LCK-08 is checked there). */
+struct execution_holder {
+    char task_uid[UUID_TEXT_LEN + 1], execution_uid[UUID_TEXT_LEN + 1];
+    const char *instance_id; /* borrowed during the call */
+    int64_t fence, started_us, until_us; /* until: on one server, as long as it lives; shown as the deadline */
+};
+enum err_code execution_query_holders(struct db *db, int64_t now_us, void (*fn)(void *arg, const struct execution_holder *holder),
+                                      void *arg, struct err *err);
+
 /* SCH-81: the object of `data`. `from_hour`: hours since 1970, 0 = all; `task_id` 0 = all tasks. */
 enum err_code stats_query(struct db *db, int64_t task_id, int64_t from_hour, struct json_writer *w, struct err *err);
 
@@ -44,9 +53,15 @@ struct occurrence_request {
 };
 struct occurrence_summary {
     int64_t total;
+    int64_t last_us; /* of the last item written */
     struct verdict_counts verdicts;
 };
 enum err_code occurrence_query(struct db *db, const struct occurrence_request *request, struct json_writer *w,
                                struct occurrence_summary *ret, struct err *err);
+
+/* Slots that the task's schedules had in [from, to) up to `settled_us`, counted from the epochs alone: what the sum of
+ * the verdicts must be. */
+enum err_code epoch_expected(struct db *db, int64_t task_id, int64_t from_us, int64_t to_us, int64_t settled_us, int64_t *ret,
+                             struct err *err);
 
 #endif

@@ -19,7 +19,9 @@ static const struct db_sql sql_runs = {
     "SELECT epoch_id, first_at, last_at, count, verdict, reason FROM task_occurrences"
     " WHERE task_id = ?1 AND last_at >= ?2 AND first_at < ?3 ORDER BY first_at"};
 
-const struct db_sql *const occurrence_query_sql[] = {&sql_fired, &sql_runs};
+static const struct db_sql sql_epochs = {"SELECT started_at, definition FROM task_epochs WHERE task_id = ?1 ORDER BY id"};
+
+const struct db_sql *const occurrence_query_sql[] = {&sql_fired, &sql_runs, &sql_epochs};
 const size_t occurrence_query_sql_count = ARRAY_LEN(occurrence_query_sql);
 
 struct fired_cursor {
@@ -125,8 +127,10 @@ static enum err_code walk(const struct occurrence_request *request, struct fired
         bool in_page = sum->total >= request->offset && sum->total < end;
         if (fired->valid && (!run->valid || fired->at_us <= run->at_us)) {
             enum verdict verdict = fired->shifted ? VERDICT_SHIFTED : VERDICT_FIRED;
-            if (in_page)
+            if (in_page) {
                 write_item(w, fired->at_us, verdict, fired->shifted ? REASON_DST_GAP : REASON_NONE, &fired->uid);
+                sum->last_us = fired->at_us;
+            }
             verdict_counts_add(&sum->verdicts, verdict, 1);
             sum->total++;
             code = fired_next(fired, err);
@@ -135,8 +139,10 @@ static enum err_code walk(const struct occurrence_request *request, struct fired
             sum->total += run->left;
             code = run_next_row(run, request, err);
         } else {
-            if (in_page)
+            if (in_page) {
                 write_item(w, run->at_us, run->verdict, run->reason, NULL);
+                sum->last_us = run->at_us;
+            }
             verdict_counts_add(&sum->verdicts, run->verdict, 1);
             sum->total++;
             code = run_next_slot(run, request, err);
@@ -178,5 +184,56 @@ enum err_code occurrence_query(struct db *db, const struct occurrence_request *r
         db_reset(run.st);
     if (code == OK)
         *ret = sum;
+    return code;
+}
+
+/* ---- what was expected ---- */
+
+struct epoch_walk {
+    int64_t from_us, to_us; /* slots in [from, to) */
+    struct schedule schedule;
+    int64_t begins_us; /* of the epoch in `schedule`; its slots lie after it */
+    bool any;
+    int64_t sum;
+};
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The epoch in hand ends at `end_us`, inclusive: that far its slots are settled. */
+static void close_epoch(struct epoch_walk *walk, int64_t end_us)
+{
+    int64_t from = later(walk->from_us, walk->begins_us + 1), to = end_us + 1 < walk->to_us ? end_us + 1 : walk->to_us;
+    if (walk->any && from < to)
+        walk->sum += schedule_count(&walk->schedule, from, to);
+}
+
+enum err_code epoch_expected(struct db *db, int64_t task_id, int64_t from_us, int64_t to_us, int64_t settled_us, int64_t *ret,
+                             struct err *err)
+{
+    struct epoch_walk walk = {.from_us = from_us, .to_us = to_us};
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, &sql_epochs, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, task_id);
+    while ((code = db_step(st, &row, err)) == OK && row) {
+        size_t length;
+        int64_t begins = db_int(st, 0);
+        const char *definition = db_text(st, 1, &length);
+        close_epoch(&walk, begins);
+        if ((code = schedule_from_json(definition, length, &walk.schedule, err)) != OK) {
+            db_reset(st);
+            return code;
+        }
+        walk.begins_us = begins;
+        walk.any = true;
+    }
+    close_epoch(&walk, settled_us);
+    if (code == OK)
+        *ret = walk.sum;
     return code;
 }

@@ -176,6 +176,11 @@ struct sched_work *scheduler_step_work(struct scheduler *s)
 
 static void send_step(struct scheduler *s)
 {
+    if (s->refused_step && s->mono.us >= s->retry_step_at_us) {
+        struct sched_work *again = s->refused_step;
+        s->refused_step = NULL;
+        scheduler_send(s, again);
+    }
     if (!s->step || s->step_in_flight || work_is_empty(s->step) || s->mono.us < s->retry_step_at_us)
         return;
     struct sched_work *work = s->step;
@@ -205,8 +210,8 @@ static void step_failed(struct scheduler *s, struct sched_work *work)
     log_error("scheduler", "the store refused %zu changes, trying again: %s", work_size(work), work->err.message);
     s->retry_step_at_us = s->mono.us + STEP_RETRY_US;
     work->code = OK;
-    scheduler_send(s, work);
     s->step_in_flight = true;
+    s->refused_step = work;
 }
 
 static void on_work(struct scheduler *s, struct sched_work *work)
@@ -332,7 +337,7 @@ static void stop_progress(struct scheduler *s)
         if (holding)
             log_warn("scheduler", "stop time-out: %zu executions are told to end", holding);
     }
-    if (holding || s->works_in_flight || (s->step && !work_is_empty(s->step)))
+    if (holding || s->works_in_flight || s->refused_step || (s->step && !work_is_empty(s->step)))
         return;
     s->closed = true;
     queue_close(&s->inbox);
@@ -370,6 +375,8 @@ static int64_t next_wake(struct scheduler *s)
         at = heap_min_key(&s->timers);
     if (s->step && !work_is_empty(s->step) && !s->step_in_flight && s->retry_step_at_us < at)
         at = s->retry_step_at_us;
+    if (s->refused_step && s->retry_step_at_us < at)
+        at = s->retry_step_at_us;
     if (s->stopping && !s->stop_signalled && s->stop_at_us < at)
         at = s->stop_at_us;
     return at;
@@ -391,12 +398,15 @@ static void step(struct scheduler *s, struct list *arrived)
     if (!s->stopping) {
         if (s->options.plans)
             sched_fire_due(s);
-        sched_admit(s);
+        if (!atomic_load_explicit(&s->draining, memory_order_relaxed))
+            sched_admit(s);
     }
     send_step(s);
     if (s->stopping && !s->closed)
         stop_progress(s);
     update_figures(s);
+    if (s->options.idle)
+        s->options.idle(s->options.idle_arg);
 }
 
 int64_t scheduler_step(struct scheduler *s)
@@ -419,6 +429,12 @@ static void scheduler_main(void *arg)
         (void)queue_take_all(&s->inbox, &arrived, wait > 0 ? wait : 0);
         step(s, &arrived);
     }
+}
+
+void scheduler_drain(struct scheduler *s, bool drain)
+{
+    atomic_store(&s->draining, drain);
+    queue_poke(&s->inbox);
 }
 
 void scheduler_start(struct scheduler *s)
@@ -524,6 +540,8 @@ struct scheduler_figures scheduler_figures(const struct scheduler *s)
         .pending = atomic_load_explicit(&s->figure_pending, memory_order_relaxed),
         .running = atomic_load_explicit(&s->figure_running, memory_order_relaxed),
         .started_at_us = s->started_us,
+        .draining = atomic_load(&s->draining),
+        .plans = s->options.plans,
     };
 }
 

@@ -32,6 +32,8 @@ struct scheduler_options {
     int capacity;              /* running executions at once (SCH-06) */
     bool plans;                /* false: ENABLE_CRON=false, schedules do not fire here */
     int default_max_duration_s, default_max_retries, default_grace_s;
+    void (*idle)(void *arg); /* every step, at least every five seconds: renewals; must not block. May be NULL */
+    void *idle_arg;
     const struct handler *handlers; /* borrowed */
     size_t handler_count;
 };
@@ -81,7 +83,7 @@ struct sched_command {
     struct list_node node;
     enum sched_command_kind kind;
     sched_reply_fn reply;
-    void *arg;               /* the caller's */
+    void *arg, *context;     /* the caller's */
     int64_t arrived_us;      /* wall time of the request: what latency is measured from */
     char *caller_uid;        /* owned: who asks */
     char *task_ref;          /* owned: uid or name of the task */
@@ -125,9 +127,13 @@ struct adopted_attempt {
 };
 void scheduler_adopt(struct scheduler *scheduler, const struct adopted_attempt *attempts, size_t count);
 
+/* Draining: starts nothing new; what runs goes on, slots are recorded and wait. Any thread. */
+void scheduler_drain(struct scheduler *scheduler, bool drain);
+
 /* ---- figures: any thread ---- */
 struct scheduler_figures {
     int64_t tasks, pending, running, started_at_us;
+    bool draining, plans;
 };
 struct scheduler_figures scheduler_figures(const struct scheduler *scheduler);
 

@@ -62,6 +62,7 @@ struct scheduler {
 
     struct sched_work *step; /* what this step decided */
     bool step_in_flight;     /* at most one at a time */
+    struct sched_work *refused_step; /* waits for retry_step_at_us; counts as in flight */
     uint32_t step_number;
     int64_t retry_step_at_us; /* monotonic; after a failed commit */
     int works_in_flight;
@@ -81,6 +82,7 @@ struct scheduler {
     struct condition stop_done;
     bool stopped;
 
+    _Atomic bool draining; /* any thread */
     _Atomic int64_t figure_tasks, figure_pending, figure_running;
     struct metric *metric_expected, *metric_verdicts[VERDICT_COUNT], *metric_queue, *metric_lateness;
 };

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* REST of what surrounds tasks: statistics (API-17), types, retention (RET-01..04), locks, instances (API-18). */
+#include "sched/sched_api_priv.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "cluster/instance_store.h"
+#include "cluster/lease_store.h"
+#include "http/event_stream.h"
+#include "http/idempotency_store.h"
+#include "sched/execution_query.h"
+#include "sched/retention.h"
+#include "sched/sched_store.h"
+#include "sched/task_types.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- statistics ---- */
+
+static const char *const windows[] = {"1h", "24h", "7d", "all"};
+static const int64_t window_hours[] = {1, 24, 168, 0};
+static const struct http_param_spec stats_params[] = {
+    {"task_uid", HTTP_PARAM_TEXT, 1, TASK_NAME_MAX, NULL}, {"window", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(windows), windows}, API_PARAMS_END};
+
+static enum err_code read_stats(struct db *db, void *arg, struct err *err)
+{
+    struct api_read *read = arg;
+    const char *reference = http_param_text(read->request, "task_uid");
+    int64_t task_id = 0, hours = window_hours[http_param_int(read->request, "window", ARRAY_LEN(windows) - 1)];
+    int64_t now_hour = clock_wall(read->api->clock).us / (3600 * (int64_t)US_PER_S);
+    enum err_code code = OK;
+    if (reference) {
+        struct task_row row;
+        if ((code = task_store_get(db, reference, &row, err)) != OK)
+            return code;
+        task_id = row.task->id;
+        sched_task_free(row.task);
+    }
+    json_begin_object(&read->w);
+    json_key(&read->w, "data");
+    code = stats_query(db, task_id, hours ? now_hour - hours + 1 : 0, &read->w, err);
+    json_end_object(&read->w);
+    return code;
+}
+
+static void stats(struct http_request *request, void *context)
+{
+    api_read(context, request, read_stats);
+}
+
+static void types(struct http_request *request, void *context)
+{
+    (void)context;
+    struct buf out;
+    struct json_writer w;
+    buf_init(&out, 1 << 20);
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    json_key(&w, "data");
+    task_types_write_json(&w);
+    json_end_object(&w);
+    http_answer_json(request, 200, &out);
+}
+
+/* ---- retention ---- */
+
+static void write_config(struct json_writer *w, const struct retention_settings *settings, const char *message)
+{
+    json_begin_object(w);
+    if (message)
+        json_put_text(w, "message", message);
+    json_key(w, "data");
+    json_begin_object(w);
+    for (int i = 0; i < RETENTION_KINDS; i++)
+        json_put_int(w, retention_name((enum retention_kind)i), settings->days[i]);
+    if (settings->last_updated_us)
+        json_put_time(w, "last_updated_at", settings->last_updated_us, 3);
+    json_put_text_unless_empty(w, "updated_by", settings->updated_by);
+    json_end_object(w);
+    json_end_object(w);
+}
+
+static enum err_code read_config(struct db *db, void *arg, struct err *err)
+{
+    struct api_read *read = arg;
+    struct retention_settings settings;
+    enum err_code code = retention_read(db, &settings, err);
+    if (code == OK)
+        write_config(&read->w, &settings, NULL);
+    return code;
+}
+
+static void show_config(struct http_request *request, void *context)
+{
+    api_read(context, request, read_config);
+}
+
+/* A small change of ours: one operation, answered when it is committed. */
+struct config_change {
+    struct http_request *request;
+    struct store_op op;
+    int64_t days[RETENTION_KINDS], now_us;
+    struct buf out;
+};
+
+static enum err_code write_change(struct db *tx, void *arg, struct err *err)
+{
+    struct config_change *change = arg;
+    struct retention_settings settings;
+    struct json_writer w;
+    const struct http_idempotency *idempotency = http_idempotency(change->request);
+    enum err_code code = retention_write(tx, change->days, http_principal(change->request)->uid, change->now_us, err);
+    if (code == OK)
+        code = retention_read(tx, &settings, err);
+    if (code != OK)
+        return code;
+    buf_clear(&change->out);
+    json_writer_init(&w, &change->out);
+    write_config(&w, &settings, "Scheduler configuration updated successfully");
+    return idempotency ? idempotency_save(tx, idempotency, 200, change->out.data, change->out.len, change->now_us, err) : OK;
+}
+
+static void change_done(void *arg, enum err_code code, const struct err *err)
+{
+    struct config_change *change = arg;
+    if (code == OK) {
+        http_answer_json(change->request, 200, &change->out);
+    } else {
+        buf_release(&change->out);
+        http_answer_error(change->request, code, err);
+    }
+    free(change);
+}
+
+static void change_config(struct http_request *request, void *context)
+{
+    struct sched_api *api = context;
+    struct config_change *change = xcalloc(1, sizeof *change);
+    struct json_field fields[RETENTION_KINDS + 2] = {
+        [RETENTION_KINDS] = {"last_updated_at", FIELD_IGNORED, 0}, [RETENTION_KINDS + 1] = {"updated_by", FIELD_IGNORED, 0}};
+    for (int i = 0; i < RETENTION_KINDS; i++)
+        fields[i] = (struct json_field){retention_name((enum retention_kind)i), FIELD_INT,
+                                        offsetof(struct config_change, days) + (size_t)i * sizeof(int64_t), RETENTION_DAYS_MIN,
+                                        RETENTION_DAYS_MAX, .nullable = false};
+    struct err err;
+    uint64_t present = 0;
+    enum err_code code = json_read_fields(http_body_json(request), "", fields, ARRAY_LEN(fields), change, &present, NULL, &err);
+    if (code == OK && !(present & ((1u << RETENTION_KINDS) - 1)))
+        code = err_param(&err, retention_name(RETENTION_EXECUTIONS), "give at least one of %s, %s and %s",
+                         retention_name(RETENTION_EXECUTIONS), retention_name(RETENTION_LOCKS), retention_name(RETENTION_LOGS));
+    if (code != OK) {
+        free(change);
+        api_refuse(request, &err);
+        return;
+    }
+    change->request = request;
+    change->now_us = clock_wall(api->clock).us;
+    buf_init(&change->out, 4096);
+    change->op = (struct store_op){.run = write_change, .done = change_done, .arg = change};
+    if (!store_submit(api->store, &change->op))
+        change_done(change, err_set(&err, ERR_UNAVAILABLE, NULL, "the store takes no more work at the moment"), &err);
+}
+
+/* ---- locks ---- */
+
+static const char *const lock_states[] = {"active", "ended"};
+static const struct http_param_spec lock_params[] = {
+    API_PAGE_PARAMS, {"state", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(lock_states), lock_states}, API_PARAMS_END};
+
+struct lock_list {
+    struct json_writer *w;
+    int64_t seen, offset, size;
+};
+
+static void write_lock(void *arg, const struct lease *lease)
+{
+    struct lock_list *list = arg;
+    if (list->seen >= list->offset && list->seen < list->offset + list->size)
+        lease_write_json(list->w, lease, "active");
+    list->seen++;
+}
+
+/* Running executions hold their task, by the lease columns of their rows (rulings section 3). */
+static void write_running(void *arg, const struct execution_holder *holder)
+{
+    struct lease lease = {.fence = holder->fence, .acquired_us = holder->started_us, .expires_us = holder->until_us};
+    (void)snprintf(lease.key, sizeof lease.key, "task:%s", holder->task_uid);
+    (void)snprintf(lease.holder, sizeof lease.holder, "%s", holder->instance_id);
+    (void)snprintf(lease.purpose, sizeof lease.purpose, "execution %s", holder->execution_uid);
+    write_lock(arg, &lease);
+}
+
+static enum err_code read_locks(struct db *db, void *arg, struct err *err)
+{
+    struct api_read *read = arg;
+    struct api_page page = api_page(read->request);
+    struct lock_list list = {&read->w, 0, page.offset, page.size};
+    int64_t total = 0;
+    enum err_code code;
+    json_begin_object(&read->w);
+    json_key(&read->w, "data");
+    json_begin_array(&read->w);
+    if (http_param_int(read->request, "state", 0)) {
+        code = lease_store_history(db, page.offset, (int)page.size, &read->w, &total, err);
+    } else {
+        code = lease_each(read->api->leases, write_lock, &list, err);
+        if (code == OK)
+            code = execution_query_holders(db, clock_wall(read->api->clock).us, write_running, &list, err);
+        total = list.seen;
+    }
+    json_end_array(&read->w);
+    api_write_pagination(&read->w, &page, total, false, 0);
+    json_end_object(&read->w);
+    return code;
+}
+
+static void list_locks(struct http_request *request, void *context)
+{
+    api_read(context, request, read_locks);
+}
+
+/* By hand, when a holder is stuck. The planner takes its lock again at once, with a new number. */
+static void release_lock(struct http_request *request, void *context)
+{
+    struct sched_api *api = context;
+    const char *key = http_path_id(request, 0);
+    struct lease lease;
+    struct err err;
+    if (strncmp(key, "task:", 5) == 0 && lease_inspect(api->leases, key, &lease, &err) != OK) {
+        (void)err_set(&err, ERR_CONFLICT, NULL, "%.100s is held by its running execution: cancel that instead", key);
+        api_refuse(request, &err);
+        return;
+    }
+    enum err_code code = lease_inspect(api->leases, key, &lease, &err);
+    if (code == OK)
+        code = lease_release(api->leases, &lease, &err);
+    if (code == OK && strcmp(key, LEASE_PLANNER_KEY) == 0)
+        code = lease_try_acquire(api->leases, key, api->planner_ttl_us, lease.purpose, api->planner, &err);
+    if (code == OK)
+        http_answer_message(request, 200, "Lock released");
+    else if (code == ERR_NOT_FOUND)
+        http_answer_error(request, code, &(struct err){.code = ERR_NOT_FOUND, .message = "Resource not found"});
+    else
+        api_refuse(request, &err);
+}
+
+/* ---- instances ---- */
+
+struct instance_list {
+    struct sched_api *api;
+    struct json_writer *w;
+    int64_t now_us;
+    int64_t seen;
+};
+
+static void write_instance(void *arg, const struct instance *instance)
+{
+    struct instance_list *list = arg;
+    struct json_writer *w = list->w;
+    bool self = strcmp(instance->id, list->api->instance_id) == 0;
+    struct scheduler_figures figures = scheduler_figures(list->api->scheduler);
+    json_begin_object(w);
+    json_put_text(w, "id", instance->id);
+    json_put_text(w, "host", instance->host);
+    json_put_text(w, "version", instance->version);
+    json_key(w, "labels");
+    json_raw(w, instance->labels, strlen(instance->labels));
+    json_put_text(w, "role", figures.draining ? "draining" : figures.plans ? "planner" : "worker");
+    json_put_time(w, "started_at", instance->started_us, 3);
+    json_put_time(w, "last_seen_at", self ? list->now_us : instance->last_seen_us, 3);
+    json_put_int(w, "running", self ? figures.running : 0);
+    json_put_int(w, "capacity", instance->capacity);
+    json_put_int(w, "clock_offset_ms", 0);
+    json_end_object(w);
+    list->seen++;
+}
+
+static enum err_code read_instances(struct db *db, void *arg, struct err *err)
+{
+    struct api_read *read = arg;
+    struct api_page page = {.page = 1, .size = PAGE_SIZE_MAX};
+    struct instance_list list = {read->api, &read->w, clock_wall(read->api->clock).us, 0};
+    json_begin_object(&read->w);
+    json_key(&read->w, "data");
+    json_begin_array(&read->w);
+    enum err_code code = instance_store_each(db, write_instance, &list, err);
+    json_end_array(&read->w);
+    api_write_pagination(&read->w, &page, list.seen, false, 0);
+    json_end_object(&read->w);
+    return code;
+}
+
+static void list_instances(struct http_request *request, void *context)
+{
+    api_read(context, request, read_instances);
+}
+
+/* Starts nothing new until `drain` is false again or the server is restarted; what runs goes on. */
+static void drain_instance(struct http_request *request, void *context)
+{
+    static const struct json_field fields[] = {{"drain", FIELD_BOOL, 0, .nullable = false}};
+    struct sched_api *api = context;
+    bool drain = true;
+    const struct json *body = http_body_json(request);
+    struct err err;
+    if (strcmp(http_path_id(request, 0), api->instance_id) != 0) {
+        (void)err_set(&err, ERR_NOT_FOUND, NULL, "Resource not found");
+        api_refuse(request, &err);
+        return;
+    }
+    if (body && json_read_fields(body, "", fields, ARRAY_LEN(fields), &drain, NULL, NULL, &err) != OK) {
+        api_refuse(request, &err);
+        return;
+    }
+    scheduler_drain(api->scheduler, drain);
+    http_answer_message(request, 202, drain ? "The instance starts nothing new" : "The instance starts executions again");
+}
+
+static void stream(struct http_request *request, void *context)
+{
+    struct sched_api *api = context;
+    event_stream_handle(request, api->events);
+}
+
+#define SCHEDULER "/api/v1/scheduler"
+
+const struct http_route operation_api_routes[] = {
+    {HTTP_GET, SCHEDULER "/stats", stats, HTTP_MAY_READ, 0, 0, stats_params, "statistics"},
+    {HTTP_GET, SCHEDULER "/types", types, HTTP_MAY_READ, 0, 0, NULL, "task types with the JSON Schema of their data"},
+    {HTTP_GET, SCHEDULER "/config", show_config, HTTP_MAY_READ, 0, 0, NULL, "retention"},
+    {HTTP_PUT, SCHEDULER "/config", change_config, HTTP_MAY_ADMIN, HTTP_JSON_BODY | HTTP_BODY_REQUIRED, 0, NULL, "change retention"},
+    {HTTP_GET, SCHEDULER "/locks", list_locks, HTTP_MAY_READ, 0, 0, lock_params, "locks"},
+    {HTTP_POST, SCHEDULER "/locks/{key}/release", release_lock, HTTP_MAY_ADMIN, 0, 0, NULL, "release a lock by hand"},
+    {HTTP_GET, SCHEDULER "/instances", list_instances, HTTP_MAY_READ, 0, 0, NULL, "instances"},
+    {HTTP_POST, SCHEDULER "/instances/{id}/drain", drain_instance, HTTP_MAY_ADMIN, HTTP_JSON_BODY, 0, NULL, "start nothing new there"},
+    {HTTP_GET, "/api/v1/stream", stream, HTTP_MAY_READ, 0, 0, event_stream_params, "server-sent events"},
+};
+const size_t operation_api_route_count = ARRAY_LEN(operation_api_routes);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the scheduler's REST share: answering through commands, paging, reading. */
+#ifndef HORAE_SCHED_SCHED_API_PRIV_H
+#define HORAE_SCHED_SCHED_API_PRIV_H
+
+#include "base/json_write.h"
+#include "sched/sched_api.h"
+
+enum { API_ANSWER_MAX = 64 << 20, PAGE_SIZE_MAX = 100, PAGE_SIZE_DEFAULT = 20, PAGE_MAX = 1000000 };
+
+extern const struct http_route task_api_routes[], execution_api_routes[], operation_api_routes[];
+extern const size_t task_api_route_count, execution_api_route_count, operation_api_route_count;
+
+/* ---- changes ---- */
+
+/* A command whose answer goes to `request` when it was carried out: `answer` renders it, in the transaction when an
+ * Idempotency-Key was sent, and again for the caller. */
+struct sched_command *api_command(struct http_request *request, enum sched_command_kind kind,
+                                  int (*answer)(struct sched_command *command, struct buf *out));
+/* The task or execution of the path. */
+void api_set_task(struct sched_command *command, const struct http_request *request);
+void api_submit(struct sched_api *api, struct sched_command *command);
+
+/* ---- reads ---- */
+struct api_page {
+    int64_t page, size, offset; /* offset 0 with a cursor */
+    int64_t cursor;             /* 0 = none */
+};
+#define API_PAGE_PARAMS \
+    {"page", HTTP_PARAM_INT, 1, PAGE_MAX, NULL}, {"page_size", HTTP_PARAM_INT, 1, PAGE_SIZE_MAX, NULL}, \
+    {"cursor", HTTP_PARAM_INT, 1, INT64_MAX, NULL}
+#define API_PARAMS_END {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}
+struct api_page api_page(const struct http_request *request);
+/* The member `pagination`. total < 0: not counted. next_cursor 0: no more. */
+void api_write_pagination(struct json_writer *w, const struct api_page *page, int64_t total, bool lower_bound, int64_t next_cursor);
+
+/* Runs `fn` on a reader and answers with what it wrote, or with its error. */
+struct api_read {
+    struct sched_api *api;
+    struct http_request *request;
+    struct json_writer w;
+    struct buf out;
+};
+void api_read(struct sched_api *api, struct http_request *request, enum err_code (*fn)(struct db *db, void *read, struct err *err));
+
+/* Answers with an error. */
+void api_refuse(struct http_request *request, struct err *err);
+
+#endif

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* REST of tasks: API-10..14, API-18, contract section 3. */
+#include "sched/sched_api_priv.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "sched/execution_query.h"
+#include "sched/ledger_store.h"
+#include "sched/sched_store.h"
+#include "sched/task_types.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NEXT_MAX = 1000, NEXT_DEFAULT = 10 };
+
+/* ---- list and show ---- */
+
+static const char *const type_names[] = {
+#define TASK_TYPE(id, name, flags, check, description, schema) name,
+#include "sched/task_types.def"
+#undef TASK_TYPE
+};
+
+static const struct http_param_spec list_params[] = {
+    API_PAGE_PARAMS,
+    {"enabled", HTTP_PARAM_BOOL, 0, 0, NULL},
+    {"type", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(type_names), type_names},
+    {"name", HTTP_PARAM_TEXT, 1, TASK_NAME_MAX, NULL},
+    {"label", HTTP_PARAM_TEXT, 1, LABEL_NAME_MAX + 1 + LABEL_VALUE_MAX, NULL},
+    API_PARAMS_END,
+};
+
+struct task_list {
+    struct json_writer *w;
+    int64_t count, last_id;
+};
+
+static enum err_code write_listed(void *arg, const struct task_row *row, struct err *err)
+{
+    (void)err;
+    struct task_list *list = arg;
+    sched_task_write_json(list->w, row->task);
+    list->count++;
+    list->last_id = row->task->id;
+    sched_task_free(row->task);
+    return OK;
+}
+
+static enum err_code read_list(struct db *db, void *arg, struct err *err)
+{
+    struct api_read *read = arg;
+    struct api_page page = api_page(read->request);
+    const char *label = http_param_text(read->request, "label");
+    char label_name[LABEL_NAME_MAX + LABEL_VALUE_MAX + 2] = "";
+    if (label)
+        (void)snprintf(label_name, sizeof label_name, "%s", label);
+    char *value = strchr(label_name, '=');
+    if (value)
+        *value++ = '\0';
+    if (label && (!value || !label_name[0]))
+        return err_param(err, "label", "label must be name=value");
+    struct task_filter filter = {.name = http_param_text(read->request, "name"), .type = http_param_text(read->request, "type"),
+                                 .label_name = label ? label_name : NULL, .label_value = value,
+                                 .enabled = (int)http_param_int(read->request, "enabled", -1), .after_id = page.cursor,
+                                 .offset = page.offset, .limit = (int)page.size};
+    struct task_list list = {.w = &read->w};
+    int64_t total = -1;
+    json_begin_object(&read->w);
+    json_key(&read->w, "data");
+    json_begin_array(&read->w);
+    enum err_code code = task_store_list(db, &filter, write_listed, &list, err);
+    json_end_array(&read->w);
+    if (code == OK && !page.cursor)
+        code = task_store_count(db, &filter, &total, err);
+    api_write_pagination(&read->w, &page, total, false, list.count == page.size ? list.last_id : 0);
+    json_end_object(&read->w);
+    return code;
+}
+
+static void list_tasks(struct http_request *request, void *context)
+{
+    api_read(context, request, read_list);
+}
+
+static enum err_code read_task(struct db *db, void *arg, struct err *err)
+{
+    struct api_read *read = arg;
+    struct task_row row;
+    enum err_code code = task_store_get(db, http_path_id(read->request, 0), &row, err);
+    if (code != OK)
+        return code;
+    json_begin_object(&read->w);
+    json_key(&read->w, "data");
+    sched_task_write_json(&read->w, row.task);
+    json_end_object(&read->w);
+    sched_task_free(row.task);
+    return OK;
+}
+
+static void show_task(struct http_request *request, void *context)
+{
+    api_read(context, request, read_task);
+}
+
+/* ---- create, change, delete ---- */
+
+static void write_result(struct sched_command *command, struct buf *out)
+{
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_key(&w, "data");
+    sched_task_write_json(&w, command->result_task);
+    json_end_object(&w);
+}
+
+static int answer_created(struct sched_command *command, struct buf *out)
+{
+    write_result(command, out);
+    return 201;
+}
+
+static int answer_changed(struct sched_command *command, struct buf *out)
+{
+    write_result(command, out);
+    return 200;
+}
+
+static int answer_deleted(struct sched_command *command, struct buf *out)
+{
+    (void)command, (void)out;
+    return 204;
+}
+
+static void create_task(struct http_request *request, void *context)
+{
+    struct sched_api *api = context;
+    struct str body = http_body(request);
+    struct sched_task *task;
+    struct err err;
+    if (sched_task_from_json(body.p, body.n, SCHED_TASK_JSON_CREATE, NULL, &api->defaults, clock_wall(api->clock).us, &task, &err) != OK) {
+        api_refuse(request, &err);
+        return;
+    }
+    struct sched_command *command = api_command(request, SCHED_CREATE, answer_created);
+    command->task = task;
+    api_submit(api, command);
+}
+
+static void change_task(struct http_request *request, struct sched_api *api, bool merge_patch)
+{
+    struct sched_command *command = api_command(request, SCHED_UPDATE, answer_changed);
+    struct str body = http_body(request);
+    api_set_task(command, request);
+    command->body = xstrndup(body.p, body.n);
+    command->body_length = body.n;
+    command->merge_patch = merge_patch;
+    api_submit(api, command);
+}
+
+static void put_task(struct http_request *request, void *context)
+{
+    change_task(request, context, false);
+}
+
+static void patch_task(struct http_request *request, void *context)
+{
+    change_task(request, context, true);
+}
+
+static void delete_task(struct http_request *request, void *context)
+{
+    struct sched_command *command = api_command(request, SCHED_DELETE, answer_deleted);
+    api_set_task(command, request);
+    api_submit(context, command);
+}
+
+/* ---- enable, disable ---- */
+
+static int write_message(struct buf *out, int status, const char *message)
+{
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_put_text(&w, "message", message);
+    json_end_object(&w);
+    return status;
+}
+
+static int answer_enabled(struct sched_command *command, struct buf *out)
+{
+    (void)command;
+    return write_message(out, 200, "Task enabled successfully");
+}
+
+static int answer_disabled(struct sched_command *command, struct buf *out)
+{
+    (void)command;
+    return write_message(out, 200, "Task disabled successfully");
+}
+
+static void enable_task(struct http_request *request, void *context)
+{
+    struct sched_command *command = api_command(request, SCHED_ENABLE, answer_enabled);
+    api_set_task(command, request);
+    api_submit(context, command);
+}
+
+static const struct http_param_spec disable_params[] = {{"cancel_running", HTTP_PARAM_BOOL, 0, 0, NULL}, API_PARAMS_END};
+
+static void disable_task(struct http_request *request, void *context)
+{
+    static const struct json_field fields[] = {{"cancel_running", FIELD_BOOL, 0, 0, 0, .nullable = true}};
+    bool cancel = http_param_int(request, "cancel_running", 0) != 0;
+    const struct json *body = http_body_json(request);
+    struct err err;
+    if (body && json_read_fields(body, "", fields, ARRAY_LEN(fields), &cancel, NULL, NULL, &err) != OK) {
+        api_refuse(request, &err);
+        return;
+    }
+    struct sched_command *command = api_command(request, SCHED_DISABLE, answer_disabled);
+    api_set_task(command, request);
+    command->cancel_running = cancel;
+    api_submit(context, command);
+}
+
+/* ---- trigger ---- */
+
+struct trigger_fields {
+    struct str override_data, unique_key, task_uid;
+    int64_t run_at_us, priority;
+    bool force;
+    const struct json *items;
+};
+#define F(member) offsetof(struct trigger_fields, member)
+#define TRIGGER_ITEM_FIELDS \
+    {"override_data", FIELD_TEXT, F(override_data), 0, TASK_DATA_MAX, .nullable = true}, \
+    {"unique_key", FIELD_TEXT, F(unique_key), 1, 255, .nullable = true}, \
+    {"run_at", FIELD_TIME, F(run_at_us), .nullable = true}, \
+    {"priority", FIELD_INT, F(priority), -TASK_PRIORITY_MAX, TASK_PRIORITY_MAX, .nullable = true}
+static const struct json_field item_fields[] = {TRIGGER_ITEM_FIELDS};
+static const struct json_field trigger_fields[] = {TRIGGER_ITEM_FIELDS, {"force", FIELD_BOOL, F(force), .nullable = true}};
+static const struct json_field bulk_fields[] = {
+    {"task_uid", FIELD_TEXT, F(task_uid), 1, TASK_NAME_MAX, .required = true},
+    {"items", FIELD_ARRAY, F(items), 1, SCHEDULER_BULK_MAX, .required = true},
+    {"force", FIELD_BOOL, F(force), .nullable = true},
+};
+#undef F
+
+static void fill_item(struct trigger_item *item, const struct trigger_fields *f, uint64_t present)
+{
+    enum { PRIORITY_BIT = 3 };
+    item->override_data = f->override_data.p ? xstrndup(f->override_data.p, f->override_data.n) : NULL;
+    item->unique_key = f->unique_key.p ? xstrndup(f->unique_key.p, f->unique_key.n) : NULL;
+    item->run_at_us = f->run_at_us;
+    item->has_priority = present >> PRIORITY_BIT & 1;
+    item->priority = (int32_t)f->priority;
+}
+
+static void write_uid(struct json_writer *w, const struct uuid *uid)
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(uid, text);
+    json_text(w, text);
+}
+
+static int answer_triggered(struct sched_command *command, struct buf *out)
+{
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_put_text(&w, "message", "Task triggered successfully");
+    json_key(&w, "execution_uid");
+    write_uid(&w, &command->execution_uid);
+    json_end_object(&w);
+    return 202;
+}
+
+static void trigger_task(struct http_request *request, void *context)
+{
+    struct trigger_fields f = {0};
+    uint64_t present = 0;
+    const struct json *body = http_body_json(request);
+    struct err err;
+    if (body && json_read_fields(body, "", trigger_fields, ARRAY_LEN(trigger_fields), &f, &present, NULL, &err) != OK) {
+        api_refuse(request, &err);
+        return;
+    }
+    struct sched_command *command = api_command(request, SCHED_TRIGGER, answer_triggered);
+    api_set_task(command, request);
+    command->items = xcalloc(1, sizeof *command->items);
+    command->item_count = 1;
+    command->force = f.force;
+    fill_item(&command->items[0], &f, present);
+    api_submit(context, command);
+}
+
+static int answer_bulk(struct sched_command *command, struct buf *out)
+{
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_put_text(&w, "message", "Executions queued successfully");
+    json_put_int(&w, "count", (int64_t)command->item_count);
+    json_key(&w, "execution_uids");
+    json_begin_array(&w);
+    for (size_t i = 0; i < command->item_count; i++)
+        write_uid(&w, &command->items[i].uid);
+    json_end_array(&w);
+    json_end_object(&w);
+    return 202;
+}
+
+static enum err_code read_items(const struct json *items, struct sched_command *command, struct err *err)
+{
+    struct json_walk walk = {0};
+    const struct json *item;
+    command->items = xcalloc(json_count(items), sizeof *command->items);
+    while (json_walk_array(items, &walk, &item)) {
+        struct trigger_fields f = {0};
+        uint64_t present;
+        char what[32];
+        (void)snprintf(what, sizeof what, "items[%zu]", command->item_count);
+        enum err_code code = json_read_fields(item, what, item_fields, ARRAY_LEN(item_fields), &f, &present, NULL, err);
+        if (code != OK)
+            return code;
+        fill_item(&command->items[command->item_count++], &f, present);
+    }
+    return OK;
+}
+
+static void bulk_trigger(struct http_request *request, void *context)
+{
+    struct trigger_fields f = {0};
+    struct err err;
+    enum err_code code = json_read_fields(http_body_json(request), "", bulk_fields, ARRAY_LEN(bulk_fields), &f, NULL, NULL, &err);
+    if (code != OK) {
+        api_refuse(request, &err);
+        return;
+    }
+    struct sched_command *command = api_command(request, SCHED_BULK, answer_bulk);
+    command->task_ref = xstrndup(f.task_uid.p, f.task_uid.n);
+    command->force = f.force;
+    code = read_items(f.items, command, &err);
+    if (code == OK) {
+        api_submit(context, command);
+        return;
+    }
+    sched_command_free(command);
+    api_refuse(request, &err);
+}
+
+/* ---- next ---- */
+
+static const struct http_param_spec next_params[] = {
+    {"count", HTTP_PARAM_INT, 1, NEXT_MAX, NULL}, {"from", HTTP_PARAM_TIME, 0, 0, NULL}, API_PARAMS_END};
+
+static enum err_code read_next(struct db *db, void *arg, struct err *err)
+{
+    struct api_read *read = arg;
+    struct task_row row;
+    enum err_code code = task_store_get(db, http_path_id(read->request, 0), &row, err);
+    if (code != OK)
+        return code;
+    struct schedule schedule;
+    schedule_from_task(row.task, &schedule);
+    sched_task_free(row.task);
+    const struct http_param *from = http_param(read->request, "from");
+    int64_t at = from ? from->number - 1 : clock_wall(read->api->clock).us;
+    json_begin_object(&read->w);
+    json_key(&read->w, "data");
+    json_begin_array(&read->w);
+    for (int64_t n = http_param_int(read->request, "count", NEXT_DEFAULT); n > 0; n--) {
+        at = schedule_next(&schedule, at);
+        if (at == SCHEDULE_NEVER)
+            break;
+        char text[40];
+        (void)time_format_utc(at, 3, text, sizeof text);
+        json_text(&read->w, text);
+    }
+    json_end_array(&read->w);
+    json_end_object(&read->w);
+    return OK;
+}
+
+static void next_times(struct http_request *request, void *context)
+{
+    api_read(context, request, read_next);
+}
+
+/* ---- occurrences ---- */
+
+static const struct http_param_spec occurrence_params[] = {
+    API_PAGE_PARAMS, {"from", HTTP_PARAM_TIME, 0, 0, NULL}, {"to", HTTP_PARAM_TIME, 0, 0, NULL}, API_PARAMS_END};
+
+static void write_summary(struct json_writer *w, int64_t expected, const struct verdict_counts *counts)
+{
+    json_key(w, "summary");
+    json_begin_object(w);
+    json_put_int(w, "expected", expected);
+    for (int v = 0; v < VERDICT_COUNT; v++)
+        json_put_int(w, verdict_name((enum verdict)v), counts->n[v]);
+    json_end_object(w);
+}
+
+static enum err_code read_occurrences(struct db *db, void *arg, struct err *err)
+{
+    struct api_read *read = arg;
+    struct api_page page = api_page(read->request);
+    struct task_row row;
+    enum err_code code = task_store_get(db, http_path_id(read->request, 0), &row, err);
+    if (code != OK)
+        return code;
+    struct occurrence_request request = {.task_id = row.task->id, .offset = page.offset, .limit = (int)page.size,
+                                         .from_us = http_param_int(read->request, "from", 0),
+                                         .to_us = http_param_int(read->request, "to", INT64_MAX)};
+    bool whole = !http_param(read->request, "from") && !http_param(read->request, "to");
+    int64_t settled = row.settled_us;
+    sched_task_free(row.task);
+    if (page.cursor >= request.from_us)
+        request.from_us = page.cursor + 1;
+    struct occurrence_summary summary = {0};
+    json_begin_object(&read->w);
+    json_key(&read->w, "data");
+    json_begin_array(&read->w);
+    code = occurrence_query(db, &request, &read->w, &summary, err);
+    json_end_array(&read->w);
+    int64_t expected = 0;
+    if (code == OK && whole) /* the counters outlive the rows (rulings, Occurrences) */
+        code = task_store_verdicts(db, request.task_id, &summary.verdicts, &expected, err);
+    else if (code == OK)
+        code = epoch_expected(db, request.task_id, request.from_us, request.to_us, settled, &expected, err);
+    write_summary(&read->w, expected, &summary.verdicts);
+    bool more = summary.total > page.offset + page.size;
+    api_write_pagination(&read->w, &page, summary.total, false, more ? summary.last_us : 0);
+    json_end_object(&read->w);
+    return code;
+}
+
+static void answer_occurrences(struct http_request *request, void *api)
+{
+    api_read(api, request, read_occurrences);
+}
+
+/* The ledger is up to date now; read it on a thread that may block. */
+static void settled(struct sched_command *command, enum err_code code, const struct err *err)
+{
+    struct http_request *request = command->arg;
+    if (code != OK)
+        http_answer_error(request, code, err);
+    else
+        http_continue(request, answer_occurrences, command->context);
+    sched_command_free(command);
+}
+
+static void occurrences(struct http_request *request, void *context)
+{
+    struct sched_api *api = context;
+    struct sched_command *command = sched_command_new(SCHED_SETTLE, settled, request);
+    command->context = api;
+    api_set_task(command, request);
+    if (scheduler_submit(api->scheduler, command))
+        return;
+    sched_command_free(command);
+    answer_occurrences(request, api); /* stopping: what is recorded is what there is */
+}
+
+/* ---- routes ---- */
+
+#define TASK "/api/v1/scheduler/tasks/{id}"
+enum { BODY = HTTP_JSON_BODY | HTTP_BODY_REQUIRED };
+
+const struct http_route task_api_routes[] = {
+    {HTTP_GET, "/api/v1/scheduler/tasks", list_tasks, HTTP_MAY_READ, 0, 0, list_params, "tasks, a page"},
+    {HTTP_POST, "/api/v1/scheduler/tasks", create_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "create a task"},
+    {HTTP_GET, TASK, show_task, HTTP_MAY_READ, 0, 0, NULL, "one task"},
+    {HTTP_PUT, TASK, put_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "replace a task's definition"},
+    {HTTP_PATCH, TASK, patch_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "change a task (JSON merge patch)"},
+    {HTTP_DELETE, TASK, delete_task, HTTP_MAY_OPERATE, 0, 0, NULL, "delete a task; its history stays"},
+    {HTTP_POST, TASK "/enable", enable_task, HTTP_MAY_OPERATE, 0, 0, NULL, "enable a task"},
+    {HTTP_POST, TASK "/disable", disable_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY, 0, disable_params, "disable a task"},
+    {HTTP_POST, TASK "/trigger", trigger_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY, 0, NULL, "run a task now or at a time"},
+    {HTTP_GET, TASK "/next", next_times, HTTP_MAY_READ, 0, 0, next_params, "coming slots"},
+    {HTTP_GET, TASK "/occurrences", occurrences, HTTP_MAY_READ, 0, 0, occurrence_params, "slots with their verdicts"},
+    {HTTP_POST, "/api/v1/scheduler/executions", bulk_trigger, HTTP_MAY_OPERATE, BODY, HTTP_BODY_BULK_MAX, NULL,
+     "queue many executions of one task"},
+};
+const size_t task_api_route_count = ARRAY_LEN(task_api_routes);
