@@ -9,7 +9,7 @@
 #include "sched/retention.h"
 #include "sched/scheduler.h"
 #include "sched/task_types.h"
-#include "sched/worker.h"
+#include "base/worker.h"
 
 #include <dirent.h>
 #include <stdatomic.h>

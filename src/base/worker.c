@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sched/worker.h"
+#include "base/worker.h"
 
 static void worker_main(void *arg)
 {
@@ -14,16 +14,19 @@ static void worker_main(void *arg)
 void worker_pool_init(struct worker_pool *pool)
 {
     queue_init(&pool->queue, WORKER_QUEUE_MAX);
+    mutex_init(&pool->mutex);
     pool->started = false;
 }
 
 bool worker_pool_submit(struct worker_pool *pool, struct worker_item *item)
 {
+    mutex_lock(&pool->mutex);
     if (!pool->started) {
         pool->started = true;
         for (int i = 0; i < WORKER_THREADS; i++)
             thread_start(&pool->threads[i], "horae-worker", worker_main, pool);
     }
+    mutex_unlock(&pool->mutex);
     return queue_push(&pool->queue, &item->node);
 }
 
@@ -34,4 +37,5 @@ void worker_pool_release(struct worker_pool *pool)
         for (int i = 0; i < WORKER_THREADS; i++)
             thread_join(&pool->threads[i]);
     queue_release(&pool->queue);
+    mutex_release(&pool->mutex);
 }

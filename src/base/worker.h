@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A few threads for in-process work that may block: maintenance tasks. Threads start with the first item. */
-#ifndef HORAE_SCHED_WORKER_H
-#define HORAE_SCHED_WORKER_H
+/* A few threads for in-process work that may block: maintenance tasks, password hashing. Threads start with the first item. */
+#ifndef HORAE_BASE_WORKER_H
+#define HORAE_BASE_WORKER_H
 
 #include "base/queue.h"
 
@@ -15,11 +15,12 @@ struct worker_item {
 struct worker_pool {
     struct queue queue;
     struct thread threads[WORKER_THREADS];
+    struct mutex mutex; /* guards started */
     bool started;
 };
 
 void worker_pool_init(struct worker_pool *pool);
-/* False when full or stopping: the caller keeps the item. One thread (the scheduler's). */
+/* False when full or stopping: the caller keeps the item. Any thread. */
 bool worker_pool_submit(struct worker_pool *pool, struct worker_item *item) MUST_CHECK;
 /* Finishes what waits, joins the threads. */
 void worker_pool_release(struct worker_pool *pool);
