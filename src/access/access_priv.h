@@ -16,7 +16,6 @@ struct access {
     struct worker_pool workers; /* passwords: at most two at a time */
     struct mutex mutex;         /* guards known */
     struct map known;           /* token hash → known_caller */
-    char dummy_hash[PASSWORD_HASH_TEXT]; /* checked for unknown names, so that they take as long */
 };
 
 /* Forgets what was looked up: users, sessions or tokens changed. */

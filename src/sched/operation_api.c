@@ -143,7 +143,7 @@ static void change_config(struct http_request *request, void *context)
     for (int i = 0; i < RETENTION_KINDS; i++)
         fields[i] = (struct json_field){retention_name((enum retention_kind)i), FIELD_INT,
                                         offsetof(struct config_change, days) + (size_t)i * sizeof(int64_t), RETENTION_DAYS_MIN,
-                                        RETENTION_DAYS_MAX, .nullable = false};
+                                        RETENTION_DAYS_MAX};
     struct err err;
     uint64_t present = 0;
     enum err_code code = json_read_fields(http_body_json(request), "", fields, ARRAY_LEN(fields), change, &present, NULL, &err);
@@ -300,7 +300,7 @@ static void list_instances(struct http_request *request, void *context)
 /* Starts nothing new until `drain` is false again or the server is restarted; what runs goes on. */
 static void drain_instance(struct http_request *request, void *context)
 {
-    static const struct json_field fields[] = {{"drain", FIELD_BOOL, 0, .nullable = false}};
+    static const struct json_field fields[] = {{"drain", FIELD_BOOL, 0}};
     struct sched_api *api = context;
     bool drain = true;
     const struct json *body = http_body_json(request);

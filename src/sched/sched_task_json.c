@@ -123,9 +123,9 @@ static enum err_code set_backoff(struct sched_task *task, const struct json *val
 {
     const int64_t most = (int64_t)TASK_DURATION_MAX_S * 1000;
     const struct json_field fields[] = {
-        {"base_ms", FIELD_INT, offsetof(struct retry_backoff, base_ms), 0, most, .nullable = false},
-        {"cap_ms", FIELD_INT, offsetof(struct retry_backoff, cap_ms), 0, most, .nullable = false},
-        {"jitter_percent", FIELD_INT, offsetof(struct retry_backoff, jitter_percent), 0, 100, .nullable = false},
+        {"base_ms", FIELD_INT, offsetof(struct retry_backoff, base_ms), 0, most},
+        {"cap_ms", FIELD_INT, offsetof(struct retry_backoff, cap_ms), 0, most},
+        {"jitter_percent", FIELD_INT, offsetof(struct retry_backoff, jitter_percent), 0, 100},
     };
     return json_read_fields(value, "retry_backoff", fields, ARRAY_LEN(fields), &task->backoff, NULL, NULL, err);
 }
