@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/probes.h"
+
+#include "app/assets.h"
+#include "base/json_write.h"
+#include "base/metrics.h"
+#include "db/store.h"
+#include "sched/scheduler.h"
+
+enum { METRICS_MAX = 16 << 20 };
+
+static void answer_state(struct http_request *request, int status, const char *state)
+{
+    struct buf out;
+    struct json_writer w;
+    buf_init(&out, 4096);
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    json_put_text(&w, "status", state);
+    json_put_text(&w, "version", HORAE_VERSION);
+    json_end_object(&w);
+    http_answer_json(request, status, &out);
+}
+
+/* The process answers: that is all that health means. */
+static void healthz(struct http_request *request, void *context)
+{
+    (void)context;
+    answer_state(request, 200, "ok");
+}
+
+static enum err_code read_nothing(struct db *db, void *arg, struct err *err)
+{
+    (void)db, (void)arg, (void)err;
+    return OK;
+}
+
+/* Takes work: the store answers and the server is not stopping. */
+static void readyz(struct http_request *request, void *context)
+{
+    struct probes *probes = context;
+    struct err err;
+    if (atomic_load(&probes->stopping))
+        (void)err_set(&err, ERR_UNAVAILABLE, NULL, "the server is stopping");
+    else if (store_read(probes->store, read_nothing, NULL, &err) == OK) {
+        answer_state(request, 200, "ready");
+        return;
+    }
+    http_answer_error(request, ERR_UNAVAILABLE, &err);
+}
+
+static void metrics(struct http_request *request, void *context)
+{
+    (void)context;
+    struct buf out;
+    buf_init(&out, METRICS_MAX);
+    metrics_write(&out);
+    http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
+}
+
+static void openapi(struct http_request *request, void *context)
+{
+    (void)context;
+    http_answer_static(request, 200, "application/json", (const char *)asset_openapi_json, asset_openapi_json_size);
+}
+
+static void page(struct http_request *request, void *context)
+{
+    (void)context;
+    http_answer_static(request, 200, "text/html; charset=utf-8", (const char *)asset_index_html, asset_index_html_size);
+}
+
+static const struct http_route routes[] = {
+    {HTTP_GET, "/healthz", healthz, HTTP_PUBLIC, 0, 0, NULL, "the process answers"},
+    {HTTP_GET, "/readyz", readyz, HTTP_PUBLIC, 0, 0, NULL, "the server takes work"},
+    {HTTP_GET, "/metrics", metrics, HTTP_PUBLIC, 0, 0, NULL, "metrics in Prometheus text form"},
+    {HTTP_GET, "/api/v1/openapi.json", openapi, HTTP_PUBLIC, 0, 0, NULL, "this interface as OpenAPI 3.0"},
+    {HTTP_GET, "/", page, HTTP_PUBLIC, 0, 0, NULL, "a page that says what runs here"},
+};
+
+struct http_routes probes_routes(struct probes *probes)
+{
+    return (struct http_routes){routes, ARRAY_LEN(routes), probes};
+}

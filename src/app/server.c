@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/server.h"
+
+#include "access/access.h"
+#include "app/declared_tasks.h"
+#include "app/instance.h"
+#include "app/probes.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "cluster/instance_store.h"
+#include "cluster/lease.h"
+#include "db/store.h"
+#include "http/event_stream.h"
+#include "http/http_server.h"
+#include "keeper/keeper.h"
+#include "sched/execution_log.h"
+#include "sched/handler_command.h"
+#include "sched/handler_http.h"
+#include "sched/handler_maintenance.h"
+#include "sched/handler_noop.h"
+#include "sched/sched_api.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { HANDLERS_MAX = 8, READERS = 8, STOP_HTTP_US = 10 * US_PER_S, PLANNER_TTL_US = 60 * US_PER_S, PLANNER_RENEW_US = 20 * US_PER_S };
+
+struct server {
+    const struct config *config;
+    const struct clock *clock;
+    struct instance_identity identity;
+    struct store *store;
+    struct lease_provider *leases;
+    struct lease planner;
+    int64_t renewed_us;
+    struct event_hub *events;
+    struct handler_noop *noop;
+    struct handler_http *http_handler;
+    struct handler_command *command;
+    struct maintenance *maintenance;
+    struct handler handlers[HANDLERS_MAX];
+    struct scheduler *scheduler;
+    bool scheduler_started;
+    struct log_followers *followers;
+    struct access *access;
+    struct sched_api api;
+    struct probes probes;
+    struct http_routes routes[HTTP_ROUTE_GROUPS_MAX];
+    struct http_server *http;
+};
+
+const char *server_address(const struct server *server)
+{
+    return http_server_address(server->http);
+}
+
+/* ---- store and identity ---- */
+
+static enum err_code make_data_dir(const char *path, struct err *err)
+{
+    char part[4096];
+    (void)snprintf(part, sizeof part, "%s", path);
+    for (char *slash = part + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+        *slash = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return err_param(err, "data", "data: cannot make %s: %s", part, strerror(errno));
+    }
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return err_param(err, "data", "data: cannot make %s: %s", path, strerror(errno));
+    return OK;
+}
+
+static enum err_code open_store(struct server *server, struct err *err)
+{
+    char url[4200];
+    if (server->config->store[0])
+        (void)snprintf(url, sizeof url, "%s", server->config->store);
+    else
+        (void)snprintf(url, sizeof url, "sqlite:%s/horae.db", server->config->data);
+    struct store_options options = {.url = url, .relaxed = strcmp(server->config->durability, "relaxed") == 0, .readers = READERS};
+    return store_open(&options, &server->store, err);
+}
+
+static enum err_code write_instance(struct db *tx, void *arg, struct err *err)
+{
+    const struct server *server = arg;
+    int64_t now = clock_wall(server->clock).us;
+    struct instance row = {server->identity.id, server->identity.host, HORAE_VERSION, server->identity.labels_json, now, now,
+                           server->config->capacity};
+    enum err_code code = instance_store_stop_others(tx, server->identity.id, now, err);
+    return code == OK ? instance_store_put(tx, &row, err) : code;
+}
+
+static enum err_code write_stop(struct db *tx, void *arg, struct err *err)
+{
+    const struct server *server = arg;
+    return instance_store_stop(tx, server->identity.id, clock_wall(server->clock).us, err);
+}
+
+static enum err_code join(struct server *server, struct err *err)
+{
+    enum err_code code = lease_local_new(server->store, server->clock, server->identity.id, &server->leases, err);
+    if (code == OK)
+        code = store_write(server->store, write_instance, server, err);
+    if (code == OK && server->config->enable_cron)
+        code = lease_try_acquire(server->leases, LEASE_PLANNER_KEY, PLANNER_TTL_US, "planner", &server->planner, err);
+    server->renewed_us = clock_mono(server->clock).us;
+    return code;
+}
+
+/* On the scheduler's thread, between its steps: the planner's lease goes on while the planner does. */
+static void renew_planner(void *arg)
+{
+    struct server *server = arg;
+    struct err err;
+    int64_t now = clock_mono(server->clock).us;
+    if (!server->planner.token[0] || now - server->renewed_us < PLANNER_RENEW_US)
+        return;
+    server->renewed_us = now;
+    if (lease_renew(server->leases, &server->planner, &err) != OK)
+        log_warn("cluster", "the planner's lease was not renewed: %s", err.message);
+}
+
+/* ---- scheduler ---- */
+
+static enum err_code make_handlers(struct server *server, size_t *ret_count, struct err *err)
+{
+    size_t n = 0;
+    struct handler_command_options command = {.data_dir = server->config->data, .clock = server->clock, .log_bytes = server->config->log_bytes};
+    enum err_code code = handler_command_new(&command, &server->command, err);
+    if (code != OK)
+        return code;
+    server->noop = handler_noop_new();
+    server->http_handler = handler_http_new(server->clock);
+    server->maintenance = maintenance_new(server->store, server->clock, server->config->data);
+    server->handlers[n++] = handler_noop_handler(server->noop);
+    server->handlers[n++] = handler_http_handler(server->http_handler);
+    server->handlers[n++] = handler_command_handler(server->command);
+    n += maintenance_handlers(server->maintenance, server->handlers + n);
+    *ret_count = n;
+    return OK;
+}
+
+static enum err_code start_scheduler(struct server *server, struct err *err)
+{
+    const struct config *c = server->config;
+    size_t handler_count = 0;
+    enum err_code code = make_handlers(server, &handler_count, err);
+    if (code != OK)
+        return code;
+    struct scheduler_options options = {
+        .store = server->store, .clock = server->clock, .events = server->events, .instance_id = server->identity.id,
+        .labels = server->identity.labels, .label_count = server->identity.label_count, .capacity = (int)c->capacity,
+        .plans = c->enable_cron, .default_max_duration_s = (int)c->default_timeout_seconds,
+        .default_max_retries = (int)c->default_max_retries, .default_grace_s = (int)c->default_grace_period,
+        .idle = renew_planner, .idle_arg = server, .handlers = server->handlers, .handler_count = handler_count};
+    if ((code = scheduler_new(&options, &server->scheduler, err)) != OK)
+        return code;
+    handler_noop_attach(server->noop, server->scheduler);
+    handler_http_attach(server->http_handler, server->scheduler);
+    maintenance_attach(server->maintenance, server->scheduler);
+    handler_command_attach(server->command, server->scheduler);
+    scheduler_start(server->scheduler);
+    server->scheduler_started = true;
+    return declare_tasks(server->scheduler, clock_wall(server->clock).us, err);
+}
+
+/* ---- HTTP ---- */
+
+static enum err_code start_http(struct server *server, struct err *err)
+{
+    const struct config *c = server->config;
+    struct access_options access = {.store = server->store, .clock = server->clock, .data_dir = c->data,
+                                    .admin_token = c->admin_token[0] ? c->admin_token : NULL,
+                                    .admin_password = c->admin_password[0] ? c->admin_password : NULL};
+    enum err_code code = access_new(&access, &server->access, err);
+    if (code != OK)
+        return code;
+    server->followers = log_followers_new();
+    server->api = (struct sched_api){
+        .scheduler = server->scheduler, .store = server->store, .clock = server->clock, .leases = server->leases,
+        .events = server->events, .followers = server->followers, .data_dir = c->data, .instance_id = server->identity.id,
+        .planner = &server->planner, .planner_ttl_us = PLANNER_TTL_US, .capacity = (int)c->capacity,
+        .defaults = {c->default_timeout_seconds, c->default_max_retries, c->default_grace_period}};
+    server->probes = (struct probes){.store = server->store, .scheduler = server->scheduler};
+    size_t n = 0;
+    server->routes[n++] = probes_routes(&server->probes);
+    server->routes[n++] = access_routes(server->access);
+    n += sched_api_routes(&server->api, server->routes + n);
+    struct http_server_options options = {
+        .listen = c->listen, .tls_cert_file = c->tls_cert[0] ? c->tls_cert : NULL, .tls_key_file = c->tls_key[0] ? c->tls_key : NULL,
+        .max_connections = (int)c->max_connections, .clock = server->clock, .store = server->store, .groups = server->routes,
+        .group_count = n, .authenticate = access_authenticate, .arg = server->access};
+    return http_server_start(&options, &server->http, err);
+}
+
+static void register_build_info(void)
+{
+    metric_set(metric_get(METRIC_GAUGE, "horae_build_info", "The version that runs.", "version=\"" HORAE_VERSION "\""), 1);
+    metric_set(metric_get(METRIC_GAUGE, "horae_instance_up", "1 while this instance serves.", ""), 1);
+}
+
+enum err_code server_start(const struct config *config, struct server **ret, struct err *err)
+{
+    struct server *server = xcalloc(1, sizeof *server);
+    server->config = config;
+    server->clock = clock_real();
+    enum err_code code = instance_identify(config, &server->identity, err);
+    if (code == OK)
+        code = make_data_dir(config->data, err);
+    if (code == OK)
+        code = open_store(server, err);
+    if (code == OK)
+        code = join(server, err);
+    if (code == OK) {
+        server->events = event_hub_new();
+        register_build_info();
+        code = start_scheduler(server, err);
+    }
+    if (code == OK)
+        code = start_http(server, err);
+    if (code != OK) {
+        server_stop(server, true); /* a failed start ends nothing that a former server left running */
+        return code;
+    }
+    *ret = server;
+    return OK;
+}
+
+/* ---- stop ---- */
+
+static void leave(struct server *server)
+{
+    struct err err;
+    if (server->planner.token[0] && lease_release(server->leases, &server->planner, &err) != OK)
+        log_warn("cluster", "the planner's lease was not released: %s", err.message);
+    if (server->leases && store_write(server->store, write_stop, server, &err) != OK)
+        log_warn("cluster", "the instance was not signed off: %s", err.message);
+}
+
+void server_stop(struct server *server, bool handover)
+{
+    atomic_store(&server->probes.stopping, true);
+    if (server->scheduler_started)
+        scheduler_stop(server->scheduler, server->config->stop_timeout * US_PER_S, handover);
+    if (server->access)
+        access_drain(server->access);
+    if (server->http)
+        http_server_stop(server->http, STOP_HTTP_US);
+    handler_command_free(server->command, handover);
+    maintenance_free(server->maintenance);
+    handler_http_free(server->http_handler);
+    handler_noop_free(server->noop);
+    leave(server);
+    if (server->store)
+        store_close(server->store);
+    scheduler_free(server->scheduler);
+    log_followers_free(server->followers);
+    access_free(server->access);
+    event_hub_free(server->events);
+    lease_provider_free(server->leases);
+    instance_identity_release(&server->identity);
+    free(server);
+}
