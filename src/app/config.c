@@ -9,6 +9,7 @@
 #include "base/str.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 enum kind { KIND_TEXT, KIND_CHOICE, KIND_SECRET, KIND_INT, KIND_BOOL, KIND_LIST };

@@ -34,10 +34,10 @@ static const char *path_of(const char *url)
     return strncmp(url, "sqlite:", 7) == 0 ? url + 7 : url;
 }
 
-static int report(enum err_code code, const struct err *err, const char *done, const char *what)
+static int report(enum err_code code, const struct err *err, const char *what, const char *done)
 {
     if (code == OK)
-        (void)printf(done, what);
+        (void)printf("%s%s\n", what, done);
     else
         (void)fprintf(stderr, "horae: %s\n", err->message);
     return code == OK ? CLI_DONE : CLI_FAILED;
@@ -46,13 +46,13 @@ static int report(enum err_code code, const struct err *err, const char *done, c
 static int backup(const char *url, const char *to)
 {
     struct err err;
-    return report(store_backup(url, to, &err), &err, "saved to %s\n", to);
+    return report(store_backup(url, to, &err), &err, to, " holds the copy");
 }
 
 static int check(const char *url)
 {
     struct err err;
-    return report(store_check(url, &err), &err, "%s is sound\n", url);
+    return report(store_check(url, &err), &err, url, " is sound");
 }
 
 /* A server that uses the file holds a lock beside it; taking it here keeps one from starting meanwhile. */
@@ -107,7 +107,7 @@ static int restore(const char *url, const char *from)
         return report(ERR_UNAVAILABLE, &err, "", "");
     code = put_in_place(from, path, &err);
     (void)close(fd);
-    return report(code, &err, "restored %s; the former database has the same name with .before-restore\n", path);
+    return report(code, &err, path, " is restored; the former one has the same name with .before-restore");
 }
 
 static int usage(FILE *out)

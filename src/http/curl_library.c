@@ -5,10 +5,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#undef curl_easy_setopt
-#undef curl_easy_getinfo
-#undef curl_multi_setopt
-
 static struct curl_library library;
 static bool loaded;
 static char reason[200];

@@ -5,8 +5,13 @@
 
 #include "base/err.h"
 
+#define CURL_DISABLE_TYPECHECK /* its macros stand in the way of calls through pointers */
 #include <curl/curl.h>
 #include <stdbool.h>
+
+#undef curl_easy_setopt
+#undef curl_easy_getinfo
+#undef curl_multi_setopt
 
 #define CURL_FUNCTIONS(X) \
     X(curl_global_init) X(curl_easy_init) X(curl_easy_perform) X(curl_easy_setopt) X(curl_easy_cleanup) X(curl_easy_getinfo) X(curl_easy_strerror) \

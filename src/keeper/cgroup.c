@@ -91,9 +91,10 @@ static bool find_own(struct cgroup_tree *tree)
     struct str rest = str_of(text), line;
     while (str_split(&rest, '\n', &line))
         if (str_starts_with(line, "0::/")) {
+            const size_t leaf = strlen("/" LEAF_NAME);
             int length = (int)(line.n - 3);
-            if (length > 1 && str_equal((struct str){line.p + line.n - strlen("/" LEAF_NAME), strlen("/" LEAF_NAME)}, "/" LEAF_NAME))
-                length -= (int)strlen("/" LEAF_NAME); /* a keeper before us, or our server, was moved there */
+            if (line.n - 3 >= leaf && str_equal((struct str){line.p + line.n - leaf, leaf}, "/" LEAF_NAME))
+                length -= (int)leaf; /* our server was moved there by a keeper before us */
             int n = snprintf(tree->root, sizeof tree->root, "%s%.*s", mount, length, line.p + 3);
             if (n > 0 && (size_t)n < sizeof tree->root)
                 return true;

@@ -23,9 +23,8 @@ static void kill_groups(const struct int_map *groups)
 
 static void take_order(struct int_map *groups, int32_t order)
 {
-    static char present; /* the map needs some value; its address serves */
     if (order > 1)
-        (void)int_map_put(groups, order, &present);
+        (void)int_map_put(groups, order, groups); /* a set: any value serves */
     else if (order < -1)
         (void)int_map_remove(groups, -(int64_t)order);
 }

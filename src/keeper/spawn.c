@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The child shares our memory until exec (CLONE_VM), on a stack of its own, while we wait (CLONE_VFORK). So it
+ * reports what failed straight into a struct of ours, and it must change nothing else. All signals are blocked around
+ * the clone: a handler must not run in the child. User and groups go through bare system calls, because the C
+ * library's functions would try to change all threads of a process. */
+#include "keeper/spawn.h"
+
+#include "base/panic.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { EXIT_NOT_STARTED = 127, PATH_CANDIDATE_MAX = 4096 };
+
+static const char DEFAULT_PATH[] = "/usr/local/bin:/usr/bin:/bin";
+
+struct child {
+    const struct spawn_plan *plan;
+    struct spawn_failure *failure;
+};
+
+NO_RETURN static void fail(struct child *child, const char *what, const char *name)
+{
+    *child->failure = (struct spawn_failure){.what = what, .name = name, .error = errno};
+    _exit(EXIT_NOT_STARTED);
+}
+
+static void reset_signals(void)
+{
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    for (int signo = 1; signo < NSIG; signo++)
+        (void)sigaction(signo, &standard, NULL); /* refused for KILL, STOP and the C library's own: fine */
+}
+
+static void join_cgroup(struct child *child)
+{
+    char text[16];
+    int n = snprintf(text, sizeof text, "%d", (int)getpid());
+    if (child->plan->cgroup_fd >= 0 && write(child->plan->cgroup_fd, text, (size_t)n) != n)
+        fail(child, "cannot enter the cgroup", "");
+}
+
+static void place_descriptors(struct child *child)
+{
+    for (int i = 0; i < 4; i++)
+        if (dup2(child->plan->fds[i], i) < 0)
+            fail(child, "cannot place the standard streams", "");
+    (void)syscall(SYS_close_range, 4, ~0U, 0); /* older kernels: every one of ours is close-on-exec anyway */
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = child->plan->files_soft;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static void become_user(struct child *child)
+{
+    const struct user *user = child->plan->user;
+    if (!user)
+        return;
+    if (syscall(SYS_setgroups, user->group_count, user->groups) != 0 || syscall(SYS_setresgid, user->gid, user->gid, user->gid) != 0 ||
+        syscall(SYS_setresuid, user->uid, user->uid, user->uid) != 0)
+        fail(child, "cannot become the user", "");
+}
+
+/* After the change of the user, which clears it. The keeper may have died just before: then nobody would tell us. */
+static void die_with_keeper(struct child *child)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        fail(child, "cannot tie the process to its keeper", "");
+    if (getppid() != child->plan->keeper)
+        _exit(EXIT_NOT_STARTED);
+}
+
+static const char *path_of(char *const *env)
+{
+    for (; *env; env++)
+        if (strncmp(*env, "PATH=", 5) == 0)
+            return *env + 5;
+    return DEFAULT_PATH;
+}
+
+/* As execvp, without handing files that have no format to a shell. */
+static void run(const struct spawn_plan *plan)
+{
+    const char *name = plan->argv[0];
+    if (strchr(name, '/') || !name[0]) {
+        (void)execve(name, plan->argv, plan->env);
+        return;
+    }
+    int worst = ENOENT;
+    for (const char *at = path_of(plan->env);; at++) {
+        size_t length = strcspn(at, ":");
+        char candidate[PATH_CANDIDATE_MAX];
+        int n = snprintf(candidate, sizeof candidate, "%.*s/%s", (int)length, length ? at : ".", name);
+        if (!length)
+            n = snprintf(candidate, sizeof candidate, "./%s", name);
+        if (n > 0 && (size_t)n < sizeof candidate)
+            (void)execve(candidate, plan->argv, plan->env);
+        if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+            return;
+        worst = errno == EACCES ? EACCES : worst;
+        at += length;
+        if (!*at)
+            break;
+    }
+    errno = worst;
+}
+
+static int child_main(void *arg)
+{
+    struct child *child = arg;
+    const struct spawn_plan *plan = child->plan;
+    sigset_t none;
+    (void)setsid();
+    join_cgroup(child);
+    place_descriptors(child);
+    become_user(child);
+    if (chdir(plan->cwd) != 0)
+        fail(child, "cannot change to the folder", plan->cwd);
+    die_with_keeper(child);
+    (void)umask(022);
+    reset_signals();
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    run(plan);
+    fail(child, "cannot run", plan->argv[0]);
+}
+
+pid_t spawn(const struct spawn_plan *plan, struct spawn_failure *failure)
+{
+    *failure = (struct spawn_failure){.what = NULL, .name = ""};
+    struct child child = {.plan = plan, .failure = failure};
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    must(plan->stack_size % 16 == 0);
+    pid_t pid = clone(child_main, plan->stack + plan->stack_size, CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+    int saved = errno;
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0) {
+        *failure = (struct spawn_failure){.what = "cannot make a process", .name = "", .error = saved};
+        return -1;
+    }
+    if (!failure->what)
+        return pid;
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return -1;
+}
