@@ -4,8 +4,8 @@
 set -eu
 
 BUILD="gcc make git meson ninja-build pkg-config libmicrohttpd-dev libcurl4-openssl-dev libsodium-dev libyaml-dev
- libsqlite3-dev zlib1g-dev tzdata ca-certificates"
-TEST="libcmocka-dev python3 python3-yaml python3-jsonschema wrk sqlite3"
+ libsqlite3-dev zlib1g-dev tzdata ca-certificates python3 python3-yaml"
+TEST="libcmocka-dev python3-jsonschema wrk sqlite3"
 CHECK="clang clang-tidy clang-format cppcheck libclang-rt-14-dev gcovr"
 
 want="$BUILD"

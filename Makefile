@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# The door to everything; the work is done by meson and by tools/.
+PREFIX ?= /usr/local
+PYTHON := /usr/bin/python3
+MESON := /usr/bin/meson
+
+.PHONY: all run test check bench deps install lint format clean
+
+all: build/release/horae
+
+build/release/horae: force
+	@tools/deps.sh build
+	@tools/build.sh release
+
+.PHONY: force
+force:
+
+run: build/release/horae
+	@exec build/release/horae serve
+
+test:
+	@tools/deps.sh test
+	@tools/build.sh release
+	@$(PYTHON) tools/run-tests.py build/release
+
+check:
+	@tools/deps.sh check
+	@tools/check.sh
+
+bench:
+	@tools/deps.sh test
+	@tools/build.sh release
+	@$(PYTHON) bench/run.py build/release
+
+deps:
+	@tools/deps.sh check
+
+install: build/release/horae
+	@install -D -m 755 build/release/horae $(DESTDIR)$(PREFIX)/bin/horae
+	@install -D -m 644 docs/horae.1 $(DESTDIR)$(PREFIX)/share/man/man1/horae.1
+	@install -D -m 644 docs/horae.service $(DESTDIR)$(PREFIX)/share/doc/horae/horae.service
+	@echo "installed $(DESTDIR)$(PREFIX)/bin/horae"
+
+lint:
+	@tools/deps.sh check
+	@tools/lint.sh
+
+format:
+	@git ls-files 'src/*.c' 'src/*.h' 'bench/*.c' | xargs clang-format -i
+
+clean:
+	@rm -rf build

@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds one flavour into build/<flavour>: release | gcc | clang | asan | tsan. The program also stands at
+# build/<flavour>/horae.
+set -eu
+cd "$(dirname "$0")/.."
+flavour=${1:?usage: build.sh release|gcc|clang|asan|tsan}
+dir=build/$flavour
+meson=/usr/bin/meson
+options="--buildtype=debugoptimized"
+CC=gcc
+case "$flavour" in
+release) options="--buildtype=release" ;;
+gcc) options="--buildtype=debugoptimized --werror" ;;
+clang) CC=clang options="--buildtype=debugoptimized --werror" ;;
+asan) options="--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false" ;;
+tsan) CC=clang options="--buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false" ;;
+*) echo "build.sh: unknown flavour $flavour" >&2; exit 2 ;;
+esac
+export CC
+if [ ! -f "$dir/build.ninja" ]; then
+    log=$(mktemp)
+    # shellcheck disable=SC2086
+    if ! $meson setup "$dir" $options >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        exit 1
+    fi
+    rm -f "$log"
+fi
+log=$(mktemp)
+if ! ninja -C "$dir" >"$log" 2>&1; then
+    tail -60 "$log" >&2
+    rm -f "$log"
+    exit 1
+fi
+rm -f "$log"
+ln -sf src/app/horae "$dir/horae"

@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs every test of a build folder and counts: unit tests (cmocka, TAP) and scenarios (unittest, the real binary).
+
+The last line is "N passed, N failed, N skipped"; the exit status is 0 when nothing failed.
+usage: run-tests.py BUILD_DIR [unit|scenarios] [NAME…]
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+UNIT_TIME_MAX_S = 300
+
+
+class Count:
+    passed = failed = skipped = 0
+
+
+def run_unit_test(test, count):
+    env = dict(os.environ, **test["env"], CMOCKA_MESSAGE_OUTPUT="TAP")
+    name = test["name"]
+    try:
+        done = subprocess.run(test["cmd"], env=env, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=UNIT_TIME_MAX_S)
+    except subprocess.TimeoutExpired:
+        print(f"FAILED {name}: not done after {UNIT_TIME_MAX_S} s")
+        count.failed += 1
+        return
+    output = done.stdout + done.stderr
+    results = re.findall(r"^(ok|not ok) \d+(.*)$", output, re.M)
+    planned = re.search(r"^1\.\.(\d+)", output, re.M)
+    good = sum(1 for word, text in results if word == "ok" and "# SKIP" not in text.upper())
+    skipped = sum(1 for word, text in results if word == "ok" and "# SKIP" in text.upper())
+    bad = sum(1 for word, _ in results if word == "not ok")
+    missing = (int(planned.group(1)) if planned else 1) - len(results)
+    if missing > 0:
+        bad += missing
+    if done.returncode != 0 and not bad:
+        bad = 1
+    if bad:
+        print(f"FAILED {name} (status {done.returncode})\n{output[-8000:]}")
+    else:
+        print(f"passed {name}: {good}")
+    count.passed += good
+    count.failed += bad
+    count.skipped += skipped
+
+
+def unit_tests(build, names, count):
+    listed = json.loads(subprocess.run(["/usr/bin/meson", "introspect", "--tests", build], capture_output=True, text=True, check=True).stdout)
+    for test in listed:
+        if not names or any(name in test["name"] for name in names):
+            run_unit_test(test, count)
+
+
+class Result(unittest.TextTestResult):
+    def startTest(self, test):
+        super().startTest(test)
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+
+
+def scenarios(build, names, count):
+    os.environ["HORAE_BINARY"] = os.path.abspath(os.path.join(build, "horae"))
+    sys.path.insert(0, os.path.join(ROOT, "tests"))
+    suite = unittest.TestSuite()
+    loader = unittest.TestLoader()
+    loader.testNamePatterns = [f"*{name}*" for name in names] or None
+    suite.addTests(loader.discover(os.path.join(ROOT, "tests", "scenarios"), pattern="test_*.py", top_level_dir=os.path.join(ROOT, "tests")))
+    result = unittest.TextTestRunner(verbosity=2, resultclass=Result, stream=sys.stdout).run(suite)
+    bad = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    count.failed += bad
+    count.skipped += len(result.skipped)
+    count.passed += result.testsRun - bad - len(result.skipped)
+
+
+def main():
+    build = sys.argv[1]
+    kind = sys.argv[2] if len(sys.argv) > 2 else "all"
+    names = sys.argv[3:]
+    count = Count()
+    os.chdir(ROOT)
+    if kind in ("all", "unit"):
+        unit_tests(build, names, count)
+    if kind in ("all", "scenarios"):
+        scenarios(build, names, count)
+    sys.stdout.flush()
+    print(f"{count.passed} passed, {count.failed} failed, {count.skipped} skipped")
+    return 1 if count.failed or not count.passed else 0
+
+
+sys.exit(main())
