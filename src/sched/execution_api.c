@@ -70,7 +70,8 @@ static enum err_code read_execution(struct db *db, void *arg, struct err *err)
     json_begin_object(&read->w);
     json_key(&read->w, "data");
     enum err_code code = execution_query_get(db, http_path_id(read->request, 0), &read->w, err);
-    json_end_object(&read->w);
+    if (code == OK)
+        json_end_object(&read->w);
     return code;
 }
 

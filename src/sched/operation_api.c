@@ -41,7 +41,8 @@ static enum err_code read_stats(struct db *db, void *arg, struct err *err)
     json_begin_object(&read->w);
     json_key(&read->w, "data");
     code = stats_query(db, task_id, hours ? now_hour - hours + 1 : 0, &read->w, err);
-    json_end_object(&read->w);
+    if (code == OK)
+        json_end_object(&read->w);
     return code;
 }
 
