@@ -108,6 +108,7 @@ struct daemon {
     char *stack;         /* of the child between clone and exec */
     char *block;         /* READ_BYTES, for reading streams */
     int64_t idle_since_us; /* monotonic; 0 = not idle */
+    int64_t idle_exit_us;
     bool shutdown_when_idle, done;
 };
 

@@ -46,6 +46,10 @@ static void ask_for_room(struct peer *peer, bool wanted)
 
 void peer_flush(struct peer *peer)
 {
+    if (peer->out.failed) { /* it orders without reading the answers */
+        peer_close(peer);
+        return;
+    }
     while (!peer->broken && peer->sent < peer->out.len) {
         ssize_t n = send(peer->source.fd, peer->out.data + peer->sent, peer->out.len - peer->sent, MSG_NOSIGNAL);
         if (n >= 0)
