@@ -3,6 +3,7 @@
  * keeper_dispatch, so that callers have one place where connections end. */
 #include "keeper/keeper_client.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/panic.h"
 
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { DEATH_WAIT_MS = 100 };

@@ -253,10 +253,12 @@ enum err_code keeper_connect(struct keeper *keeper, bool spawn, struct err *err)
     int64_t until_us = clock_mono(clock_real()).us + CONNECT_TIMEOUT_MS * US_PER_MS;
     if (keeper->fd >= 0)
         return OK;
-    for (;;) {
+    for (int launches = 0;;) {
         enum err_code code = try_once(keeper, until_us, err);
         if (code == OK || (code == ERR_NOT_FOUND && !spawn))
             return code;
+        if (code == ERR_NOT_FOUND && launches++ > 0)
+            rest(RETRY_MS); /* the one before left at once, or another one is still leaving */
         if (code == ERR_NOT_FOUND) {
             code = launch(keeper, until_us, err);
             if (code != OK)

@@ -112,8 +112,10 @@ void report_pump(struct daemon *daemon)
     struct peer *server = daemon->server;
     if (!server)
         return;
-    while (daemon->to_tell.count && server->out.len - server->sent < PEER_BACKLOG_MAX) {
+    while (server->out.len - server->sent < PEER_BACKLOG_MAX) {
         struct list_node *node = list_pop_front(&daemon->to_tell);
+        if (!node)
+            break;
         tell(CONTAINER_OF(node, struct command, to_tell), &server->out);
     }
     peer_flush(server);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keeper's executable is part of the server's (keeper_image.S, made by embed-executable.sh). It is written out
+ * under a name that holds its hash, so that a newer server never replaces the program of a living keeper. */
+#include "keeper/keeper.h"
+
+#include "base/mem.h"
+#include "keeper/cgroup.h"
+#include "keeper/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern const char keeper_image_begin[];
+extern const char keeper_image_end[];
+
+static size_t image_length(void)
+{
+    return (size_t)((uintptr_t)keeper_image_end - (uintptr_t)keeper_image_begin);
+}
+
+/* Ours, executable by us alone, and byte for byte what we carry. */
+static bool is_there(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    bool same = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 0777) == 0700 &&
+                (size_t)st.st_size == image_length();
+    void *bytes = same ? mmap(NULL, image_length(), PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    same = bytes != MAP_FAILED && memcmp(bytes, keeper_image_begin, image_length()) == 0;
+    if (bytes != MAP_FAILED)
+        (void)munmap(bytes, image_length());
+    (void)close(fd);
+    return same;
+}
+
+static bool write_all(int fd, const char *bytes, size_t length)
+{
+    while (length) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        length -= (size_t)n;
+    }
+    return true;
+}
+
+/* Closed before the rename: a file that is open for writing cannot be executed. */
+static bool write_image(const char *data_dir, const char *path)
+{
+    char *fresh = xmalloc(strlen(data_dir) + 32);
+    (void)sprintf(fresh, "%s/keeper-new-XXXXXX", data_dir);
+    int fd = mkostemp(fresh, O_CLOEXEC);
+    if (fd < 0) {
+        free(fresh);
+        return false;
+    }
+    bool good = write_all(fd, keeper_image_begin, image_length()) && fchmod(fd, 0700) == 0 && fsync(fd) == 0;
+    good = close(fd) == 0 && good;
+    good = good && rename(fresh, path) == 0;
+    int saved = errno;
+    if (!good)
+        (void)unlink(fresh);
+    free(fresh);
+    errno = saved;
+    return good;
+}
+
+enum err_code keeper_install(const char *data_dir, char *path, size_t capacity, struct err *err)
+{
+    uint64_t hash = file_hash(keeper_image_begin, image_length());
+    int n = snprintf(path, capacity, "%s/keeper-%016llx", data_dir, (unsigned long long)hash);
+    if (n < 0 || (size_t)n >= capacity)
+        return err_set(err, ERR_INVALID, NULL, "the path of the data directory is too long");
+    if (is_there(path) || write_image(data_dir, path))
+        return OK;
+    return err_set(err, ERR_UNAVAILABLE, NULL, "cannot write the keeper to %s: %s", path, strerror(errno));
+}
+
+bool keeper_limits_available(char *reason, size_t capacity)
+{
+    struct cgroup_tree tree;
+    bool available = cgroup_find(&tree);
+    (void)snprintf(reason, capacity, "%s", available ? "cgroup v2" : tree.reason);
+    return available;
+}
