@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/panic.h"
-#include "keeper/spawn.h"
+#include "keeper/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

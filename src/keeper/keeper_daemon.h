@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside of the keeper's process: one thread, one epoll loop, everything owned by `struct daemon`. Who lives where:
  * keeper_main.c the process and its loop, keeper_peer.c connections and messages, keeper_command.c the life of a
- * command, keeper_report.c what is told about it, spawn.c the step into the child, guard.c the watch over groups. */
+ * command, keeper_report.c what is told about it, child.c the step into the child, guard.c the watch over groups. */
 #ifndef HORAE_KEEPER_KEEPER_DAEMON_H
 #define HORAE_KEEPER_KEEPER_DAEMON_H
 

@@ -3,7 +3,7 @@
  * reports what failed straight into a struct of ours, and it must change nothing else. All signals are blocked around
  * the clone: a handler must not run in the child. User and groups go through bare system calls, because the C
  * library's functions would try to change all threads of a process. */
-#include "keeper/spawn.h"
+#include "keeper/child.h"
 
 #include "base/panic.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The step from the keeper into a command: clone without copying memory, set up, exec. */
-#ifndef HORAE_KEEPER_SPAWN_H
-#define HORAE_KEEPER_SPAWN_H
+#ifndef HORAE_KEEPER_CHILD_H
+#define HORAE_KEEPER_CHILD_H
 
 #include "keeper/user.h"
 
