@@ -178,6 +178,7 @@ static void build_body(const struct import *import, const struct crontab_entry *
     json_put_bool(&w, "is_recurring", true);
     json_put_text(&w, "cron_expr", schedule);
     json_put_text(&w, "timezone", zone);
+    json_put_text(&w, "gap", import_follows_clock(entry->schedule) ? "skip" : "auto");
     json_put_text(&w, "overlap", "allow"); /* cron starts an entry again while it still runs */
     json_put_int(&w, "max_concurrent", 100);
     json_put_int(&w, "max_retries", 0);
@@ -201,7 +202,7 @@ static const char *text_member(const struct json *object, const char *name, char
 /* Is what the server has the same already? Compared by what an import decides. */
 static bool is_same(const struct json *task, const struct json *wanted)
 {
-    static const char *const members[] = {"type", "cron_expr", "timezone", "data", "group_id", "description"};
+    static const char *const members[] = {"type", "cron_expr", "timezone", "gap", "data", "group_id", "description"};
     char a[16384], b[16384];
     for (size_t i = 0; i < ARRAY_LEN(members); i++)
         if (strcmp(text_member(task, members[i], a, sizeof a), text_member(wanted, members[i], b, sizeof b)) != 0)

@@ -155,9 +155,16 @@ static size_t walk(const struct walk_schedule *s, int64_t from_s, int64_t *out, 
     return count;
 }
 
+bool import_follows_clock(const char *schedule)
+{
+    struct walk_schedule walked;
+    return read_schedule(schedule, &walked) && is_wild(&walked);
+}
+
 static size_t ask_engine(const char *schedule, const char *zone, int64_t from_s, int64_t *out, size_t most, struct cron_schedule *ret)
 {
-    struct cron_options options = {.dialect = CRON_DIALECT_VIXIE, .zone = zone};
+    struct cron_options options = {.dialect = CRON_DIALECT_VIXIE, .zone = zone,
+                                   .gap = import_follows_clock(schedule) ? CRON_GAP_SKIP : CRON_GAP_AUTO};
     struct cron_error error;
     size_t count = 0;
     int64_t at = from_s;
