@@ -325,7 +325,9 @@ enum err_code handler_command_new(const struct handler_command_options *options,
 {
     struct handler_command *command = xcalloc(1, sizeof *command);
     command->options = *options;
-    command->data_dir = xstrdup(options->data_dir);
+    command->data_dir = realpath(options->data_dir, NULL); /* the keeper stands in another folder */
+    if (!command->data_dir)
+        command->data_dir = xstrdup(options->data_dir);
     queue_init(&command->orders, ORDERS_MAX);
     int_map_init(&command->jobs);
     list_init(&command->held);
@@ -336,9 +338,9 @@ enum err_code handler_command_new(const struct handler_command_options *options,
         .progress = on_progress, .output = on_output, .lost = on_lost, .connected = on_connected,
         .disconnected = on_disconnected};
     char executable[4096];
-    enum err_code code = keeper_install(options->data_dir, executable, sizeof executable, err);
+    enum err_code code = keeper_install(command->data_dir, executable, sizeof executable, err);
     if (code == OK)
-        code = keeper_open(options->data_dir, executable, &callbacks, &command->keeper, err);
+        code = keeper_open(command->data_dir, executable, &callbacks, &command->keeper, err);
     if (code != OK) {
         handler_command_free(command, false);
         return code;
