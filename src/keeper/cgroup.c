@@ -39,7 +39,7 @@ static bool read_in(const char *folder, const char *name, char *out, size_t capa
 static bool write_in(const char *folder, const char *name, const char *text)
 {
     char path[CGROUP_PATH_MAX];
-    int fd = join(path, folder, name) ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+    int fd = join(path, folder, name) ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) : -1; /* a fake tree has no files */
     if (fd < 0)
         return false;
     bool good = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
@@ -255,7 +255,7 @@ bool cgroup_make(struct cgroup_tree *tree, struct cgroup *cgroup, int64_t id, in
     int fd = -1;
     if (switch_on(tree) && join(path, tree->root, file = name) && (mkdir(path, 0755) == 0 || errno == EEXIST) &&
         set_limits(path, limits, &file) && join(procs, path, file = "cgroup.procs"))
-        fd = open(procs, O_WRONLY | O_CLOEXEC);
+        fd = open(procs, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) {
         (void)snprintf(reason, CGROUP_REASON_MAX, "cannot write %s in the cgroup %.200s: %s", file, tree->root, strerror(errno));
         if (file != name)
