@@ -133,6 +133,25 @@ void sched_settle(struct scheduler *s, struct task_runtime *rt, struct sched_wor
         note_slots(s, rt, work);
 }
 
+/* SCHEDULE_REBOOT: the start of the scheduler is its slot, once per boot of the machine. */
+void sched_fire_reboots(struct scheduler *s)
+{
+    size_t cursor = 0;
+    s->reboots_fired = true;
+    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));) {
+        if (!rt->reboot_due || !rt->task->enabled)
+            continue;
+        struct sched_work *work = scheduler_step_work(s);
+        struct settling settling = {s, rt, work, 0};
+        struct settle_fire fire = {s->now.us, CAUSE_SCHEDULE, false};
+        rt->reboot_due = false;
+        on_fire(&settling, &fire);
+        *WORK_ADD(&work->reboots) = rt->task->id;
+        scheduler_change(s, work, rt)->expected++;
+        metric_add(s->metric_expected, 1);
+    }
+}
+
 void sched_disarm(struct scheduler *s, struct task_runtime *rt)
 {
     if (rt->slot_timer.position)

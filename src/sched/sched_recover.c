@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sched/reboot_store.h"
 
 #include <string.h>
 
@@ -85,6 +86,13 @@ static enum err_code load_all(struct db *db, void *arg, struct err *err)
         code = task_store_each(db, load_task, s, err);
     if (code == OK)
         code = execution_store_each_active(db, load_execution, s, err);
+    size_t cursor = 0;
+    for (struct task_runtime *rt; code == OK && (rt = int_map_next(&s->tasks, &cursor));) {
+        bool seen = true;
+        if (rt->schedule.kind == SCHEDULE_REBOOT)
+            code = reboot_store_seen(db, rt->task->id, &seen, err);
+        rt->reboot_due = !seen;
+    }
     return code;
 }
 

@@ -40,6 +40,7 @@ struct task_runtime {
     uint32_t change_step;         /* of which step number that row is */
     bool fits;                    /* this instance has the task's labels */
     bool instant;                 /* a run has no effect outside: claim and end in one write */
+    bool reboot_due;              /* @reboot: has not run for this boot */
     bool frozen;                  /* a change of it is on its way to the store */
     bool deleted;
 };
@@ -74,6 +75,7 @@ struct scheduler {
     int64_t started_us;    /* wall: slots up to here were due while no planner ran */
     int64_t last_wall_us, last_mono_us;
 
+    bool reboots_fired;
     bool adoption_pending; /* recorded commands may still live under a keeper */
     /* stopping */
     bool stopping, handover, stop_signalled, closed;
@@ -113,6 +115,7 @@ void sched_cancel_execution(struct scheduler *s, struct execution *ex, const cha
 
 /* sched_fire.c */
 void sched_fire_due(struct scheduler *s);
+void sched_fire_reboots(struct scheduler *s); /* once, at the start */
 void sched_settle(struct scheduler *s, struct task_runtime *rt, struct sched_work *work);
 void sched_arm(struct scheduler *s, struct task_runtime *rt);
 void sched_disarm(struct scheduler *s, struct task_runtime *rt);

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "http/idempotency_store.h"
+#include "sched/reboot_store.h"
 
 void work_grow(void **rows, size_t *count, size_t *capacity, size_t size)
 {
@@ -60,6 +61,7 @@ void work_free(struct sched_work *work)
     free(work->tasks.rows);
     free(work->stats.rows);
     free(work->adoptions.rows);
+    free(work->reboots.rows);
     task_write_free(work->write);
     free(work);
 }
@@ -67,7 +69,7 @@ void work_free(struct sched_work *work)
 size_t work_size(const struct sched_work *work)
 {
     return work->inserts.count + work->claims.count + work->backoffs.count + work->finishes.count + work->cancels.count + work->progress.count +
-           work->ledger.count + work->tasks.count + work->stats.count + work->adoptions.count + (work->write != NULL);
+           work->ledger.count + work->tasks.count + work->stats.count + work->adoptions.count + work->reboots.count + (work->write != NULL);
 }
 
 bool work_is_empty(const struct sched_work *work)
@@ -84,6 +86,8 @@ static enum err_code apply_small(struct db *tx, struct sched_work *work, struct 
     }
     for (size_t i = 0; i < work->adoptions.count && code == OK; i++)
         code = execution_store_adopt(tx, work->adoptions.rows[i], work->instance_id, err);
+    for (size_t i = 0; i < work->reboots.count && code == OK; i++)
+        code = reboot_store_note(tx, work->reboots.rows[i], work->now_us, err);
     return code;
 }
 

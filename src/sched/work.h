@@ -58,6 +58,7 @@ struct sched_work {
     WORK_ROWS(struct task_change) tasks; /* what executions and slots change in task rows */
     WORK_ROWS(struct stats_delta) stats;
     WORK_ROWS(int64_t) adoptions;
+    WORK_ROWS(int64_t) reboots; /* tasks that run for this boot */
 
     struct task_write *write; /* owned: creates, rewrites or deletes one task; NULL = none */
     struct sched_command *command; /* the command that it serves; NULL = a step of the scheduler's own */
