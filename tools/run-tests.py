@@ -21,7 +21,7 @@ class Count:
 
 
 def run_unit_test(test, count):
-    env = dict(os.environ, **test["env"], CMOCKA_MESSAGE_OUTPUT="TAP")
+    env = {**os.environ, **test["env"], "CMOCKA_MESSAGE_OUTPUT": "TAP"}
     name = test["name"]
     try:
         done = subprocess.run(test["cmd"], env=env, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=UNIT_TIME_MAX_S)

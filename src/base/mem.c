@@ -26,6 +26,11 @@ void *xrealloc(void *old, size_t size)
     return p;
 }
 
+char *xstrdup_or_null(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
 char *xstrndup(const char *text, size_t length)
 {
     char *p = xmalloc(length + 1);

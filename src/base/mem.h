@@ -10,6 +10,7 @@ void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
 char *xstrdup(const char *text);
+char *xstrdup_or_null(const char *text); /* NULL stays NULL */
 /* `length` bytes and a terminating NUL. */
 char *xstrndup(const char *text, size_t length);
 

@@ -64,28 +64,23 @@ void sched_task_free(struct sched_task *task)
     free(task);
 }
 
-static char *copy(const char *text)
-{
-    return text ? xstrdup(text) : NULL;
-}
-
 struct sched_task *sched_task_clone(const struct sched_task *task)
 {
     struct sched_task *clone = xmalloc(sizeof *clone);
     *clone = *task;
     clone->labels = xcalloc(task->label_count, sizeof *clone->labels);
     for (size_t i = 0; i < task->label_count; i++)
-        clone->labels[i] = (struct sched_label){copy(task->labels[i].name), copy(task->labels[i].value)};
-    clone->name = copy(task->name);
-    clone->description = copy(task->description);
-    clone->cron_expr = copy(task->cron_expr);
-    clone->calendar = copy(task->calendar);
-    clone->timezone = copy(task->timezone);
-    clone->data = copy(task->data);
-    clone->secret = copy(task->secret);
-    clone->seed = copy(task->seed);
-    clone->group_id = copy(task->group_id);
-    clone->last_failure_error = copy(task->last_failure_error);
+        clone->labels[i] = (struct sched_label){xstrdup_or_null(task->labels[i].name), xstrdup_or_null(task->labels[i].value)};
+    clone->name = xstrdup_or_null(task->name);
+    clone->description = xstrdup_or_null(task->description);
+    clone->cron_expr = xstrdup_or_null(task->cron_expr);
+    clone->calendar = xstrdup_or_null(task->calendar);
+    clone->timezone = xstrdup_or_null(task->timezone);
+    clone->data = xstrdup_or_null(task->data);
+    clone->secret = xstrdup_or_null(task->secret);
+    clone->seed = xstrdup_or_null(task->seed);
+    clone->group_id = xstrdup_or_null(task->group_id);
+    clone->last_failure_error = xstrdup_or_null(task->last_failure_error);
     return clone;
 }
 
@@ -100,7 +95,7 @@ void sched_task_keep_runtime(struct sched_task *task, const struct sched_task *f
     task->consecutive_failures = from->consecutive_failures;
     task->recent_outcomes = from->recent_outcomes;
     free(task->last_failure_error);
-    task->last_failure_error = copy(from->last_failure_error);
+    task->last_failure_error = xstrdup_or_null(from->last_failure_error);
 }
 
 enum { OUTCOMES = 5, OUTCOME_FINE = 1, OUTCOME_FAILED = 2 };
@@ -140,9 +135,9 @@ bool sched_task_redeclare(struct sched_task *task, const struct sched_task *decl
     free(task->cron_expr);
     free(task->data);
     task->type = declared->type;
-    task->description = copy(declared->description);
-    task->cron_expr = copy(declared->cron_expr);
-    task->data = copy(declared->data);
+    task->description = xstrdup_or_null(declared->description);
+    task->cron_expr = xstrdup_or_null(declared->cron_expr);
+    task->data = xstrdup_or_null(declared->data);
     task->interval_s = declared->interval_s;
     task->max_duration_s = declared->max_duration_s;
     return true;

@@ -136,6 +136,7 @@ void sched_forget_execution(struct scheduler *s, struct execution *ex);
 /* From its row, at start; takes over the texts. */
 struct execution *sched_restore_execution(struct scheduler *s, struct task_runtime *rt, const struct execution_active *active);
 void sched_take_place(struct scheduler *s, struct execution *ex);
+void sched_leave_place(struct scheduler *s, struct execution *ex);
 void sched_update_ready(struct scheduler *s, struct task_runtime *rt);
 void sched_make_ready(struct scheduler *s, struct execution *ex); /* READY, or WAITING until it is due */
 void sched_admit(struct scheduler *s);
@@ -149,6 +150,7 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
 void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cause cause);
 void sched_progress(struct scheduler *s, int64_t id, int32_t attempt, int percent);
 void sched_set_timer(struct scheduler *s, struct execution *ex, int64_t wall_us);
+void sched_clear_timer(struct scheduler *s, struct execution *ex);
 
 /* sched_recover.c */
 enum err_code sched_load(struct scheduler *s, struct err *err);
