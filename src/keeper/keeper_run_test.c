@@ -128,7 +128,8 @@ static void descriptors_signals_and_session_are_clean(void **state)
                                                 "cat /proc/self/status | grep -E '^Sig(Blk|Ign)'; umask; ps -o sid=,pgid= -p $$");
     char expected[512];
     char *at = strstr(record->out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0022\n");
-    assert_non_null(at);
+    if (!at)
+        fail_msg("%s", record->out);
     (void)snprintf(expected, sizeof expected, "%lld", (long long)record->pid);
     assert_non_null(strstr(at, expected)); /* leads its session */
     assert_null(strstr(record->out, "\n5\n"));
