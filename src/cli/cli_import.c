@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CRONTAB_MAX = 4 << 20, SLUG_MAX = 40, BODY_MAX = 1 << 20 };
+enum { CRONTAB_MAX = 4 << 20, SLUG_MAX = 24, BODY_MAX = 1 << 20 };
 
 static const struct option_spec specs[] = {
     {"--system", 0, NULL, "the system form: a sixth field names the user"}, {"--user", 0, "U", "whose crontab it is (the one who calls)"},

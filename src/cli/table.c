@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CELL_MAX = 60 };
+enum { CELL_MAX = 80 };
 
 /* Blocks that terminals draw two columns wide (Unicode TR 11, in short). */
 static bool is_wide(uint32_t c)

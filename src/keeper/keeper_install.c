@@ -57,8 +57,9 @@ static bool write_all(int fd, const char *bytes, size_t length)
 /* Closed before the rename: a file that is open for writing cannot be executed. */
 static bool write_image(const char *data_dir, const char *path)
 {
-    char *fresh = xmalloc(strlen(data_dir) + 32);
-    (void)sprintf(fresh, "%s/keeper-new-XXXXXX", data_dir);
+    size_t size = strlen(data_dir) + 32;
+    char *fresh = xmalloc(size);
+    (void)snprintf(fresh, size, "%s/keeper-new-XXXXXX", data_dir);
     int fd = mkostemp(fresh, O_CLOEXEC);
     if (fd < 0) {
         free(fresh);
