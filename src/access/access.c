@@ -15,10 +15,10 @@
 struct known_caller {
     struct token_hash hash;
     struct http_principal principal;
-    int64_t expires_us;   /* INT64_MAX = never */
-    bool fixed;           /* of the machine: never forgotten */
-    int64_t token_id;     /* of an API token; 0 = none */
-    int64_t noted_us;     /* when its use was last recorded */
+    int64_t expires_us; /* INT64_MAX = never */
+    bool fixed;         /* of the machine: never forgotten */
+    int64_t token_id;   /* of an API token; 0 = none */
+    int64_t noted_us;   /* when its use was last recorded */
 };
 
 static struct str key_of(const struct token_hash *hash)
@@ -26,7 +26,8 @@ static struct str key_of(const struct token_hash *hash)
     return (struct str){(const char *)hash->b, TOKEN_HASH};
 }
 
-static void set_principal(struct http_principal *p, const struct uuid *uid, const char *username, const char *type, enum role role)
+static void set_principal(struct http_principal *p, const struct uuid *uid, const char *username, const char *type,
+                          enum role role)
 {
     if (uid)
         uuid_format(uid, p->uid);
@@ -147,7 +148,8 @@ static void note_use(struct access *access, int64_t token_id, int64_t now_us)
 }
 
 /* From memory. Says whether the use of an API token is to be recorded again. */
-static bool find_known(struct access *access, const struct token_hash *hash, int64_t now_us, struct http_principal *ret, int64_t *ret_note)
+static bool find_known(struct access *access, const struct token_hash *hash, int64_t now_us, struct http_principal *ret,
+                       int64_t *ret_note)
 {
     mutex_lock(&access->mutex);
     struct known_caller *known = map_get(&access->known, key_of(hash));
@@ -214,7 +216,8 @@ enum err_code access_authenticate(void *arg, struct http_request *request, struc
 
 /* ---- jobs ---- */
 
-void access_submit(struct access *access, struct http_request *request, const struct access_job *job, void (*work)(struct worker_item *item))
+void access_submit(struct access *access, struct http_request *request, const struct access_job *job,
+                   void (*work)(struct worker_item *item))
 {
     struct access_job *copy = xmalloc(sizeof *copy);
     struct err err;
@@ -294,7 +297,8 @@ static enum err_code prepare_first_user(struct access *access, struct err *err)
     if (code != OK || count)
         return code;
     int64_t now = clock_wall(access->options.clock).us;
-    struct user user = {.uid = uuid_v7(now), .username = "admin", .role = ROLE_ADMIN, .enabled = true, .created_us = now, .updated_us = now};
+    struct user user = {
+        .uid = uuid_v7(now), .username = "admin", .role = ROLE_ADMIN, .enabled = true, .created_us = now, .updated_us = now};
     secret_new_password(password);
     const char *given = access->options.admin_password;
     if (!given) {

@@ -11,8 +11,9 @@
 
 enum { PAGE_SIZE_DEFAULT = 20, PAGE_SIZE_MAX = 100 };
 
-static const struct http_param_spec page_params[] = {
-    {"page", HTTP_PARAM_INT, 1, 1000000, NULL}, {"page_size", HTTP_PARAM_INT, 1, PAGE_SIZE_MAX, NULL}, {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}};
+static const struct http_param_spec page_params[] = {{"page", HTTP_PARAM_INT, 1, 1000000, NULL},
+                                                     {"page_size", HTTP_PARAM_INT, 1, PAGE_SIZE_MAX, NULL},
+                                                     {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}};
 
 static void refuse(struct http_request *request, const struct err *err)
 {
@@ -139,7 +140,8 @@ static void add_user_row(void *arg, const struct user *user)
     write_user(arg, user);
 }
 
-static enum err_code user_rows(struct db *db, struct listing *list, int64_t offset, int limit, int64_t *ret_total, struct err *err)
+static enum err_code user_rows(struct db *db, struct listing *list, int64_t offset, int limit, int64_t *ret_total,
+                               struct err *err)
 {
     return user_store_each(db, offset, limit, add_user_row, &list->w, ret_total, err);
 }
@@ -220,9 +222,12 @@ enum { USERNAME_BIT, PASSWORD_BIT, ROLE_BIT, ENABLED_BIT };
 #define F(member) offsetof(struct access_job, member)
 #define USER_FIELDS(needed) \
     {"username", FIELD_TEXT, F(username), 1, USERNAME_MAX, .required = needed}, \
-    {"password", FIELD_TEXT, F(password), PASSWORD_MIN, PASSWORD_MAX, .required = needed}, \
-    {"role", FIELD_CHOICE, F(role), 0, ROLE_COUNT, role_names, .required = needed}, {"enabled", FIELD_BOOL, F(enabled)}, \
-    {"uid", FIELD_IGNORED, 0}, {"created_at", FIELD_IGNORED, 0}, {"updated_at", FIELD_IGNORED, 0}, {"last_login_at", FIELD_IGNORED, 0}
+        {"password", FIELD_TEXT, F(password), PASSWORD_MIN, PASSWORD_MAX, .required = needed}, \
+        {"role", FIELD_CHOICE, F(role), 0, ROLE_COUNT, role_names, .required = needed}, {"enabled", FIELD_BOOL, F(enabled)}, \
+        {"uid", FIELD_IGNORED, 0}, {"created_at", FIELD_IGNORED, 0}, {"updated_at", FIELD_IGNORED, 0}, \
+    { \
+        "last_login_at", FIELD_IGNORED, 0 \
+    }
 static const struct json_field add_fields[] = {USER_FIELDS(true)};
 static const struct json_field update_fields[] = {USER_FIELDS(false)};
 #undef F
@@ -246,9 +251,12 @@ static void save_user(struct worker_item *item)
     struct access *access = job->access;
     bool add = http_method(request) == HTTP_POST;
     int64_t now = http_arrived_us(request);
-    struct change change = {.apply = add ? apply_add_user : apply_update_user, .set_password = job->present >> PASSWORD_BIT & 1,
-                            .set_role = job->present >> ROLE_BIT & 1, .set_enabled = job->present >> ENABLED_BIT & 1};
-    change.user = (struct user){.uid = uuid_v7(now), .role = job->role, .enabled = job->enabled, .created_us = now, .updated_us = now};
+    struct change change = {.apply = add ? apply_add_user : apply_update_user,
+                            .set_password = job->present >> PASSWORD_BIT & 1,
+                            .set_role = job->present >> ROLE_BIT & 1,
+                            .set_enabled = job->present >> ENABLED_BIT & 1};
+    change.user =
+        (struct user){.uid = uuid_v7(now), .role = job->role, .enabled = job->enabled, .created_us = now, .updated_us = now};
     (void)str_copy(change.user.username, sizeof change.user.username, job->username.p, job->username.n);
     struct err err;
     enum err_code code = OK;
@@ -324,7 +332,8 @@ static void add_token_row(void *arg, const struct api_token *token)
     write_token(arg, token, NULL);
 }
 
-static enum err_code token_rows(struct db *db, struct listing *list, int64_t offset, int limit, int64_t *ret_total, struct err *err)
+static enum err_code token_rows(struct db *db, struct listing *list, int64_t offset, int limit, int64_t *ret_total,
+                                struct err *err)
 {
     return token_store_each(db, offset, limit, add_token_row, &list->w, ret_total, err);
 }

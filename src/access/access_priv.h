@@ -32,7 +32,8 @@ struct access_job {
     bool enabled;
     uint64_t present;
 };
-void access_submit(struct access *access, struct http_request *request, const struct access_job *job, void (*work)(struct worker_item *item));
+void access_submit(struct access *access, struct http_request *request, const struct access_job *job,
+                   void (*work)(struct worker_item *item));
 
 extern const struct http_route access_api_routes[];
 extern const size_t access_api_route_count;

@@ -44,10 +44,12 @@ static const struct db_sql sql_token_list = {"SELECT " TOKEN " FROM api_tokens O
 static const struct db_sql sql_token_count = {"SELECT COUNT(*) FROM api_tokens"};
 
 const struct db_sql *const access_store_sql[] = {
-    &sql_user_add, &sql_user_update, &sql_user_delete, &sql_user_by_name, &sql_user_by_uid, &sql_user_by_id, &sql_user_list,
-    &sql_user_count, &sql_user_admins, &sql_session_add, &sql_session_expire, &sql_session_replace, &sql_session_by_access,
-    &sql_session_by_refresh, &sql_session_delete, &sql_session_delete_user, &sql_token_add, &sql_token_by_hash, &sql_token_by_uid,
-    &sql_token_delete, &sql_token_used, &sql_token_list, &sql_token_count};
+    &sql_user_add,          &sql_user_update,        &sql_user_delete,    &sql_user_by_name,
+    &sql_user_by_uid,       &sql_user_by_id,         &sql_user_list,      &sql_user_count,
+    &sql_user_admins,       &sql_session_add,        &sql_session_expire, &sql_session_replace,
+    &sql_session_by_access, &sql_session_by_refresh, &sql_session_delete, &sql_session_delete_user,
+    &sql_token_add,         &sql_token_by_hash,      &sql_token_by_uid,   &sql_token_delete,
+    &sql_token_used,        &sql_token_list,         &sql_token_count};
 const size_t access_store_sql_count = ARRAY_LEN(access_store_sql);
 
 static void bind_text(struct db_stmt *st, int index, const char *text)
@@ -125,8 +127,12 @@ static enum err_code count_of(struct db *db, const struct db_sql *sql, int64_t *
 
 static struct user read_user(struct db_stmt *st)
 {
-    struct user user = {.id = db_int(st, 0), .role = read_role(st, 4), .enabled = db_int(st, 5) != 0, .created_us = db_int(st, 6),
-                        .updated_us = db_int(st, 7), .last_login_us = db_int(st, 8)};
+    struct user user = {.id = db_int(st, 0),
+                        .role = read_role(st, 4),
+                        .enabled = db_int(st, 5) != 0,
+                        .created_us = db_int(st, 6),
+                        .updated_us = db_int(st, 7),
+                        .last_login_us = db_int(st, 8)};
     read_blob(st, 1, user.uid.b, sizeof user.uid.b);
     read_text(st, 2, user.username, sizeof user.username);
     read_text(st, 3, user.password_hash, sizeof user.password_hash);
@@ -267,7 +273,8 @@ enum err_code session_store_replace(struct db *tx, const struct session *session
     return db_run(st, NULL, err);
 }
 
-static enum err_code session_by(struct db *db, const struct db_sql *sql, const struct token_hash *hash, struct session *ret, struct err *err)
+static enum err_code session_by(struct db *db, const struct db_sql *sql, const struct token_hash *hash, struct session *ret,
+                                struct err *err)
 {
     struct db_stmt *st;
     enum err_code code = db_prepare(db, sql, &st, err);
@@ -276,8 +283,11 @@ static enum err_code session_by(struct db *db, const struct db_sql *sql, const s
     db_bind_blob(st, 1, hash->b, TOKEN_HASH);
     if ((code = one_row(st, err)) != OK)
         return code;
-    *ret = (struct session){.id = db_int(st, 0), .user_id = db_int(st, 1), .access_expires_us = db_int(st, 4),
-                            .refresh_expires_us = db_int(st, 5), .created_us = db_int(st, 6)};
+    *ret = (struct session){.id = db_int(st, 0),
+                            .user_id = db_int(st, 1),
+                            .access_expires_us = db_int(st, 4),
+                            .refresh_expires_us = db_int(st, 5),
+                            .created_us = db_int(st, 6)};
     read_blob(st, 2, ret->access.b, TOKEN_HASH);
     read_blob(st, 3, ret->refresh.b, TOKEN_HASH);
     db_reset(st);
@@ -308,7 +318,10 @@ enum err_code session_store_delete_user(struct db *tx, int64_t user_id, struct e
 
 static struct api_token read_token(struct db_stmt *st)
 {
-    struct api_token token = {.id = db_int(st, 0), .role = read_role(st, 3), .expires_us = db_int(st, 5), .last_used_us = db_int(st, 6),
+    struct api_token token = {.id = db_int(st, 0),
+                              .role = read_role(st, 3),
+                              .expires_us = db_int(st, 5),
+                              .last_used_us = db_int(st, 6),
                               .created_us = db_int(st, 7)};
     read_blob(st, 1, token.uid.b, sizeof token.uid.b);
     read_text(st, 2, token.name, sizeof token.name);
@@ -333,7 +346,8 @@ enum err_code token_store_add(struct db *tx, struct api_token *token, struct err
     return returned_id(st, &token->id, err);
 }
 
-static enum err_code token_by(struct db *db, const struct db_sql *sql, const void *key, size_t size, struct api_token *ret, struct err *err)
+static enum err_code token_by(struct db *db, const struct db_sql *sql, const void *key, size_t size, struct api_token *ret,
+                              struct err *err)
 {
     struct db_stmt *st;
     enum err_code code = db_prepare(db, sql, &st, err);
@@ -374,8 +388,8 @@ enum err_code token_store_used(struct db *tx, int64_t id, int64_t now_us, struct
     return run_with_id(tx, &sql_token_used, id, now_us, err);
 }
 
-enum err_code token_store_each(struct db *db, int64_t offset, int limit, void (*fn)(void *arg, const struct api_token *token), void *arg,
-                               int64_t *ret_total, struct err *err)
+enum err_code token_store_each(struct db *db, int64_t offset, int limit, void (*fn)(void *arg, const struct api_token *token),
+                               void *arg, int64_t *ret_total, struct err *err)
 {
     struct db_stmt *st;
     bool row = false;

@@ -58,7 +58,7 @@ enum err_code token_store_by_hash(struct db *db, const struct token_hash *hash, 
 enum err_code token_store_get(struct db *db, const struct uuid *uid, struct api_token *ret, struct err *err);
 enum err_code token_store_delete(struct db *tx, const struct uuid *uid, struct err *err);
 enum err_code token_store_used(struct db *tx, int64_t id, int64_t now_us, struct err *err);
-enum err_code token_store_each(struct db *db, int64_t offset, int limit, void (*fn)(void *arg, const struct api_token *token), void *arg,
-                               int64_t *ret_total, struct err *err);
+enum err_code token_store_each(struct db *db, int64_t offset, int limit, void (*fn)(void *arg, const struct api_token *token),
+                               void *arg, int64_t *ret_total, struct err *err);
 
 #endif

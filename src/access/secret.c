@@ -25,7 +25,8 @@ struct token_hash secret_hash_token(const char *token)
 
 enum err_code secret_hash_password(const char *password, char out[PASSWORD_HASH_TEXT], struct err *err)
 {
-    if (crypto_pwhash_str(out, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0)
+    if (crypto_pwhash_str(out, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                          crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0)
         return err_set(err, ERR_UNAVAILABLE, NULL, "not enough memory to hash a password");
     return OK;
 }

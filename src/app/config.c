@@ -34,8 +34,7 @@ static void *member_of(struct config *config, const struct setting *setting)
     return (char *)config + setting->offset;
 }
 
-static void complain(struct buf *errors, const struct setting *setting, const char *source, struct str value,
-                     const char *allowed)
+static void complain(struct buf *errors, const struct setting *setting, const char *source, struct str value, const char *allowed)
 {
     bool secret = setting->kind == KIND_SECRET;
     buf_printf(errors, "%s (%s): \"%.*s\" is not allowed; %s\n", setting->key, source, secret ? 3 : (int)value.n,
@@ -102,8 +101,7 @@ static void list_add(struct config *config, const struct setting *setting, const
     }
 }
 
-static void assign(struct config *config, const struct setting *setting, const char *source, struct str value,
-                   struct buf *errors)
+static void assign(struct config *config, const struct setting *setting, const char *source, struct str value, struct buf *errors)
 {
     bool flag;
     switch (setting->kind) {
@@ -157,8 +155,8 @@ static void file_entry(void *arg, const char *key, struct str value, size_t line
             assign(context->config, &settings[i], source, value, context->errors);
             return;
         }
-    buf_printf(context->errors, "%s line %zu: unknown key \"%s\"; `horae serve --help` lists the known ones\n",
-               context->path, line, key);
+    buf_printf(context->errors, "%s line %zu: unknown key \"%s\"; `horae serve --help` lists the known ones\n", context->path,
+               line, key);
 }
 
 static void read_environment(struct config *config, struct buf *errors)
@@ -278,8 +276,9 @@ void config_release(struct config *config)
 
 void config_write_help(struct buf *out)
 {
-    buf_add_text(out, "usage: horae serve [options]\n\nRuns the server. Flag beats variable beats --config file beats default.\n\n"
-                      "  --config FILE                 settings as YAML: the keys below (HORAE_CONFIG)\n");
+    buf_add_text(out,
+                 "usage: horae serve [options]\n\nRuns the server. Flag beats variable beats --config file beats default.\n\n"
+                 "  --config FILE                 settings as YAML: the keys below (HORAE_CONFIG)\n");
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         const struct setting *s = &settings[i];
         buf_printf(out, "  %-28s  %s\n", s->flag ? s->flag : s->key, s->help);

@@ -26,7 +26,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { HANDLERS_MAX = 8, READERS = 8, STOP_HTTP_US = 10 * US_PER_S, PLANNER_TTL_US = 60 * US_PER_S, PLANNER_RENEW_US = 20 * US_PER_S };
+enum {
+    HANDLERS_MAX = 8,
+    READERS = 8,
+    STOP_HTTP_US = 10 * US_PER_S,
+    PLANNER_TTL_US = 60 * US_PER_S,
+    PLANNER_RENEW_US = 20 * US_PER_S
+};
 
 struct server {
     const struct config *config;
@@ -80,7 +86,8 @@ static enum err_code open_store(struct server *server, struct err *err)
         (void)snprintf(url, sizeof url, "%s", server->config->store);
     else
         (void)snprintf(url, sizeof url, "sqlite:%s/horae.db", server->config->data);
-    struct store_options options = {.url = url, .relaxed = strcmp(server->config->durability, "relaxed") == 0, .readers = READERS};
+    struct store_options options = {
+        .url = url, .relaxed = strcmp(server->config->durability, "relaxed") == 0, .readers = READERS};
     return store_open(&options, &server->store, err);
 }
 
@@ -88,7 +95,7 @@ static enum err_code write_instance(struct db *tx, void *arg, struct err *err)
 {
     const struct server *server = arg;
     int64_t now = clock_wall(server->clock).us;
-    struct instance row = {server->identity.id, server->identity.host, HORAE_VERSION, server->identity.labels_json, now, now,
+    struct instance row = {server->identity.id,     server->identity.host, HORAE_VERSION, server->identity.labels_json, now, now,
                            server->config->capacity};
     enum err_code code = instance_store_stop_others(tx, server->identity.id, now, err);
     return code == OK ? instance_store_put(tx, &row, err) : code;
@@ -129,7 +136,8 @@ static void renew_planner(void *arg)
 static enum err_code make_handlers(struct server *server, size_t *ret_count, struct err *err)
 {
     size_t n = 0;
-    struct handler_command_options command = {.data_dir = server->config->data, .clock = server->clock, .log_bytes = server->config->log_bytes};
+    struct handler_command_options command = {
+        .data_dir = server->config->data, .clock = server->clock, .log_bytes = server->config->log_bytes};
     enum err_code code = handler_command_new(&command, &server->command, err);
     if (code != OK)
         return code;
@@ -151,12 +159,21 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
     enum err_code code = make_handlers(server, &handler_count, err);
     if (code != OK)
         return code;
-    struct scheduler_options options = {
-        .store = server->store, .clock = server->clock, .events = server->events, .instance_id = server->identity.id,
-        .labels = server->identity.labels, .label_count = server->identity.label_count, .capacity = (int)c->capacity,
-        .plans = c->enable_cron, .default_max_duration_s = (int)c->default_timeout_seconds,
-        .default_max_retries = (int)c->default_max_retries, .default_grace_s = (int)c->default_grace_period,
-        .idle = renew_planner, .idle_arg = server, .handlers = server->handlers, .handler_count = handler_count};
+    struct scheduler_options options = {.store = server->store,
+                                        .clock = server->clock,
+                                        .events = server->events,
+                                        .instance_id = server->identity.id,
+                                        .labels = server->identity.labels,
+                                        .label_count = server->identity.label_count,
+                                        .capacity = (int)c->capacity,
+                                        .plans = c->enable_cron,
+                                        .default_max_duration_s = (int)c->default_timeout_seconds,
+                                        .default_max_retries = (int)c->default_max_retries,
+                                        .default_grace_s = (int)c->default_grace_period,
+                                        .idle = renew_planner,
+                                        .idle_arg = server,
+                                        .handlers = server->handlers,
+                                        .handler_count = handler_count};
     if ((code = scheduler_new(&options, &server->scheduler, err)) != OK)
         return code;
     handler_noop_attach(server->noop, server->scheduler);
@@ -173,27 +190,42 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
 static enum err_code start_http(struct server *server, struct err *err)
 {
     const struct config *c = server->config;
-    struct access_options access = {.store = server->store, .clock = server->clock, .data_dir = c->data,
+    struct access_options access = {.store = server->store,
+                                    .clock = server->clock,
+                                    .data_dir = c->data,
                                     .admin_token = c->admin_token[0] ? c->admin_token : NULL,
                                     .admin_password = c->admin_password[0] ? c->admin_password : NULL};
     enum err_code code = access_new(&access, &server->access, err);
     if (code != OK)
         return code;
     server->followers = log_followers_new();
-    server->api = (struct sched_api){
-        .scheduler = server->scheduler, .store = server->store, .clock = server->clock, .leases = server->leases,
-        .events = server->events, .followers = server->followers, .data_dir = c->data, .instance_id = server->identity.id,
-        .planner = &server->planner, .planner_ttl_us = PLANNER_TTL_US, .capacity = (int)c->capacity,
-        .defaults = {c->default_timeout_seconds, c->default_max_retries, c->default_grace_period}};
+    server->api = (struct sched_api){.scheduler = server->scheduler,
+                                     .store = server->store,
+                                     .clock = server->clock,
+                                     .leases = server->leases,
+                                     .events = server->events,
+                                     .followers = server->followers,
+                                     .data_dir = c->data,
+                                     .instance_id = server->identity.id,
+                                     .planner = &server->planner,
+                                     .planner_ttl_us = PLANNER_TTL_US,
+                                     .capacity = (int)c->capacity,
+                                     .defaults = {c->default_timeout_seconds, c->default_max_retries, c->default_grace_period}};
     server->probes = (struct probes){.store = server->store, .scheduler = server->scheduler};
     size_t n = 0;
     server->routes[n++] = probes_routes(&server->probes);
     server->routes[n++] = access_routes(server->access);
     n += sched_api_routes(&server->api, server->routes + n);
-    struct http_server_options options = {
-        .listen = c->listen, .tls_cert_file = c->tls_cert[0] ? c->tls_cert : NULL, .tls_key_file = c->tls_key[0] ? c->tls_key : NULL,
-        .max_connections = (int)c->max_connections, .clock = server->clock, .store = server->store, .groups = server->routes,
-        .group_count = n, .authenticate = access_authenticate, .arg = server->access};
+    struct http_server_options options = {.listen = c->listen,
+                                          .tls_cert_file = c->tls_cert[0] ? c->tls_cert : NULL,
+                                          .tls_key_file = c->tls_key[0] ? c->tls_key : NULL,
+                                          .max_connections = (int)c->max_connections,
+                                          .clock = server->clock,
+                                          .store = server->store,
+                                          .groups = server->routes,
+                                          .group_count = n,
+                                          .authenticate = access_authenticate,
+                                          .arg = server->access};
     return http_server_start(&options, &server->http, err);
 }
 

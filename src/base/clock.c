@@ -208,8 +208,8 @@ static bool take_offset(struct str text, size_t *at, int64_t *ret_seconds)
         return false;
     int sign = text.p[(*at)++] == '-' ? -1 : 1;
     int64_t hours, minutes;
-    if (!take_digits(text, at, 2, &hours) || !take_char(text, at, ":") || !take_digits(text, at, 2, &minutes) ||
-        hours > 23 || minutes > 59)
+    if (!take_digits(text, at, 2, &hours) || !take_char(text, at, ":") || !take_digits(text, at, 2, &minutes) || hours > 23 ||
+        minutes > 59)
         return false;
     *ret_seconds = sign * (hours * 3600 + minutes * 60);
     return true;

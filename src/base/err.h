@@ -9,7 +9,7 @@
 
 enum err_code {
     OK = 0,
-    ERR_INVALID,         /* the caller's input is wrong */
+    ERR_INVALID, /* the caller's input is wrong */
     ERR_NOT_FOUND,
     ERR_CONFLICT,        /* the state does not allow it now (duplicate, stale version, limit of the task) */
     ERR_DENIED,          /* known caller, not allowed */
@@ -18,16 +18,16 @@ enum err_code {
     ERR_BUSY,            /* try again: locked elsewhere */
     ERR_TIMEOUT,
     ERR_CANCELLED,
-    ERR_UNAVAILABLE,     /* a part we need is away */
-    ERR_CORRUPT,         /* stored data is not what we wrote */
+    ERR_UNAVAILABLE, /* a part we need is away */
+    ERR_CORRUPT,     /* stored data is not what we wrote */
     ERR_INTERNAL,
 };
 
 struct err {
     enum err_code code;
-    char api_code[40];   /* stable, UPPER_SNAKE, e.g. "TASK_DISABLED"; "" = derived from `code` */
-    char param[72];      /* the member or parameter at fault, "" when none */
-    char message[472];   /* one sentence, UTF-8, no newline */
+    char api_code[40]; /* stable, UPPER_SNAKE, e.g. "TASK_DISABLED"; "" = derived from `code` */
+    char param[72];    /* the member or parameter at fault, "" when none */
+    char message[472]; /* one sentence, UTF-8, no newline */
 };
 
 /* Fills `err` (may be NULL) and returns `code`, so that callers can `return err_set(…)`.

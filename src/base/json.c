@@ -174,7 +174,8 @@ static void *place_of(void *out, const struct json_field *field)
     return (char *)out + field->offset;
 }
 
-static enum err_code read_text(const struct json *value, const struct json_field *f, const char *name, void *place, struct err *err)
+static enum err_code read_text(const struct json *value, const struct json_field *f, const char *name, void *place,
+                               struct err *err)
 {
     if (!json_is_text(value))
         return wrong(err, name, "a string");
@@ -190,7 +191,8 @@ static enum err_code read_text(const struct json *value, const struct json_field
     return OK;
 }
 
-static enum err_code read_int(const struct json *value, const struct json_field *f, const char *name, void *place, struct err *err)
+static enum err_code read_int(const struct json *value, const struct json_field *f, const char *name, void *place,
+                              struct err *err)
 {
     int64_t number;
     bool whole = json_get_int(value, &number);
@@ -218,7 +220,8 @@ static enum err_code read_time(const struct json *value, const char *name, void 
     return OK;
 }
 
-static enum err_code read_choice(const struct json *value, const struct json_field *f, const char *name, void *place, struct err *err)
+static enum err_code read_choice(const struct json *value, const struct json_field *f, const char *name, void *place,
+                                 struct err *err)
 {
     struct str text = json_get_text(value);
     for (int i = 0; json_is_text(value) && i < f->max; i++)
@@ -234,7 +237,8 @@ static enum err_code read_choice(const struct json *value, const struct json_fie
     return err_param(err, name, "%s must be one of: %s", name, list);
 }
 
-static enum err_code read_array(const struct json *value, const struct json_field *f, const char *name, void *place, struct err *err)
+static enum err_code read_array(const struct json *value, const struct json_field *f, const char *name, void *place,
+                                struct err *err)
 {
     if (!json_is_array(value))
         return wrong(err, name, "an array");
@@ -246,7 +250,8 @@ static enum err_code read_array(const struct json *value, const struct json_fiel
     return OK;
 }
 
-static enum err_code read_field(const struct json *value, const struct json_field *f, const char *name, void *place, struct err *err)
+static enum err_code read_field(const struct json *value, const struct json_field *f, const char *name, void *place,
+                                struct err *err)
 {
     bool truth;
     switch (f->kind) {

@@ -22,8 +22,8 @@ bool json_is_object(const struct json *value);
 bool json_is_array(const struct json *value);
 bool json_is_text(const struct json *value);
 bool json_is_null(const struct json *value);
-bool json_get_int(const struct json *value, int64_t *ret); /* integers only */
-struct str json_get_text(const struct json *value);        /* empty when it is not text; may hold U+0000 */
+bool json_get_int(const struct json *value, int64_t *ret);                   /* integers only */
+struct str json_get_text(const struct json *value);                          /* empty when it is not text; may hold U+0000 */
 const struct json *json_member(const struct json *object, const char *name); /* NULL when absent */
 size_t json_count(const struct json *array_or_object);
 const struct json *json_item(const struct json *array, size_t index); /* linear */

@@ -20,9 +20,9 @@ struct map {
 
 void map_init(struct map *map);
 void map_release(struct map *map);
-void *map_get(const struct map *map, struct str key);              /* NULL when absent */
-void *map_put(struct map *map, struct str key, void *value);       /* the replaced value or NULL; value != NULL */
-void *map_remove(struct map *map, struct str key);                 /* the removed value or NULL */
+void *map_get(const struct map *map, struct str key);        /* NULL when absent */
+void *map_put(struct map *map, struct str key, void *value); /* the replaced value or NULL; value != NULL */
+void *map_remove(struct map *map, struct str key);           /* the removed value or NULL */
 /* Walks: start with *cursor = 0; NULL at the end. Do not change the map while walking. */
 void *map_next(const struct map *map, size_t *cursor);
 

@@ -15,11 +15,11 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
  * set `overflow="true"` is returned. `help` must be a literal. Takes a lock: keep the pointer on hot paths. */
 struct metric *metric_get(enum metric_kind kind, const char *name, const char *help, const char *labels);
 
-void metric_add(struct metric *metric, int64_t delta);        /* counter, gauge */
-void metric_set(struct metric *metric, int64_t value);        /* gauge */
-void metric_observe(struct metric *metric, int64_t us);       /* histogram of seconds: value in microseconds */
-void metric_observe_count(struct metric *metric, int64_t n);  /* histogram of plain numbers */
-int64_t metric_value(const struct metric *metric);            /* counter, gauge; a histogram's count */
+void metric_add(struct metric *metric, int64_t delta);       /* counter, gauge */
+void metric_set(struct metric *metric, int64_t value);       /* gauge */
+void metric_observe(struct metric *metric, int64_t us);      /* histogram of seconds: value in microseconds */
+void metric_observe_count(struct metric *metric, int64_t n); /* histogram of plain numbers */
+int64_t metric_value(const struct metric *metric);           /* counter, gauge; a histogram's count */
 
 /* Everything registered, sorted by name, with # HELP and # TYPE. */
 void metrics_write(struct buf *out);

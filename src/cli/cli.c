@@ -19,8 +19,10 @@ static void print_help(FILE *out, const struct cli_command *serve)
     (void)fprintf(out, "  %-10s %s\n", serve->name, serve->summary);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    (void)fprintf(out, "  %-10s %s\n  %-10s %s\n", "version", "print the version", "help", "print this, or the help of a command");
-    (void)fprintf(out, "\nEvery command has --help. Exit status: 0 done, 1 failed, 2 usage, 3 server unreachable, 4 not allowed.\n");
+    (void)fprintf(out, "  %-10s %s\n  %-10s %s\n", "version", "print the version", "help",
+                  "print this, or the help of a command");
+    (void)fprintf(out,
+                  "\nEvery command has --help. Exit status: 0 done, 1 failed, 2 usage, 3 server unreachable, 4 not allowed.\n");
 }
 
 static const struct cli_command *find(const char *name, const struct cli_command *serve)

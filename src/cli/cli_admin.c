@@ -12,8 +12,8 @@
 
 enum { PASSWORD_LINE_MAX = 1100 };
 
-static int call_id(const struct client *client, const char *method, const char *prefix, const struct options *o, const char *suffix,
-                   const char *body, void (*print)(const struct answer *answer))
+static int call_id(const struct client *client, const char *method, const char *prefix, const struct options *o,
+                   const char *suffix, const char *body, void (*print)(const struct answer *answer))
 {
     char *path = subcommand_path(prefix, o->positional[0], suffix);
     int code = subcommand_call(client, method, path, body, print);
@@ -25,8 +25,13 @@ static int call_id(const struct client *client, const char *method, const char *
 
 static void print_locks(const struct answer *answer)
 {
-    static const struct column columns[] = {{"KEY", "key"}, {"HOLDER", "holder_id"}, {"FENCE", "fencing_token"}, {"ACQUIRED AT", "acquired_at"},
-                                            {"EXPIRES AT", "expires_at"}, {"STATE", "state"}, {"PURPOSE", "purpose"}};
+    static const struct column columns[] = {{"KEY", "key"},
+                                            {"HOLDER", "holder_id"},
+                                            {"FENCE", "fencing_token"},
+                                            {"ACQUIRED AT", "acquired_at"},
+                                            {"EXPIRES AT", "expires_at"},
+                                            {"STATE", "state"},
+                                            {"PURPOSE", "purpose"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
 }
 
@@ -34,7 +39,8 @@ static const struct option_spec lock_specs[] = {{"--ended", 0, NULL, "released a
 
 static int list_locks(const struct client *client, const struct options *o)
 {
-    const char *path = options_flag(o, "--ended") ? "/scheduler/locks?page_size=100&state=ended" : "/scheduler/locks?page_size=100";
+    const char *path =
+        options_flag(o, "--ended") ? "/scheduler/locks?page_size=100&state=ended" : "/scheduler/locks?page_size=100";
     return subcommand_call(client, "GET", path, NULL, print_locks);
 }
 
@@ -56,8 +62,9 @@ int cli_lock(int argc, char **argv)
 
 static void print_instances(const struct answer *answer)
 {
-    static const struct column columns[] = {{"ID", "id"}, {"HOST", "host"}, {"VERSION", "version"}, {"ROLE", "role"}, {"RUNNING", "running"},
-                                            {"CAPACITY", "capacity"}, {"STARTED AT", "started_at"}, {"LAST SEEN AT", "last_seen_at"}};
+    static const struct column columns[] = {
+        {"ID", "id"},           {"HOST", "host"},         {"VERSION", "version"},       {"ROLE", "role"},
+        {"RUNNING", "running"}, {"CAPACITY", "capacity"}, {"STARTED AT", "started_at"}, {"LAST SEEN AT", "last_seen_at"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
 }
 
@@ -71,7 +78,8 @@ static const struct option_spec drain_specs[] = {{"--undo", 0, NULL, "start exec
 
 static int drain(const struct client *client, const struct options *o)
 {
-    return call_id(client, "POST", "/scheduler/instances/", o, "/drain", options_flag(o, "--undo") ? "{\"drain\":false}" : "{\"drain\":true}", NULL);
+    return call_id(client, "POST", "/scheduler/instances/", o, "/drain",
+                   options_flag(o, "--undo") ? "{\"drain\":false}" : "{\"drain\":true}", NULL);
 }
 
 int cli_instance(int argc, char **argv)
@@ -87,7 +95,8 @@ int cli_instance(int argc, char **argv)
 
 static void print_tokens(const struct answer *answer)
 {
-    static const struct column columns[] = {{"ID", "id"}, {"NAME", "name"}, {"ROLE", "role"}, {"EXPIRES AT", "expires_at"}, {"LAST USED AT", "last_used_at"}};
+    static const struct column columns[] = {
+        {"ID", "id"}, {"NAME", "name"}, {"ROLE", "role"}, {"EXPIRES AT", "expires_at"}, {"LAST USED AT", "last_used_at"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
 }
 
@@ -97,9 +106,11 @@ static int list_tokens(const struct client *client, const struct options *o)
     return subcommand_call(client, "GET", "/tokens?page_size=100", NULL, print_tokens);
 }
 
-static const struct option_spec token_specs[] = {
-    {"--name", 0, "NAME", "what it is for"}, {"--role", 0, "ROLE", "viewer, operator, auditor or admin"}, {"--expires", 0, "TIME", "default: never"},
-    CLIENT_OPTIONS, OPTIONS_END};
+static const struct option_spec token_specs[] = {{"--name", 0, "NAME", "what it is for"},
+                                                 {"--role", 0, "ROLE", "viewer, operator, auditor or admin"},
+                                                 {"--expires", 0, "TIME", "default: never"},
+                                                 CLIENT_OPTIONS,
+                                                 OPTIONS_END};
 
 static void print_token(const struct answer *answer)
 {
@@ -143,7 +154,8 @@ int cli_token(int argc, char **argv)
 
 static void print_users(const struct answer *answer)
 {
-    static const struct column columns[] = {{"USERNAME", "username"}, {"ROLE", "role"}, {"ENABLED", "enabled"}, {"LAST LOGIN AT", "last_login_at"}, {"UID", "uid"}};
+    static const struct column columns[] = {
+        {"USERNAME", "username"}, {"ROLE", "role"}, {"ENABLED", "enabled"}, {"LAST LOGIN AT", "last_login_at"}, {"UID", "uid"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
 }
 
@@ -195,7 +207,8 @@ static int save_user(const struct client *client, const struct options *o, bool 
     }
     json_put_text(&w, "password", password);
     json_end_object(&w);
-    int code = add ? subcommand_call(client, "POST", "/users", body.data, NULL) : call_id(client, "PATCH", "/users/", o, "", body.data, NULL);
+    int code = add ? subcommand_call(client, "POST", "/users", body.data, NULL)
+                   : call_id(client, "PATCH", "/users/", o, "", body.data, NULL);
     explicit_bzero(password, sizeof password);
     explicit_bzero(body.data, body.len);
     buf_release(&body);

@@ -13,21 +13,28 @@
 enum { N_MAX = 1000000, DESCRIPTION_MAX = 16384 };
 
 static const struct option_spec specs[] = {
-    {"--zone", 0, "Z", "time zone (UTC)"}, {"--from", 0, "T", "start, RFC 3339 (now)"}, {"--to", 0, "T", "end of count"},
-    {"--count", 'n', "N", "how many times (1; next 5)"}, {"--seed", 0, "S", "seed of H values"},
+    {"--zone", 0, "Z", "time zone (UTC)"},
+    {"--from", 0, "T", "start, RFC 3339 (now)"},
+    {"--to", 0, "T", "end of count"},
+    {"--count", 'n', "N", "how many times (1; next 5)"},
+    {"--seed", 0, "S", "seed of H values"},
     {"--dialect", 0, "D", "horae, vixie, quartz, aws, spring, jenkins, k8s, croniter, pg_cron"},
-    {"--syntax", 0, "S", "cron or oncalendar"}, {"--gap", 0, "P", "auto, skip, run_at_edge or shift_forward"},
-    {"--fold", 0, "P", "auto, first, last or both"}, {"--lang", 0, "L", "en or zh, for explain"}, {NULL, 0, NULL, NULL}};
+    {"--syntax", 0, "S", "cron or oncalendar"},
+    {"--gap", 0, "P", "auto, skip, run_at_edge or shift_forward"},
+    {"--fold", 0, "P", "auto, first, last or both"},
+    {"--lang", 0, "L", "en or zh, for explain"},
+    {NULL, 0, NULL, NULL}};
 
 static int usage(FILE *out)
 {
-    (void)fprintf(out, "Usage:\n"
-                       "  horae cron next EXPR       coming times\n"
-                       "  horae cron prev EXPR       past times, newest first\n"
-                       "  horae cron count EXPR      times in [--from, --to)\n"
-                       "  horae cron check EXPR      is it valid? prints the canonical text and remarks\n"
-                       "  horae cron explain EXPR    in words\n"
-                       "  horae cron batch           one JSON query per line on standard input, one answer per line\n\nOptions:\n");
+    (void)fprintf(out,
+                  "Usage:\n"
+                  "  horae cron next EXPR       coming times\n"
+                  "  horae cron prev EXPR       past times, newest first\n"
+                  "  horae cron count EXPR      times in [--from, --to)\n"
+                  "  horae cron check EXPR      is it valid? prints the canonical text and remarks\n"
+                  "  horae cron explain EXPR    in words\n"
+                  "  horae cron batch           one JSON query per line on standard input, one answer per line\n\nOptions:\n");
     if (out == stdout)
         options_print(specs);
     return out == stdout ? CLI_DONE : CLI_USAGE;
@@ -44,7 +51,8 @@ static bool read_time(const struct options *o, const char *name, int64_t absent,
     const char *text = options_value(o, name);
     *ret = absent;
     *ret_fraction = false;
-    return !text || cron_query_time(text, strlen(text), ret, ret_fraction) || refuse(name, text, "a time such as 2026-03-08T00:00:00Z");
+    return !text || cron_query_time(text, strlen(text), ret, ret_fraction) ||
+           refuse(name, text, "a time such as 2026-03-08T00:00:00Z");
 }
 
 static bool read_names(const struct options *o, struct cron_options *out)

@@ -10,15 +10,26 @@
 
 #define EXECUTIONS "/scheduler/executions"
 
-static const struct option_spec list_specs[] = {
-    {"--task", 0, "NAME", "of the task with this name"}, {"--state", 0, "STATE", "pending, running, success, failure, …"},
-    {"--trigger-type", 0, "T", "scheduled or manual"}, {"--from", 0, "TIME", "started at or after"}, {"--to", 0, "TIME", "started at or before"},
-    {"--page", 0, "N", "page"}, {"--page-size", 0, "N", "rows of a page, at most 100"}, CLIENT_OPTIONS, OPTIONS_END};
+static const struct option_spec list_specs[] = {{"--task", 0, "NAME", "of the task with this name"},
+                                                {"--state", 0, "STATE", "pending, running, success, failure, …"},
+                                                {"--trigger-type", 0, "T", "scheduled or manual"},
+                                                {"--from", 0, "TIME", "started at or after"},
+                                                {"--to", 0, "TIME", "started at or before"},
+                                                {"--page", 0, "N", "page"},
+                                                {"--page-size", 0, "N", "rows of a page, at most 100"},
+                                                CLIENT_OPTIONS,
+                                                OPTIONS_END};
 
 static void print_list(const struct answer *answer)
 {
-    static const struct column columns[] = {{"ID", "id"}, {"TASK", "task_name"}, {"STATE", "state"}, {"SCHEDULED AT", "scheduled_at"},
-                                            {"STARTED AT", "started_at"}, {"MS", "duration_ms"}, {"BY", "trigger_type"}, {"ERROR", "error_message"}};
+    static const struct column columns[] = {{"ID", "id"},
+                                            {"TASK", "task_name"},
+                                            {"STATE", "state"},
+                                            {"SCHEDULED AT", "scheduled_at"},
+                                            {"STARTED AT", "started_at"},
+                                            {"MS", "duration_ms"},
+                                            {"BY", "trigger_type"},
+                                            {"ERROR", "error_message"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
 }
 
@@ -60,7 +71,8 @@ static int show(const struct client *client, const struct options *o)
     return call(client, o, "GET", "", NULL, print_data);
 }
 
-static const struct option_spec cancel_specs[] = {{"--reason", 0, "TEXT", "kept with the execution"}, CLIENT_OPTIONS, OPTIONS_END};
+static const struct option_spec cancel_specs[] = {
+    {"--reason", 0, "TEXT", "kept with the execution"}, CLIENT_OPTIONS, OPTIONS_END};
 
 static int cancel(const struct client *client, const struct options *o)
 {
@@ -89,9 +101,11 @@ static int retry(const struct client *client, const struct options *o)
 
 /* ---- logs ---- */
 
-static const struct option_spec log_specs[] = {
-    {"--follow", 'f', NULL, "go on until the execution ends"}, {"--stream", 0, "S", "stdout, stderr or all"},
-    {"--tail", 0, "N", "the last N lines"}, CLIENT_OPTIONS, OPTIONS_END};
+static const struct option_spec log_specs[] = {{"--follow", 'f', NULL, "go on until the execution ends"},
+                                               {"--stream", 0, "S", "stdout, stderr or all"},
+                                               {"--tail", 0, "N", "the last N lines"},
+                                               CLIENT_OPTIONS,
+                                               OPTIONS_END};
 
 static void print_bytes(void *arg, const char *bytes, size_t n)
 {
@@ -118,7 +132,8 @@ static void on_data(struct follower *f, const char *text, size_t n)
     }
     if (json_parse(text, n, &doc, &err) != OK)
         return;
-    struct str output = json_get_text(json_member(json_root(doc), "text")), state = json_get_text(json_member(json_root(doc), "state"));
+    struct str output = json_get_text(json_member(json_root(doc), "text")),
+               state = json_get_text(json_member(json_root(doc), "state"));
     if (!f->json && output.n) {
         FILE *out = strcmp(f->event, "stderr") == 0 ? stderr : stdout;
         (void)fwrite(output.p, 1, output.n, out);

@@ -18,10 +18,12 @@
 
 enum { CRONTAB_MAX = 4 << 20, SLUG_MAX = 24, BODY_MAX = 1 << 20 };
 
-static const struct option_spec specs[] = {
-    {"--system", 0, NULL, "the system form: a sixth field names the user"}, {"--user", 0, "U", "whose crontab it is (the one who calls)"},
-    {"--dry-run", 0, NULL, "say what would be created; needs no server"}, {"--prove", 0, NULL, "compare coming times with cron's; needs no server"},
-    CLIENT_OPTIONS, OPTIONS_END};
+static const struct option_spec specs[] = {{"--system", 0, NULL, "the system form: a sixth field names the user"},
+                                           {"--user", 0, "U", "whose crontab it is (the one who calls)"},
+                                           {"--dry-run", 0, NULL, "say what would be created; needs no server"},
+                                           {"--prove", 0, NULL, "compare coming times with cron's; needs no server"},
+                                           CLIENT_OPTIONS,
+                                           OPTIONS_END};
 
 struct import {
     const struct options *options;
@@ -153,8 +155,8 @@ static void canonical_of(const char *schedule, const char *zone, char *out, size
     (void)snprintf(out, capacity, "%s", schedule);
     if (schedule[0] == '@' || !cron_parse(schedule, strlen(schedule), &options, &parsed, NULL))
         return;
-    if (cron_parse(schedule, strlen(schedule), &plain, &same, NULL) && cron_parse(schedule, strlen(schedule), &vixie, &theirs, NULL) &&
-        cron_equal(&same, &theirs))
+    if (cron_parse(schedule, strlen(schedule), &plain, &same, NULL) &&
+        cron_parse(schedule, strlen(schedule), &vixie, &theirs, NULL) && cron_equal(&same, &theirs))
         return; /* means the same in both: keep the writing that its owner knows */
     (void)cron_canonical(&parsed, text, sizeof text);
     if (cron_parse(text, strlen(text), &(struct cron_options){.zone = NULL}, &again, NULL))
@@ -265,7 +267,8 @@ static void import_entry(struct import *import, const struct crontab_entry *entr
     (void)snprintf(identity, sizeof identity, "crontab-%016" PRIx64, hash);
     (void)snprintf(name, sizeof name, "crontab-%.60s-%s-%08" PRIx32, user, slug, (uint32_t)(hash >> 32));
     if (import->dry_run || import->prove)
-        (void)printf("%s  %s  [%s]  %s\n", name, entry->schedule, entry->timezone ? entry->timezone : import->host_zone, entry->command);
+        (void)printf("%s  %s  [%s]  %s\n", name, entry->schedule, entry->timezone ? entry->timezone : import->host_zone,
+                     entry->command);
     if (import->prove && !import_prove(stdout, entry->schedule, entry->timezone ? entry->timezone : import->host_zone, now_s))
         import->differs = true;
     if (import->dry_run || import->prove || import->code != CLI_DONE)
@@ -323,7 +326,8 @@ static bool import_file(struct import *import, const char *name, int64_t now_s)
 static int finish(const struct import *import)
 {
     if (!import->dry_run && !import->prove && import->code == CLI_DONE)
-        (void)printf("%d created, %d changed, %d unchanged, %d not taken\n", import->created, import->changed, import->unchanged, import->refused);
+        (void)printf("%d created, %d changed, %d unchanged, %d not taken\n", import->created, import->changed, import->unchanged,
+                     import->refused);
     else if (import->refused)
         (void)fprintf(stderr, "%d not taken\n", import->refused);
     if (import->code != CLI_DONE)
@@ -333,9 +337,10 @@ static int finish(const struct import *import)
 
 static int usage(FILE *out)
 {
-    (void)fprintf(out, "Usage: horae import crontab FILE… [--system] [--dry-run] [--prove]\n\n"
-                       "Creates one task per entry; run again, it changes only what has changed. FILE \"-\" is standard input:\n"
-                       "  crontab -l | horae import crontab -\n  horae import crontab --system /etc/crontab /etc/cron.d/*\n\nOptions:\n");
+    (void)fprintf(
+        out, "Usage: horae import crontab FILE… [--system] [--dry-run] [--prove]\n\n"
+             "Creates one task per entry; run again, it changes only what has changed. FILE \"-\" is standard input:\n"
+             "  crontab -l | horae import crontab -\n  horae import crontab --system /etc/crontab /etc/cron.d/*\n\nOptions:\n");
     if (out == stdout)
         options_print(specs);
     return out == stdout ? CLI_DONE : CLI_USAGE;

@@ -13,8 +13,9 @@
 
 enum { PATH_SIZE = 4200 };
 
-static const struct option_spec specs[] = {
-    {"--store", 0, "URL", "sqlite:PATH (HORAE_STORE)"}, {"--data", 0, "DIR", "folder of horae.db (HORAE_DATA, default ./data)"}, {NULL, 0, NULL, NULL}};
+static const struct option_spec specs[] = {{"--store", 0, "URL", "sqlite:PATH (HORAE_STORE)"},
+                                           {"--data", 0, "DIR", "folder of horae.db (HORAE_DATA, default ./data)"},
+                                           {NULL, 0, NULL, NULL}};
 
 static void find_url(const struct options *o, char *url, size_t capacity)
 {
@@ -90,7 +91,8 @@ static enum err_code put_in_place(const char *from, const char *path, struct err
         (void)unlink(side);
     }
     if (rename(fresh, path) != 0)
-        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot put %s in place: %s; the former one is %s", path, strerror(errno), kept);
+        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot put %s in place: %s; the former one is %s", path, strerror(errno),
+                       kept);
     return OK;
 }
 
@@ -100,8 +102,9 @@ static int restore(const char *url, const char *from)
     char from_url[PATH_SIZE];
     const char *path = path_of(url);
     (void)snprintf(from_url, sizeof from_url, "sqlite:%s", from);
-    enum err_code code = access(from, R_OK) == 0 ? store_check(from_url, &err)
-                                                 : err_set(&err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", from, strerror(errno));
+    enum err_code code = access(from, R_OK) == 0
+                             ? store_check(from_url, &err)
+                             : err_set(&err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", from, strerror(errno));
     int fd = code == OK ? lock_for_restore(path, &err) : -1;
     if (fd < 0)
         return report(ERR_UNAVAILABLE, &err, "", "");

@@ -16,8 +16,9 @@ enum { FILE_MAX = 1 << 20 };
 
 static void print_list(const struct answer *answer)
 {
-    static const struct column columns[] = {{"NAME", "name"}, {"TYPE", "type"}, {"ENABLED", "enabled"}, {"SCHEDULE", "cron_expr"},
-                                            {"ZONE", "timezone"}, {"NEXT RUN", "next_run"}, {"RUNS", "total_executions"}, {"HEALTH", "health"}};
+    static const struct column columns[] = {
+        {"NAME", "name"},     {"TYPE", "type"},         {"ENABLED", "enabled"},       {"SCHEDULE", "cron_expr"},
+        {"ZONE", "timezone"}, {"NEXT RUN", "next_run"}, {"RUNS", "total_executions"}, {"HEALTH", "health"}};
     int64_t total = 0;
     const struct json *data = answer_data(answer);
     table_print(data, columns, ARRAY_LEN(columns));
@@ -49,8 +50,8 @@ static void print_data(const struct answer *answer)
         table_print_object(data);
 }
 
-static int call_task(const struct client *client, const struct options *o, const char *method, const char *suffix, const char *body,
-                     void (*print)(const struct answer *answer))
+static int call_task(const struct client *client, const struct options *o, const char *method, const char *suffix,
+                     const char *body, void (*print)(const struct answer *answer))
 {
     char *path = subcommand_path(TASKS "/", o->positional[0], suffix);
     int code = subcommand_call(client, method, path, body, print);
@@ -72,25 +73,37 @@ static const struct {
     const char *option, *member;
     enum member_kind kind;
 } members[] = {
-    {"--name", "name", MEMBER_TEXT}, {"--type", "type", MEMBER_TEXT}, {"--description", "description", MEMBER_TEXT},
-    {"--cron", "cron_expr", MEMBER_TEXT}, {"--calendar", "calendar", MEMBER_TEXT}, {"--interval", "interval", MEMBER_RAW},
-    {"--once", "next_run", MEMBER_TEXT}, {"--zone", "timezone", MEMBER_TEXT}, {"--priority", "priority", MEMBER_RAW},
-    {"--timeout", "max_duration_seconds", MEMBER_RAW}, {"--retries", "max_retries", MEMBER_RAW},
-    {"--max-concurrent", "max_concurrent", MEMBER_RAW}, {"--overlap", "overlap", MEMBER_TEXT},
-    {"--misfire", "misfire_policy", MEMBER_TEXT}, {"--secret", "secret", MEMBER_TEXT},
+    {"--name", "name", MEMBER_TEXT},
+    {"--type", "type", MEMBER_TEXT},
+    {"--description", "description", MEMBER_TEXT},
+    {"--cron", "cron_expr", MEMBER_TEXT},
+    {"--calendar", "calendar", MEMBER_TEXT},
+    {"--interval", "interval", MEMBER_RAW},
+    {"--once", "next_run", MEMBER_TEXT},
+    {"--zone", "timezone", MEMBER_TEXT},
+    {"--priority", "priority", MEMBER_RAW},
+    {"--timeout", "max_duration_seconds", MEMBER_RAW},
+    {"--retries", "max_retries", MEMBER_RAW},
+    {"--max-concurrent", "max_concurrent", MEMBER_RAW},
+    {"--overlap", "overlap", MEMBER_TEXT},
+    {"--misfire", "misfire_policy", MEMBER_TEXT},
+    {"--secret", "secret", MEMBER_TEXT},
 };
 
 #define TASK_OPTIONS \
-    {"--file", 0, "FILE", "the task as JSON (\"-\": standard input); options below override it"}, {"--name", 0, "NAME", "unique name"}, \
-    {"--type", 0, "TYPE", "command, http, noop, …"}, {"--command", 0, "TEXT", "short for --type command with this shell text"}, \
-    {"--data", 0, "JSON", "data of the type; @FILE reads it from a file"}, {"--cron", 0, "EXPR", "cron expression"}, \
-    {"--calendar", 0, "TEXT", "OnCalendar expression"}, {"--interval", 0, "S", "every S seconds"}, {"--once", 0, "TIME", "once, at a time"}, \
-    {"--zone", 0, "ZONE", "time zone of the schedule"}, {"--description", 0, "TEXT", "for people"}, \
-    {"--priority", 0, "N", "larger runs first"}, {"--timeout", 0, "S", "seconds that an attempt may take"}, \
-    {"--retries", 0, "N", "further attempts after a failure"}, {"--max-concurrent", 0, "N", "runs at once"}, \
-    {"--overlap", 0, "POLICY", "skip, queue_one, queue_all, cancel_running or allow"}, \
-    {"--misfire", 0, "POLICY", "run_once, run_all or skip"}, {"--secret", 0, "TEXT", "signs http requests"}, \
-    {"--label", 0, "K=V", "runs only where this label is; repeatable"}, {"--disabled", 0, NULL, "create it disabled"}, CLIENT_OPTIONS, OPTIONS_END
+    {"--file", 0, "FILE", "the task as JSON (\"-\": standard input); options below override it"}, \
+        {"--name", 0, "NAME", "unique name"}, {"--type", 0, "TYPE", "command, http, noop, …"}, \
+        {"--command", 0, "TEXT", "short for --type command with this shell text"}, \
+        {"--data", 0, "JSON", "data of the type; @FILE reads it from a file"}, {"--cron", 0, "EXPR", "cron expression"}, \
+        {"--calendar", 0, "TEXT", "OnCalendar expression"}, {"--interval", 0, "S", "every S seconds"}, \
+        {"--once", 0, "TIME", "once, at a time"}, {"--zone", 0, "ZONE", "time zone of the schedule"}, \
+        {"--description", 0, "TEXT", "for people"}, {"--priority", 0, "N", "larger runs first"}, \
+        {"--timeout", 0, "S", "seconds that an attempt may take"}, {"--retries", 0, "N", "further attempts after a failure"}, \
+        {"--max-concurrent", 0, "N", "runs at once"}, \
+        {"--overlap", 0, "POLICY", "skip, queue_one, queue_all, cancel_running or allow"}, \
+        {"--misfire", 0, "POLICY", "run_once, run_all or skip"}, {"--secret", 0, "TEXT", "signs http requests"}, \
+        {"--label", 0, "K=V", "runs only where this label is; repeatable"}, {"--disabled", 0, NULL, "create it disabled"}, \
+        CLIENT_OPTIONS, OPTIONS_END
 static const struct option_spec create_specs[] = {TASK_OPTIONS};
 
 static bool read_file(const char *name, struct buf *out)
@@ -157,7 +170,8 @@ static bool is_overridden(const struct options *o, struct str name)
         if (str_equal(name, members[i].member) && options_value(o, members[i].option))
             return true;
     return (str_equal(name, "data") && (options_value(o, "--data") || options_value(o, "--command"))) ||
-           (str_equal(name, "type") && options_value(o, "--command")) || (str_equal(name, "labels") && options_value(o, "--label")) ||
+           (str_equal(name, "type") && options_value(o, "--command")) ||
+           (str_equal(name, "labels") && options_value(o, "--label")) ||
            (str_equal(name, "enabled") && options_flag(o, "--disabled"));
 }
 
@@ -265,7 +279,7 @@ static int update(const struct client *client, const struct options *o)
 
 /* ---- the rest ---- */
 
-static int delete(const struct client *client, const struct options *o)
+static int delete (const struct client *client, const struct options *o)
 {
     return call_task(client, o, "DELETE", "", NULL, NULL);
 }
@@ -280,13 +294,17 @@ static const struct option_spec disable_specs[] = {
 
 static int disable(const struct client *client, const struct options *o)
 {
-    return call_task(client, o, "POST", options_flag(o, "--cancel-running") ? "/disable?cancel_running=true" : "/disable", NULL, NULL);
+    return call_task(client, o, "POST", options_flag(o, "--cancel-running") ? "/disable?cancel_running=true" : "/disable", NULL,
+                     NULL);
 }
 
-static const struct option_spec trigger_specs[] = {
-    {"--data", 0, "JSON", "data for this run only"}, {"--at", 0, "TIME", "run at a time"}, {"--priority", 0, "N", "of this run"},
-    {"--unique-key", 0, "KEY", "at most one unfinished run with this key"}, {"--force", 0, NULL, "also when the task is disabled"},
-    CLIENT_OPTIONS, OPTIONS_END};
+static const struct option_spec trigger_specs[] = {{"--data", 0, "JSON", "data for this run only"},
+                                                   {"--at", 0, "TIME", "run at a time"},
+                                                   {"--priority", 0, "N", "of this run"},
+                                                   {"--unique-key", 0, "KEY", "at most one unfinished run with this key"},
+                                                   {"--force", 0, NULL, "also when the task is disabled"},
+                                                   CLIENT_OPTIONS,
+                                                   OPTIONS_END};
 
 static void print_execution(const struct answer *answer)
 {
@@ -344,13 +362,17 @@ static int next(const struct client *client, const struct options *o)
     return code;
 }
 
-static const struct option_spec occurrence_specs[] = {
-    {"--from", 0, "TIME", "first slot"}, {"--to", 0, "TIME", "slots before this time"}, {"--page", 0, "N", "page"},
-    {"--page-size", 0, "N", "rows of a page, at most 100"}, CLIENT_OPTIONS, OPTIONS_END};
+static const struct option_spec occurrence_specs[] = {{"--from", 0, "TIME", "first slot"},
+                                                      {"--to", 0, "TIME", "slots before this time"},
+                                                      {"--page", 0, "N", "page"},
+                                                      {"--page-size", 0, "N", "rows of a page, at most 100"},
+                                                      CLIENT_OPTIONS,
+                                                      OPTIONS_END};
 
 static void print_occurrences(const struct answer *answer)
 {
-    static const struct column columns[] = {{"SCHEDULED AT", "scheduled_at"}, {"VERDICT", "verdict"}, {"REASON", "reason"}, {"EXECUTION", "execution_uid"}};
+    static const struct column columns[] = {
+        {"SCHEDULED AT", "scheduled_at"}, {"VERDICT", "verdict"}, {"REASON", "reason"}, {"EXECUTION", "execution_uid"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
     struct json_walk walk = {0};
     struct str name;
@@ -391,10 +413,14 @@ static int stats(const struct client *client, const struct options *o)
     return code;
 }
 
-static const struct option_spec list_specs[] = {
-    {"--name", 0, "TEXT", "part of the name"}, {"--type", 0, "TYPE", "of this type"}, {"--enabled", 0, "BOOL", "true or false"},
-    {"--label", 0, "K=V", "with this label"}, {"--page", 0, "N", "page"}, {"--page-size", 0, "N", "rows of a page, at most 100"},
-    CLIENT_OPTIONS, OPTIONS_END};
+static const struct option_spec list_specs[] = {{"--name", 0, "TEXT", "part of the name"},
+                                                {"--type", 0, "TYPE", "of this type"},
+                                                {"--enabled", 0, "BOOL", "true or false"},
+                                                {"--label", 0, "K=V", "with this label"},
+                                                {"--page", 0, "N", "page"},
+                                                {"--page-size", 0, "N", "rows of a page, at most 100"},
+                                                CLIENT_OPTIONS,
+                                                OPTIONS_END};
 
 int cli_task(int argc, char **argv)
 {

@@ -12,9 +12,14 @@ enum { CLIENT_ANSWER_MAX = 256 << 20 };
 
 #define CLIENT_OPTIONS \
     {"--server", 0, "URL", "the server (HORAE_URL, default http://127.0.0.1:8600)"}, \
-    {"--token", 0, "T", "bearer token (HORAE_TOKEN, default DIR/cli-token of a server on this machine)"}, \
-    {"--json", 0, NULL, "print the server's answer unchanged"}
-#define OPTIONS_END {NULL, 0, NULL, NULL}
+        {"--token", 0, "T", "bearer token (HORAE_TOKEN, default DIR/cli-token of a server on this machine)"}, \
+    { \
+        "--json", 0, NULL, "print the server's answer unchanged" \
+    }
+#define OPTIONS_END \
+    { \
+        NULL, 0, NULL, NULL \
+    }
 
 struct client {
     char url[512], token[600];

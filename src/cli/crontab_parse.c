@@ -177,8 +177,8 @@ static int count_equal(const struct crontab *crontab, const struct crontab_entry
     int equal = 0;
     for (size_t i = 0; i < crontab->count; i++) {
         const struct crontab_entry *other = &crontab->entries[i];
-        equal += same(other->user, entry->user) && same(other->schedule, entry->schedule) && same(other->command, entry->command) &&
-                 same(other->timezone, entry->timezone);
+        equal += same(other->user, entry->user) && same(other->schedule, entry->schedule) &&
+                 same(other->command, entry->command) && same(other->timezone, entry->timezone);
     }
     return equal;
 }
@@ -204,14 +204,17 @@ static void take_entry(struct parser *p, struct str line)
         user = take_word(&rest);
     rest = str_trim(rest);
     if ((p->system && !user.n) || !rest.n) {
-        complain(p, true, p->system && !user.n ? "the user is missing (system form: five fields, user, command)" : "the command is missing");
+        complain(p, true,
+                 p->system && !user.n ? "the user is missing (system form: five fields, user, command)"
+                                      : "the command is missing");
         return;
     }
     if (p->crontab->count == CRONTAB_ENTRIES_MAX) {
         complain(p, true, "more than 10000 entries");
         return;
     }
-    struct crontab_entry entry = {.line = p->line, .schedule = xstrdup(schedule), .user = user.n ? xstrndup(user.p, user.n) : NULL};
+    struct crontab_entry entry = {
+        .line = p->line, .schedule = xstrdup(schedule), .user = user.n ? xstrndup(user.p, user.n) : NULL};
     split_percent(rest, &entry.command, &entry.stdin_text);
     copy_environment(p, &entry);
     entry.ordinal = count_equal(p->crontab, &entry);

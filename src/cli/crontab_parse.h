@@ -16,10 +16,10 @@ struct crontab_variable {
 /* One entry with the environment that holds at its line. */
 struct crontab_entry {
     int line;
-    char *schedule, *command; /* owned; the command with its `%` undone */
-    char *stdin_text;         /* owned; what follows the first plain `%`; NULL = none */
-    char *user;               /* owned; NULL in the user form */
-    char *timezone;           /* owned; CRON_TZ or NULL */
+    char *schedule, *command;                     /* owned; the command with its `%` undone */
+    char *stdin_text;                             /* owned; what follows the first plain `%`; NULL = none */
+    char *user;                                   /* owned; NULL in the user form */
+    char *timezone;                               /* owned; CRON_TZ or NULL */
     struct crontab_variable env[CRONTAB_ENV_MAX]; /* without CRON_TZ and MAILTO */
     size_t env_count;
     int ordinal; /* 0 for the first entry of equal user, schedule and command */

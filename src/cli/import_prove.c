@@ -30,7 +30,7 @@ static const char *nickname(const char *text)
     static const struct {
         const char *name, *fields;
     } names[] = {{"@yearly", "0 0 1 1 *"}, {"@annually", "0 0 1 1 *"}, {"@monthly", "0 0 1 * *"}, {"@weekly", "0 0 * * 0"},
-                 {"@daily", "0 0 * * *"}, {"@midnight", "0 0 * * *"}, {"@hourly", "0 * * * *"}};
+                 {"@daily", "0 0 * * *"},  {"@midnight", "0 0 * * *"}, {"@hourly", "0 * * * *"}};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (strcasecmp(text, names[i].name) == 0)
             return names[i].fields;
@@ -161,10 +161,11 @@ bool import_follows_clock(const char *schedule)
     return read_schedule(schedule, &walked) && is_wild(&walked);
 }
 
-static size_t ask_engine(const char *schedule, const char *zone, int64_t from_s, int64_t *out, size_t most, struct cron_schedule *ret)
+static size_t ask_engine(const char *schedule, const char *zone, int64_t from_s, int64_t *out, size_t most,
+                         struct cron_schedule *ret)
 {
-    struct cron_options options = {.dialect = CRON_DIALECT_VIXIE, .zone = zone,
-                                   .gap = import_follows_clock(schedule) ? CRON_GAP_SKIP : CRON_GAP_AUTO};
+    struct cron_options options = {
+        .dialect = CRON_DIALECT_VIXIE, .zone = zone, .gap = import_follows_clock(schedule) ? CRON_GAP_SKIP : CRON_GAP_AUTO};
     struct cron_error error;
     size_t count = 0;
     int64_t at = from_s;

@@ -105,7 +105,8 @@ void options_print(const struct option_spec *specs)
 {
     for (; specs->name; specs++) {
         char left[64];
-        (void)snprintf(left, sizeof left, "%s%s%s", specs->name, specs->argument ? " " : "", specs->argument ? specs->argument : "");
+        (void)snprintf(left, sizeof left, "%s%s%s", specs->name, specs->argument ? " " : "",
+                       specs->argument ? specs->argument : "");
         if (specs->letter)
             (void)printf("  -%c, %-26s %s\n", specs->letter, left, specs->help);
         else

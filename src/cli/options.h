@@ -17,7 +17,7 @@ struct option_spec {
 };
 
 struct options {
-    const struct option_spec *specs; /* ends with a row without a name */
+    const struct option_spec *specs;       /* ends with a row without a name */
     const char *values[OPTION_VALUES_MAX]; /* borrowed; in the order of appearance */
     const struct option_spec *seen[OPTION_VALUES_MAX];
     size_t count;

@@ -11,7 +11,8 @@ static void print_help(FILE *out, const char *command, const struct subcommand *
     (void)fprintf(out, "Usage:\n");
     for (size_t i = 0; i < count; i++) {
         char left[100];
-        (void)snprintf(left, sizeof left, "horae %s %s%s%s", command, rows[i].name, rows[i].arguments[0] ? " " : "", rows[i].arguments);
+        (void)snprintf(left, sizeof left, "horae %s %s%s%s", command, rows[i].name, rows[i].arguments[0] ? " " : "",
+                       rows[i].arguments);
         (void)fprintf(out, "  %-48s %s\n", left, rows[i].summary);
     }
     (void)fprintf(out, "\nhorae %s SUBCOMMAND --help shows its options.\n", command);
@@ -19,7 +20,8 @@ static void print_help(FILE *out, const char *command, const struct subcommand *
 
 static int print_row_help(const char *command, const struct subcommand *row)
 {
-    (void)printf("Usage: horae %s %s%s%s\n\n%s\n\nOptions:\n", command, row->name, row->arguments[0] ? " " : "", row->arguments, row->summary);
+    (void)printf("Usage: horae %s %s%s%s\n\n%s\n\nOptions:\n", command, row->name, row->arguments[0] ? " " : "", row->arguments,
+                 row->summary);
     options_print(row->specs);
     return CLI_DONE;
 }

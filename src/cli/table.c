@@ -15,9 +15,9 @@ enum { CELL_MAX = 80 };
 /* Blocks that terminals draw two columns wide (Unicode TR 11, in short). */
 static bool is_wide(uint32_t c)
 {
-    return (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xf900 && c <= 0xfaff) ||
-           (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) || (c >= 0xffe0 && c <= 0xffe6) || (c >= 0x1f300 && c <= 0x1faff) ||
-           (c >= 0x20000 && c <= 0x3fffd);
+    return (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) || (c >= 0xac00 && c <= 0xd7a3) ||
+           (c >= 0xf900 && c <= 0xfaff) || (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) ||
+           (c >= 0xffe0 && c <= 0xffe6) || (c >= 0x1f300 && c <= 0x1faff) || (c >= 0x20000 && c <= 0x3fffd);
 }
 
 static uint32_t decode(const char *text, size_t length, size_t *ret_used)
@@ -77,7 +77,7 @@ static const char *colour_of(const char *text)
 {
     static const struct {
         const char *text, *colour;
-    } colours[] = {{"success", "\033[32m"}, {"healthy", "\033[32m"}, {"failure", "\033[31m"}, {"timeout", "\033[31m"},
+    } colours[] = {{"success", "\033[32m"},  {"healthy", "\033[32m"}, {"failure", "\033[31m"}, {"timeout", "\033[31m"},
                    {"critical", "\033[31m"}, {"running", "\033[36m"}, {"warning", "\033[33m"}, {"interrupted", "\033[33m"}};
     for (size_t i = 0; i < ARRAY_LEN(colours); i++)
         if (strcmp(text, colours[i].text) == 0)

@@ -53,7 +53,8 @@ enum err_code instance_store_stop_others(struct db *tx, const char *id, int64_t 
     return stop_with(tx, &sql_stop_others, id, now_us, err);
 }
 
-enum err_code instance_store_each(struct db *db, void (*fn)(void *arg, const struct instance *instance), void *arg, struct err *err)
+enum err_code instance_store_each(struct db *db, void (*fn)(void *arg, const struct instance *instance), void *arg,
+                                  struct err *err)
 {
     struct db_stmt *st;
     bool row = false;

@@ -15,7 +15,8 @@ enum err_code instance_store_put(struct db *tx, const struct instance *instance,
 /* A clean stop: the instance leaves the list. */
 enum err_code instance_store_stop(struct db *tx, const char *id, int64_t now_us, struct err *err);
 /* Those that have not stopped; texts are borrowed during the call. */
-enum err_code instance_store_each(struct db *db, void (*fn)(void *arg, const struct instance *instance), void *arg, struct err *err);
+enum err_code instance_store_each(struct db *db, void (*fn)(void *arg, const struct instance *instance), void *arg,
+                                  struct err *err);
 /* With one server on the store, all others are gone. */
 enum err_code instance_store_stop_others(struct db *tx, const char *id, int64_t now_us, struct err *err);
 

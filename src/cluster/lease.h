@@ -17,7 +17,7 @@ enum { LEASE_KEY_MAX = 255, LEASE_HOLDER_MAX = 255, LEASE_PURPOSE_MAX = 255 };
 struct lease {
     char key[LEASE_KEY_MAX + 1], holder[LEASE_HOLDER_MAX + 1], purpose[LEASE_PURPOSE_MAX + 1];
     char token[UUID_TEXT_LEN + 1];
-    int64_t fence; /* grows with every new holder of the key */
+    int64_t fence;                   /* grows with every new holder of the key */
     int64_t acquired_us, expires_us; /* wall time, for people */
 };
 
@@ -25,8 +25,8 @@ struct lease_provider;
 
 struct lease_provider_ops {
     const char *name; /* as in --lock and in metrics: local | store | redis | etcd */
-    enum err_code (*try_acquire)(struct lease_provider *p, const char *key, int64_t ttl_us, const char *purpose, struct lease *ret,
-                                 struct err *err);
+    enum err_code (*try_acquire)(struct lease_provider *p, const char *key, int64_t ttl_us, const char *purpose,
+                                 struct lease *ret, struct err *err);
     /* Extends by the ttl of the acquisition. */
     enum err_code (*renew)(struct lease_provider *p, struct lease *lease, struct err *err);
     /* By token: somebody else's lock under the same key is never released. */

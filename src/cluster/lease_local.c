@@ -162,7 +162,8 @@ static enum err_code local_inspect(struct lease_provider *p, const char *key, st
     return found ? OK : err_set(err, ERR_NOT_FOUND, "LOCK_NOT_HELD", "nobody holds the lock %s", key);
 }
 
-static enum err_code local_each(struct lease_provider *p, void (*fn)(void *arg, const struct lease *lease), void *arg, struct err *err)
+static enum err_code local_each(struct lease_provider *p, void (*fn)(void *arg, const struct lease *lease), void *arg,
+                                struct err *err)
 {
     (void)err;
     struct lease_local *local = of(p);
@@ -186,9 +187,13 @@ static void local_free(struct lease_provider *p)
     free(local);
 }
 
-static const struct lease_provider_ops local_ops = {
-    .name = "local", .try_acquire = local_try_acquire, .renew = local_renew, .release = local_release,
-    .inspect = local_inspect, .each = local_each, .free = local_free};
+static const struct lease_provider_ops local_ops = {.name = "local",
+                                                    .try_acquire = local_try_acquire,
+                                                    .renew = local_renew,
+                                                    .release = local_release,
+                                                    .inspect = local_inspect,
+                                                    .each = local_each,
+                                                    .free = local_free};
 
 enum err_code lease_local_new(struct store *store, const struct clock *clock, const char *holder, struct lease_provider **ret,
                               struct err *err)

@@ -21,7 +21,8 @@ static const struct db_sql sql_purge = {
     "DELETE FROM task_locks WHERE id IN (SELECT id FROM task_locks WHERE state > 0 AND COALESCE(released_at, expires_at) < ?1"
     " LIMIT ?2)"};
 
-const struct db_sql *const lease_store_sql[] = {&sql_insert, &sql_release, &sql_expire, &sql_history, &sql_history_count, &sql_purge};
+const struct db_sql *const lease_store_sql[] = {&sql_insert,  &sql_release,       &sql_expire,
+                                                &sql_history, &sql_history_count, &sql_purge};
 const size_t lease_store_sql_count = ARRAY_LEN(lease_store_sql);
 
 static void bind_text(struct db_stmt *st, int index, const char *text)
@@ -100,7 +101,8 @@ static void write_history_row(struct db_stmt *st, struct json_writer *w)
     lease_write_json(w, &lease, db_int(st, 3) == LOCK_RELEASED ? "released" : "expired");
 }
 
-enum err_code lease_store_history(struct db *db, int64_t offset, int limit, struct json_writer *w, int64_t *ret_total, struct err *err)
+enum err_code lease_store_history(struct db *db, int64_t offset, int limit, struct json_writer *w, int64_t *ret_total,
+                                  struct err *err)
 {
     struct db_stmt *st;
     bool row = false;

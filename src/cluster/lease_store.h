@@ -14,7 +14,8 @@ enum err_code lease_store_release(struct db *tx, const char *token, int64_t now_
 /* All active rows, or those of a key whose time has passed, become `expired`. key NULL = all. */
 enum err_code lease_store_expire(struct db *tx, const char *key, int64_t now_us, struct err *err);
 /* Locks that ended, newest first, as objects of an open array; `limit` at most. */
-enum err_code lease_store_history(struct db *db, int64_t offset, int limit, struct json_writer *w, int64_t *ret_total, struct err *err);
+enum err_code lease_store_history(struct db *db, int64_t offset, int limit, struct json_writer *w, int64_t *ret_total,
+                                  struct err *err);
 /* Deletes at most `limit` released or expired rows that ended before `before_us` (RET-01). */
 enum err_code lease_store_purge(struct db *tx, int64_t before_us, int limit, int64_t *ret_deleted, struct err *err);
 

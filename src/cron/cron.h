@@ -13,19 +13,26 @@
 #include <stdint.h>
 
 #define CRON_NEVER INT64_MIN /* "none" where a time is expected */
-#define CRON_TEXT_MAX 1024 /* bytes of an expression; longer is error `length` */
+#define CRON_TEXT_MAX 1024   /* bytes of an expression; longer is error `length` */
 #define CRON_ZONE_NAME_MAX 63
 #define CRON_CANONICAL_MAX 16384 /* enough for every canonical text, also with long year lists */
 
 enum cron_dialect {
-    CRON_DIALECT_HORAE, CRON_DIALECT_VIXIE, CRON_DIALECT_QUARTZ, CRON_DIALECT_AWS, CRON_DIALECT_SPRING,
-    CRON_DIALECT_JENKINS, CRON_DIALECT_K8S, CRON_DIALECT_CRONITER, CRON_DIALECT_PG_CRON,
+    CRON_DIALECT_HORAE,
+    CRON_DIALECT_VIXIE,
+    CRON_DIALECT_QUARTZ,
+    CRON_DIALECT_AWS,
+    CRON_DIALECT_SPRING,
+    CRON_DIALECT_JENKINS,
+    CRON_DIALECT_K8S,
+    CRON_DIALECT_CRONITER,
+    CRON_DIALECT_PG_CRON,
 };
 enum cron_syntax { CRON_SYNTAX_CRON, CRON_SYNTAX_ONCALENDAR };
 enum cron_gap { CRON_GAP_AUTO, CRON_GAP_SKIP, CRON_GAP_SHIFT_FORWARD, CRON_GAP_RUN_AT_EDGE };
 enum cron_fold { CRON_FOLD_AUTO, CRON_FOLD_FIRST, CRON_FOLD_LAST, CRON_FOLD_BOTH };
 
-struct cron_zone; /* immutable, process-wide; see zone.h */
+struct cron_zone;  /* immutable, process-wide; see zone.h */
 struct cron_years; /* immutable, process-wide; see years.h */
 
 /* Section 6. `pos` and `len` are bytes of the text as given; hint is "" when there is none. */
@@ -50,20 +57,22 @@ enum cron_kind { CRON_KIND_CALENDAR, CRON_KIND_EVERY, CRON_KIND_REBOOT };
 
 /* Facts that decide the fire set. */
 enum cron_flags {
-    CRON_FLAG_OR = 1, /* both day fields restricted and no `+`: a day matches when either does (2.3) */
+    CRON_FLAG_OR = 1,       /* both day fields restricted and no `+`: a day matches when either does (2.3) */
     CRON_FLAG_INTERVAL = 2, /* interval-like (3.1) */
     CRON_FLAG_ALL_DAYS = 4, /* derived: every date matches */
-    CRON_FLAG_WEEKLY = 8, /* derived: only plain weekdays decide */
-    CRON_FLAG_NTH = 16, /* derived: n#k or nL present */
-    CRON_FLAG_YEARS = 32, /* a year field restricts the year */
+    CRON_FLAG_WEEKLY = 8,   /* derived: only plain weekdays decide */
+    CRON_FLAG_NTH = 16,     /* derived: n#k or nL present */
+    CRON_FLAG_YEARS = 32,   /* a year field restricts the year */
 };
 
 /* How it was written: for descriptions, the linter and the canonical text; never for the fire set. */
 enum cron_notes {
     CRON_NOTE_HASHED = 1,
     CRON_NOTE_ZONE_IN_TEXT = 2,
-    CRON_NOTE_STAR_STEP_DAY = 4, CRON_NOTE_STAR_STEP_WEEKDAY = 8,
-    CRON_NOTE_FULL_DAY = 16, CRON_NOTE_FULL_WEEKDAY = 32,
+    CRON_NOTE_STAR_STEP_DAY = 4,
+    CRON_NOTE_STAR_STEP_WEEKDAY = 8,
+    CRON_NOTE_FULL_DAY = 16,
+    CRON_NOTE_FULL_WEEKDAY = 32,
     CRON_NOTE_BIG_STEP = 64, /* vixie import: a step beyond its field */
     CRON_NOTE_SECOND_STAR = 128,
     CRON_NOTE_SIX_FIELDS = 256,
@@ -73,14 +82,14 @@ enum cron_notes {
 struct cron_schedule {
     uint64_t second, minute;
     uint32_t hour, day, day_near; /* day_near: nW */
-    uint32_t last, last_near; /* bit n: L-n, L-nW (LW is L-0W) */
+    uint32_t last, last_near;     /* bit n: L-n, L-nW (LW is L-0W) */
     uint16_t month;
     uint8_t weekday, weekday_nth[5], weekday_last;
     uint8_t kind, gap, fold; /* gap and fold are never AUTO after parsing */
     uint16_t flags, notes;
     uint16_t year_kinds; /* bit (leap * 7 + weekday of 1 January): this kind of year has a matching day (4.1) */
     uint16_t year_from, year_to, year_step; /* one progression; year_step 0: see `years` */
-    uint32_t reserved; /* 0: no hidden padding, so that equal schedules are equal bytes */
+    uint32_t reserved;                      /* 0: no hidden padding, so that equal schedules are equal bytes */
     const struct cron_years *years;
     const struct cron_zone *zone;
     int64_t anchor_s, every_s;
@@ -91,8 +100,8 @@ struct cron_schedule {
 bool cron_parse(const char *text, size_t len, const struct cron_options *options, struct cron_schedule *ret,
                 struct cron_error *ret_error) MUST_CHECK;
 
-int64_t cron_next(const struct cron_schedule *s, int64_t after_s); /* strictly after; CRON_NEVER: none to 9999 */
-int64_t cron_prev(const struct cron_schedule *s, int64_t before_s); /* strictly before */
+int64_t cron_next(const struct cron_schedule *s, int64_t after_s);               /* strictly after; CRON_NEVER: none to 9999 */
+int64_t cron_prev(const struct cron_schedule *s, int64_t before_s);              /* strictly before */
 int64_t cron_count(const struct cron_schedule *s, int64_t from_s, int64_t to_s); /* fires in [from, to) */
 bool cron_matches(const struct cron_schedule *s, int64_t at_s);
 
@@ -100,19 +109,19 @@ bool cron_matches(const struct cron_schedule *s, int64_t at_s);
 bool cron_is_catch_up(const struct cron_schedule *s, int64_t at_s);
 bool cron_is_impossible(const struct cron_schedule *s); /* no date ever matches: refuse with code `never` on add */
 bool cron_is_reboot(const struct cron_schedule *s);
-bool cron_is_interval_like(const struct cron_schedule *s); /* 3.1 */
+bool cron_is_interval_like(const struct cron_schedule *s);                     /* 3.1 */
 bool cron_equal(const struct cron_schedule *a, const struct cron_schedule *b); /* same fire set by structure (9) */
 
 /* Text functions write at most `cap` bytes with the NUL and return the length that the whole text has (snprintf). */
-size_t cron_canonical(const struct cron_schedule *s, char *out, size_t cap); /* reparses to an equal schedule */
-size_t cron_describe(const struct cron_schedule *s, const char *lang, char *out, size_t cap); /* "en" | "zh" (7) */
+size_t cron_canonical(const struct cron_schedule *s, char *out, size_t cap);                   /* reparses to an equal schedule */
+size_t cron_describe(const struct cron_schedule *s, const char *lang, char *out, size_t cap);  /* "en" | "zh" (7) */
 size_t cron_format_error(const char *text, const struct cron_error *e, char *out, size_t cap); /* text form of 6 */
-size_t cron_format_time(const struct cron_schedule *s, int64_t at_s, char *out, size_t cap); /* RFC 3339, zone offset */
+size_t cron_format_time(const struct cron_schedule *s, int64_t at_s, char *out, size_t cap);   /* RFC 3339, zone offset */
 const char *cron_zone_name(const struct cron_schedule *s);
 
 /* Fills ret_error with code `never` for an impossible schedule: where in `text` and why. */
-void cron_never_error(const char *text, size_t len, const struct cron_options *options,
-                      const struct cron_schedule *s, struct cron_error *ret_error);
+void cron_never_error(const char *text, size_t len, const struct cron_options *options, const struct cron_schedule *s,
+                      struct cron_error *ret_error);
 
 /* What the next two clock changes of the zone after now_s do to this schedule, one line each; "" when nothing (7). */
 size_t cron_clock_remarks(const struct cron_schedule *s, int64_t now_s, const char *lang, char *out, size_t cap);

@@ -231,9 +231,9 @@ struct nickname {
 };
 
 static const struct nickname nicknames[] = {
-    {"@YEARLY", "0 0 1 1 *"},    {"@ANNUALLY", "0 0 1 1 *"}, {"@MONTHLY", "0 0 1 * *"},
-    {"@WEEKLY", "0 0 * * 0"},    {"@DAILY", "0 0 * * *"},    {"@MIDNIGHT", "0 0 * * *"},
-    {"@HOURLY", "0 * * * *"},    {"@EVERY_MINUTE", "* * * * *"}, {"@EVERY_SECOND", "* * * * * *"},
+    {"@YEARLY", "0 0 1 1 *"}, {"@ANNUALLY", "0 0 1 1 *"},     {"@MONTHLY", "0 0 1 * *"},
+    {"@WEEKLY", "0 0 * * 0"}, {"@DAILY", "0 0 * * *"},        {"@MIDNIGHT", "0 0 * * *"},
+    {"@HOURLY", "0 * * * *"}, {"@EVERY_MINUTE", "* * * * *"}, {"@EVERY_SECOND", "* * * * * *"},
 };
 
 /* Nickname texts are ours and cannot fail; they are read by the default dialect's rules. */

@@ -7,41 +7,41 @@
 #include "cron/cron.h"
 #include "cron/text.h"
 
-#define DESCRIBE_TIMES_MAX 6 /* up to so many clock times are listed one by one */
+#define DESCRIBE_TIMES_MAX 6   /* up to so many clock times are listed one by one */
 #define DESCRIBE_PART_MAX 1024 /* bytes of one phrase */
 
 /* A set of values of one field. */
 struct series {
     uint64_t bits;
     int count, first, last;
-    int step; /* of the whole set as one progression; 0: none, or a single value */
-    bool full; /* every value of the field */
-    bool even; /* the progression also fits across the end of the field */
+    int step;    /* of the whole set as one progression; 0: none, or a single value */
+    bool full;   /* every value of the field */
+    bool even;   /* the progression also fits across the end of the field */
     bool to_end; /* the progression runs to the end of the field */
-    int across; /* distance from the last value to the first of the next round */
+    int across;  /* distance from the last value to the first of the next round */
     bool is_run; /* consecutive values, possibly around the end; from `run_from` to `run_to` */
     int run_from, run_to;
 };
 struct series series_of(uint64_t bits, int low, int high);
 
 enum time_shape {
-    TIME_LIST, /* clock times, few enough to list */
-    TIME_EVERY_MINUTES, /* every n minutes all day */
-    TIME_EVERY_MINUTES_IN_RUN, /* every n minutes from a time to a time */
+    TIME_LIST,                   /* clock times, few enough to list */
+    TIME_EVERY_MINUTES,          /* every n minutes all day */
+    TIME_EVERY_MINUTES_IN_RUN,   /* every n minutes from a time to a time */
     TIME_EVERY_MINUTES_IN_HOURS, /* every n minutes in some hours */
-    TIME_PAST_HOUR, /* at several minutes past every hour */
-    TIME_PAST_HOURS, /* at several minutes past some hours */
-    TIME_HOURLY, /* every hour at one minute */
-    TIME_HOUR_STEP, /* every n hours around the day */
-    TIME_HOUR_STEP_UNEVEN, /* a list that looks like a step but is not */
-    TIME_HOUR_RUN, /* every n hours from a time to a time */
+    TIME_PAST_HOUR,              /* at several minutes past every hour */
+    TIME_PAST_HOURS,             /* at several minutes past some hours */
+    TIME_HOURLY,                 /* every hour at one minute */
+    TIME_HOUR_STEP,              /* every n hours around the day */
+    TIME_HOUR_STEP_UNEVEN,       /* a list that looks like a step but is not */
+    TIME_HOUR_RUN,               /* every n hours from a time to a time */
 };
 
 enum second_shape {
-    SECOND_ZERO, /* nothing to say */
+    SECOND_ZERO,     /* nothing to say */
     SECOND_IN_TIMES, /* the listed times carry seconds */
-    SECOND_EVERY, /* every n seconds */
-    SECOND_AT, /* at some seconds of the minute */
+    SECOND_EVERY,    /* every n seconds */
+    SECOND_AT,       /* at some seconds of the minute */
 };
 
 struct describe_facts {
@@ -51,7 +51,7 @@ struct describe_facts {
     bool all_months, every_day;
     bool day_restricted, weekday_restricted; /* as they count in the day rule */
     bool is_or;
-    int single_day; /* the only plain day, no other forms; 0: not so */
+    int single_day;  /* the only plain day, no other forms; 0: not so */
     int single_year; /* 0: not so */
 };
 void describe_collect(const struct cron_schedule *s, struct describe_facts *ret);

@@ -7,8 +7,7 @@
 
 static const char *const month_words[13] = {"",     "January", "February",  "March",   "April",    "May",     "June",
                                             "July", "August",  "September", "October", "November", "December"};
-static const char *const weekday_words[7] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
-                                             "Thursday", "Friday", "Saturday"};
+static const char *const weekday_words[7] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 static const char *const nth_words[5] = {"first", "second", "third", "fourth", "fifth"};
 
 /* A list being joined with commas and a last word. */
@@ -347,9 +346,7 @@ static void put_cadence(struct text *t, const struct cron_schedule *s, const str
         text_put(t, "at ");
         put_times(t, s, f->seconds == SECOND_IN_TIMES);
         break;
-    case TIME_EVERY_MINUTES:
-        put_every(t, f->minute.step, "minute");
-        break;
+    case TIME_EVERY_MINUTES: put_every(t, f->minute.step, "minute"); break;
     case TIME_EVERY_MINUTES_IN_RUN:
         put_every(t, f->minute.step, "minute");
         put_span(t, f);
@@ -482,8 +479,7 @@ static void put_elapsed(struct text *t, const struct cron_schedule *s)
     describe_anchor(s->anchor_s, anchor);
     text_putf(t, " from %s UTC", anchor);
     if (s->every_s % 86400 == 0)
-        text_putf(t, " (elapsed time, %lld seconds: the wall-clock time moves when the clocks change)",
-                  (long long)s->every_s);
+        text_putf(t, " (elapsed time, %lld seconds: the wall-clock time moves when the clocks change)", (long long)s->every_s);
 }
 
 void describe_en(const struct cron_schedule *s, struct text *out)

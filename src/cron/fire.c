@@ -208,8 +208,8 @@ bool cron_is_catch_up(const struct cron_schedule *s, int64_t at_s)
 static int64_t count_catch_ups(const struct cron_schedule *s, const struct zone_segment *g, int64_t from_s, int64_t to_s)
 {
     const int64_t end_s = to_s < g->end_s ? to_s : g->end_s;
-    const bool by_minute = g->start_s % 60 == 0 && g->before_s % 60 == 0 && g->offset_s % 60 == 0 && from_s % 60 == 0 &&
-                           end_s % 60 == 0;
+    const bool by_minute =
+        g->start_s % 60 == 0 && g->before_s % 60 == 0 && g->offset_s % 60 == 0 && from_s % 60 == 0 && end_s % 60 == 0;
     int64_t count = 0;
     int64_t at_s = from_s > g->start_s ? from_s : g->start_s;
     for (;;) {

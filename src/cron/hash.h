@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-uint64_t hash_seed(const char *seed); /* FNV-1a, 64 bits */
+uint64_t hash_seed(const char *seed);                               /* FNV-1a, 64 bits */
 int hash_pick(const char *seed, unsigned field, int low, int high); /* low..high, each field on its own */
 
 #endif

@@ -19,8 +19,7 @@ const struct field_info field_table[FIELD_COUNT] = {
 };
 
 const char *const weekday_names[7] = {"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"};
-const char *const month_names[12] = {"JAN", "FEB", "MAR", "APR", "MAY", "JUN",
-                                     "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
+const char *const month_names[12] = {"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
 
 /* The field being read. */
 struct scan {
@@ -203,9 +202,8 @@ static bool fail_big_step(struct scan *f, size_t pos, int step, int top, int sta
     struct cron_error *e = f->p->error;
     const int shown = (int)(f->at - pos > 20 ? 20 : f->at - pos);
     const int item = (int)(f->at - f->item > 40 ? 40 : f->at - f->item);
-    (void)error_set(e, "step", pos, f->at - pos,
-                    "step %.*s is larger than the %s field (%d); \"%.*s\" would only fire at %s %d", shown,
-                    f->p->text + pos, f->info->label, top, item, f->p->text + f->item, f->info->noun, start);
+    (void)error_set(e, "step", pos, f->at - pos, "step %.*s is larger than the %s field (%d); \"%.*s\" would only fire at %s %d",
+                    shown, f->p->text + pos, f->info->label, top, item, f->p->text + f->item, f->info->noun, start);
     if (units[f->field] != NULL && step < 99999)
         error_hint(e, "for every %d %s write  @every %d%s", step, nouns[f->field], step, units[f->field]);
     return false;
@@ -223,8 +221,7 @@ static bool take_step(struct scan *f, int start, int *ret)
     }
     const int step = take_digits(f);
     if (step == 0)
-        return error_set(f->p->error, "step", pos, f->at - pos, "step 0 in the %s field: it must be 1 or more",
-                         f->info->label);
+        return error_set(f->p->error, "step", pos, f->at - pos, "step 0 in the %s field: it must be 1 or more", f->info->label);
     if (step > f->info->high) {
         if (!(f->p->dialect->flags & DIALECT_BIG_STEPS))
             return fail_big_step(f, pos, step, f->info->high, start);
@@ -343,8 +340,8 @@ static bool take_hash_range(struct scan *f, int *low, int *high)
     if (peek(f) != ')')
         return error_set(f->p->error, "hash", f->at, 1, "%s", message);
     if (a.number > b.number)
-        return error_set(f->p->error, "hash", a.pos, f->at - a.pos, "the H range %.*s runs backwards",
-                         (int)(f->at - a.pos), f->p->text + a.pos);
+        return error_set(f->p->error, "hash", a.pos, f->at - a.pos, "the H range %.*s runs backwards", (int)(f->at - a.pos),
+                         f->p->text + a.pos);
     f->at++;
     *low = a.number;
     *high = b.number;
@@ -491,8 +488,7 @@ static bool take_plain(struct scan *f)
     if (!take_value(f, &a))
         return false;
     switch (peek(f)) {
-    case '-':
-        return take_range(f, &a);
+    case '-': return take_range(f, &a);
     case '~':
         if (f->field == FIELD_YEAR)
             return fail_char(f);
@@ -509,11 +505,8 @@ static bool take_plain(struct scan *f)
         f->p->s->day_near |= 1u << a.number;
         return true;
     case 'L':
-    case '#':
-        return f->field == FIELD_WEEKDAY ? take_weekday_suffix(f, a.number, a.number) : fail_char(f);
-    default:
-        add_one(f->p, f->field, a.number);
-        return true;
+    case '#': return f->field == FIELD_WEEKDAY ? take_weekday_suffix(f, a.number, a.number) : fail_char(f);
+    default: add_one(f->p, f->field, a.number); return true;
     }
 }
 

@@ -30,25 +30,28 @@ static bool is_uneven(const struct series *r)
 static void check_steps(struct list *list, const struct describe_facts *f)
 {
     if (is_uneven(&f->minute))
-        warn(list, "uneven-minutes", "every %d minutes does not divide the hour: the last interval has %d minutes; @every keeps it even",
-             f->minute.step, f->minute.across);
+        warn(list, "uneven-minutes",
+             "every %d minutes does not divide the hour: the last interval has %d minutes; @every keeps it even", f->minute.step,
+             f->minute.across);
     if (is_uneven(&f->hour))
         warn(list, "uneven-hours", "every %d hours does not divide the day: the last interval has %d hours; @every keeps it even",
              f->hour.step, f->hour.across);
     if (is_uneven(&f->second))
-        warn(list, "uneven-seconds", "every %d seconds does not divide the minute: the last interval has %d seconds", f->second.step,
-             f->second.across);
+        warn(list, "uneven-seconds", "every %d seconds does not divide the minute: the last interval has %d seconds",
+             f->second.step, f->second.across);
 }
 
 static void check_days(struct list *list, const struct cron_schedule *s, const struct describe_facts *f)
 {
     const bool both = f->day_restricted && f->weekday_restricted;
     if ((s->notes & (CRON_NOTE_STAR_STEP_DAY | CRON_NOTE_FULL_DAY)) && s->weekday != 0x7f)
-        warn(list, "day-rule", "the day-of-month field names every day or a step of all, and the weekday field is restricted: "
-                               "other cron programs read this differently");
+        warn(list, "day-rule",
+             "the day-of-month field names every day or a step of all, and the weekday field is restricted: "
+             "other cron programs read this differently");
     else if ((s->notes & (CRON_NOTE_STAR_STEP_WEEKDAY | CRON_NOTE_FULL_WEEKDAY)) && f->day_restricted)
-        warn(list, "day-rule", "the weekday field names every day or a step of all, and the day-of-month field is restricted: "
-                               "other cron programs read this differently");
+        warn(list, "day-rule",
+             "the weekday field names every day or a step of all, and the day-of-month field is restricted: "
+             "other cron programs read this differently");
     else if (both && f->is_or)
         warn(list, "day-or", "both day fields are restricted: a day matches when either does; a + before the weekday means both");
     if (f->single_day > 28 && f->all_months && !f->weekday_restricted)
@@ -60,7 +63,8 @@ static void check_frequency(struct list *list, const struct cron_schedule *s, co
     if (f->second.full && (s->notes & CRON_NOTE_SIX_FIELDS))
         warn(list, "every-second", "this runs every second of the matching minutes; a 0 in the first field means once a minute");
     else if (f->second.count > 1)
-        warn(list, "seconds", "runs that take longer than the %d-second period overlap", f->second.across < 60 ? f->second.across : 60);
+        warn(list, "seconds", "runs that take longer than the %d-second period overlap",
+             f->second.across < 60 ? f->second.across : 60);
     if (f->minute.full && f->hour.count == 1 && f->second.bits == 1)
         warn(list, "every-minute", "this runs every minute from %02d:00 to %02d:59; \"0 %d * * *\" runs once", f->hour.first,
              f->hour.first, f->hour.first);

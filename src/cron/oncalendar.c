@@ -74,8 +74,8 @@ static bool take_step(struct component *c, int *ret)
         c->at++;
     }
     if (step < 1 || step > field_table[c->field].high)
-        return error_set(c->p->error, "step", pos, c->at - pos, "a repetition of the %s is 1 to %d",
-                         field_table[c->field].noun, field_table[c->field].high);
+        return error_set(c->p->error, "step", pos, c->at - pos, "a repetition of the %s is 1 to %d", field_table[c->field].noun,
+                         field_table[c->field].high);
     mark_interval(c);
     *ret = step;
     return true;
@@ -156,8 +156,7 @@ static bool take_date(struct cron_parser *p, struct span t)
         if (!take_component(p, FIELD_YEAR, false, &at, t.end))
             return false;
         if (at == t.end || p->text[at] != '-')
-            return at == t.end ? error_set(p->error, "value", at, 1, "month and day are missing")
-                               : fail_char_at(p, at, "date");
+            return at == t.end ? error_set(p->error, "value", at, 1, "month and day are missing") : fail_char_at(p, at, "date");
         at++;
         if (!p->star[FIELD_YEAR] && !years_store(&p->years, p->s))
             return error_set(p->error, "range", t.pos, 1, "too many different year lists in this process");
@@ -248,8 +247,8 @@ static bool take_weekdays(struct cron_parser *p, struct span t)
             if (high < 0)
                 return fail_weekday(p, at, t.end);
             if ((high + 6) % 7 < (low + 6) % 7)
-                return error_set(p->error, "backwards", pos, at - pos, "the weekday range %.*s runs backwards",
-                                 (int)(at - pos), p->text + pos);
+                return error_set(p->error, "backwards", pos, at - pos, "the weekday range %.*s runs backwards", (int)(at - pos),
+                                 p->text + pos);
         }
         items_add_range(p, FIELD_WEEKDAY, low, high, 1);
         if (at == t.end)
@@ -267,10 +266,14 @@ struct event_word {
 };
 
 static const struct event_word event_words[] = {
-    {"MINUTELY", "*-*-* *:*:00"},          {"HOURLY", "*-*-* *:00:00"},
-    {"DAILY", "*-*-* 00:00:00"},           {"WEEKLY", "Mon *-*-* 00:00:00"},
-    {"MONTHLY", "*-*-01 00:00:00"},        {"QUARTERLY", "*-01,04,07,10-01 00:00:00"},
-    {"SEMIANNUALLY", "*-01,07-01 00:00:00"}, {"YEARLY", "*-01-01 00:00:00"},
+    {"MINUTELY", "*-*-* *:*:00"},
+    {"HOURLY", "*-*-* *:00:00"},
+    {"DAILY", "*-*-* 00:00:00"},
+    {"WEEKLY", "Mon *-*-* 00:00:00"},
+    {"MONTHLY", "*-*-01 00:00:00"},
+    {"QUARTERLY", "*-01,04,07,10-01 00:00:00"},
+    {"SEMIANNUALLY", "*-01,07-01 00:00:00"},
+    {"YEARLY", "*-01-01 00:00:00"},
     {"ANNUALLY", "*-01-01 00:00:00"},
 };
 
@@ -393,8 +396,14 @@ bool oncalendar_parse(struct cron_parser *p)
     if (!take_parts(&inner, parts, inner_count))
         return false;
     settle(&inner);
-    *p = (struct cron_parser){.text = p->text, .len = p->len, .options = p->options, .dialect = p->dialect, .s = p->s,
-                              .error = p->error, .years = inner.years, .has_plus = true};
+    *p = (struct cron_parser){.text = p->text,
+                              .len = p->len,
+                              .options = p->options,
+                              .dialect = p->dialect,
+                              .s = p->s,
+                              .error = p->error,
+                              .years = inner.years,
+                              .has_plus = true};
     memcpy(p->star, inner.star, sizeof(p->star));
     return true;
 }

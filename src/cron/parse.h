@@ -9,35 +9,41 @@
 
 /* Numbers of section 2; they feed the hash of 2.5, so they are fixed for ever. */
 enum cron_field {
-    FIELD_SECOND, FIELD_MINUTE, FIELD_HOUR, FIELD_DAY, FIELD_MONTH, FIELD_WEEKDAY, FIELD_YEAR,
+    FIELD_SECOND,
+    FIELD_MINUTE,
+    FIELD_HOUR,
+    FIELD_DAY,
+    FIELD_MONTH,
+    FIELD_WEEKDAY,
+    FIELD_YEAR,
     FIELD_COUNT,
 };
 #define FIELDS_MAX 7
 
 struct field_info {
-    const char *noun; /* "day", as in "day 32 is outside 1-31" */
-    const char *label; /* "day-of-month", as in "the day-of-month field" */
-    int low, high; /* values accepted in text */
+    const char *noun;        /* "day", as in "day 32 is outside 1-31" */
+    const char *label;       /* "day-of-month", as in "the day-of-month field" */
+    int low, high;           /* values accepted in text */
     int hash_low, hash_high; /* range of a plain H (2.5) */
 };
 extern const struct field_info field_table[FIELD_COUNT];
 
 enum dialect_flags {
-    DIALECT_AND = 1, /* both day fields must match */
-    DIALECT_STAR_FLAG = 2, /* a day field beginning with `*` makes them AND (vixie) */
-    DIALECT_BIG_STEPS = 4, /* steps beyond the field are accepted with a warning */
-    DIALECT_SUNDAY_ONE = 8, /* weekdays 1-7 = SUN-SAT; `L` alone is Saturday */
-    DIALECT_NO_ZONE = 16, /* a zone prefix is refused */
+    DIALECT_AND = 1,         /* both day fields must match */
+    DIALECT_STAR_FLAG = 2,   /* a day field beginning with `*` makes them AND (vixie) */
+    DIALECT_BIG_STEPS = 4,   /* steps beyond the field are accepted with a warning */
+    DIALECT_SUNDAY_ONE = 8,  /* weekdays 1-7 = SUN-SAT; `L` alone is Saturday */
+    DIALECT_NO_ZONE = 16,    /* a zone prefix is refused */
     DIALECT_WEEK_TOP_6 = 32, /* `a/n` of weekdays ends at 6 */
-    DIALECT_DOLLAR = 64, /* `$` is the last day of the month; `N seconds` */
-    DIALECT_RATE = 128, /* rate(5 minutes), cron(...) */
+    DIALECT_DOLLAR = 64,     /* `$` is the last day of the month; `N seconds` */
+    DIALECT_RATE = 128,      /* rate(5 minutes), cron(...) */
     DIALECT_ZONE_LINE = 256, /* the prefix may end with a line break */
 };
 
 struct dialect {
     const char *name;
     unsigned flags;
-    const char *counts; /* "5, 6 or 7", for messages */
+    const char *counts;                 /* "5, 6 or 7", for messages */
     const char *orders[FIELDS_MAX + 1]; /* by number of fields: field numbers as digits, NULL: not accepted */
 };
 const struct dialect *dialect_get(enum cron_dialect dialect);
@@ -47,11 +53,11 @@ struct cron_parser {
     size_t len;
     const struct cron_options *options;
     const struct dialect *dialect;
-    struct cron_schedule *s; /* being built */
+    struct cron_schedule *s;  /* being built */
     struct cron_error *error; /* never NULL */
-    struct cron_years years; /* of a year field */
-    bool star[FIELD_COUNT]; /* an item of the field is a plain star (2.3) */
-    bool has_plus; /* `+` before the weekday field */
+    struct cron_years years;  /* of a year field */
+    bool star[FIELD_COUNT];   /* an item of the field is a plain star (2.3) */
+    bool has_plus;            /* `+` before the weekday field */
 };
 
 /* One field's text, [pos, end). False with p->error set. */
@@ -67,14 +73,13 @@ bool rate_parse(struct cron_parser *p, size_t pos, size_t end, bool *ret_found) 
 bool zone_take(struct cron_parser *p, size_t pos, size_t end, const struct cron_zone **ret) MUST_CHECK;
 
 /* Three-letter English names, case-insensitive. -1: no such name. */
-int name_weekday(const char *text); /* 0 = Sunday */
-int name_month(const char *text); /* 1-12 */
+int name_weekday(const char *text);        /* 0 = Sunday */
+int name_month(const char *text);          /* 1-12 */
 extern const char *const weekday_names[7]; /* "SUN", … */
 extern const char *const month_names[12];
 
 /* Sets code, span and message and returns false, so that callers can `return error_set(...)`. */
-bool error_set(struct cron_error *e, const char *code, size_t pos, size_t len, const char *format, ...)
-    PRINTF_LIKE(5, 6);
+bool error_set(struct cron_error *e, const char *code, size_t pos, size_t len, const char *format, ...) PRINTF_LIKE(5, 6);
 void error_hint(struct cron_error *e, const char *format, ...) PRINTF_LIKE(2, 3);
 
 static inline bool is_blank(char byte)

@@ -8,7 +8,7 @@
 #include "cron/years.h"
 
 #define ALL_DAYS_MASK 0xfffffffeu
-#define LOCAL_MIN (-719162LL * DAY_S) /* 0001-01-01 */
+#define LOCAL_MIN (-719162LL * DAY_S)     /* 0001-01-01 */
 #define LOCAL_MAX (2932897LL * DAY_S - 1) /* 9999-12-31T23:59:59 */
 
 static inline unsigned lowest64(uint64_t bits)
@@ -364,9 +364,9 @@ void search_derive(struct cron_schedule *s)
 {
     const bool every_day = s->day == ALL_DAYS_MASK, every_weekday = s->weekday == 0x7f;
     const bool has_or = s->flags & CRON_FLAG_OR;
-    const uint32_t nth = s->weekday_nth[0] | s->weekday_nth[1] | s->weekday_nth[2] | s->weekday_nth[3] |
-                         s->weekday_nth[4] | s->weekday_last;
-    s->flags &= (uint16_t)~(CRON_FLAG_ALL_DAYS | CRON_FLAG_WEEKLY | CRON_FLAG_NTH);
+    const uint32_t nth =
+        s->weekday_nth[0] | s->weekday_nth[1] | s->weekday_nth[2] | s->weekday_nth[3] | s->weekday_nth[4] | s->weekday_last;
+    s->flags &= (uint16_t) ~(CRON_FLAG_ALL_DAYS | CRON_FLAG_WEEKLY | CRON_FLAG_NTH);
     if (nth != 0)
         s->flags |= CRON_FLAG_NTH;
     if (has_or ? every_day || every_weekday : every_day && every_weekday)

@@ -6,8 +6,8 @@
 
 #include "cron/cron.h"
 
-int64_t search_next(const struct cron_schedule *s, int64_t local_s); /* smallest of L >= local_s, or CRON_NEVER */
-int64_t search_prev(const struct cron_schedule *s, int64_t local_s); /* largest of L <= local_s, or CRON_NEVER */
+int64_t search_next(const struct cron_schedule *s, int64_t local_s);               /* smallest of L >= local_s, or CRON_NEVER */
+int64_t search_prev(const struct cron_schedule *s, int64_t local_s);               /* largest of L <= local_s, or CRON_NEVER */
 int64_t search_count(const struct cron_schedule *s, int64_t from_s, int64_t to_s); /* of L in [from, to) */
 bool search_has(const struct cron_schedule *s, int64_t local_s);
 

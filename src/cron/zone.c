@@ -70,7 +70,7 @@ static bool append(struct cron_zone *z, int64_t start_s, int32_t offset_s)
     struct zone_change *last = z->count > 0 ? &z->changes[z->count - 1] : NULL;
     if (last != NULL && start_s <= last->start_s) {
         if (start_s < last->start_s)
-            return false; /* must ascend */
+            return false;          /* must ascend */
         last->offset_s = offset_s; /* two changes at one instant: the later wins */
         return true;
     }

@@ -15,8 +15,8 @@
 #define CRON_ZONE_TRANSITIONS_MAX 4096 /* of one file; the longest in tzdata has under 500 */
 #define CRON_ZONE_FILE_MAX (128 * 1024)
 #define ZONE_TIME_MIN (-(INT64_C(1) << 60)) /* "since ever" */
-#define ZONE_TIME_MAX (INT64_C(1) << 60) /* "for ever" */
-#define ZONE_OFFSET_MAX (26 * 3600) /* RFC 8536 allows less; a file beyond it is refused */
+#define ZONE_TIME_MAX (INT64_C(1) << 60)    /* "for ever" */
+#define ZONE_OFFSET_MAX (26 * 3600)         /* RFC 8536 allows less; a file beyond it is refused */
 
 struct cron_zone;
 

@@ -14,7 +14,7 @@ struct zone_change {
 struct cron_zone {
     char name[CRON_ZONE_NAME_MAX + 1];
     struct zone_change *changes; /* ascending; the first one starts at ZONE_TIME_MIN */
-    uint16_t *index; /* NULL: binary search */
+    uint16_t *index;             /* NULL: binary search */
     uint32_t count, bucket_count;
     int64_t index_base_s;
     int64_t cycle_end_s; /* from here on the table repeats every 400 years; ZONE_TIME_MAX: it does not */

@@ -13,8 +13,8 @@ struct store_fault {
 
 struct db_open_options {
     const char *path;
-    bool relaxed;  /* process-crash safe only */
-    bool readonly; /* a reader connection */
+    bool relaxed;                    /* process-crash safe only */
+    bool readonly;                   /* a reader connection */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
 

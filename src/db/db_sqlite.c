@@ -167,9 +167,8 @@ enum err_code db_exec(struct db *db, const char *sql, struct err *err)
 
 enum err_code db_counter_take(struct db *tx, const char *name, int64_t count, int64_t *ret_first, struct err *err)
 {
-    static const struct db_sql sql = {
-        "INSERT INTO counters (name, value) VALUES (?1, ?2)"
-        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value"};
+    static const struct db_sql sql = {"INSERT INTO counters (name, value) VALUES (?1, ?2)"
+                                      " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value"};
     struct db_stmt *st;
     bool row = false;
     enum err_code code = db_prepare(tx, &sql, &st, err);

@@ -7,9 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char create_table[] =
-    "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
-    " checksum TEXT NOT NULL, applied_at INTEGER NOT NULL)";
+static const char create_table[] = "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+                                   " checksum TEXT NOT NULL, applied_at INTEGER NOT NULL)";
 static const struct db_sql sql_list = {"SELECT number, checksum FROM schema_migrations ORDER BY number"};
 static const struct db_sql sql_note = {
     "INSERT INTO schema_migrations (number, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)"};
@@ -33,12 +32,15 @@ static enum err_code check_applied(struct db *db, size_t *ret_applied, struct er
         char expected[17];
         int64_t number = db_int(st, 0);
         if (applied == migration_count || migrations[applied].number != number)
-            code = err_set(err, ERR_UNAVAILABLE, NULL,
-                           "the database has migration %" PRId64 ", which this version does not know: it was written by a newer one", number);
+            code =
+                err_set(err, ERR_UNAVAILABLE, NULL,
+                        "the database has migration %" PRId64 ", which this version does not know: it was written by a newer one",
+                        number);
         else {
             checksum(migrations[applied].sql, expected);
             if (strcmp(db_text(st, 1, NULL), expected) != 0)
-                code = err_set(err, ERR_CORRUPT, NULL, "migration %" PRId64 " in the database differs from the one in this program", number);
+                code = err_set(err, ERR_CORRUPT, NULL,
+                               "migration %" PRId64 " in the database differs from the one in this program", number);
         }
         applied++;
     }

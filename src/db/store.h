@@ -16,10 +16,10 @@ struct store_fault;
 enum { STORE_QUEUE_MAX = 65536, STORE_BATCH_MAX = 4096, STORE_READERS_MAX = 16 };
 
 struct store_options {
-    const char *url;  /* "sqlite:PATH" */
-    bool relaxed;     /* acknowledged survives a crash of the process, not of the machine */
-    int readers;      /* reader connections at most, 1 … STORE_READERS_MAX; opened on first use */
-    bool inline_writer; /* no thread: store_tick() writes; for simulation */
+    const char *url;                 /* "sqlite:PATH" */
+    bool relaxed;                    /* acknowledged survives a crash of the process, not of the machine */
+    int readers;                     /* reader connections at most, 1 … STORE_READERS_MAX; opened on first use */
+    bool inline_writer;              /* no thread: store_tick() writes; for simulation */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
 

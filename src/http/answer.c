@@ -15,14 +15,15 @@ static const struct {
     const char *api_code;
     int status;
 } api_statuses[] = {
-    {"METHOD_NOT_ALLOWED", 405}, {"PAYLOAD_TOO_LARGE", 413}, {"UNSUPPORTED_MEDIA_TYPE", 415}, {"RATE_LIMITED", 429},
-    {"UNAVAILABLE", 503},
+    {"METHOD_NOT_ALLOWED", 405}, {"PAYLOAD_TOO_LARGE", 413}, {"UNSUPPORTED_MEDIA_TYPE", 415},
+    {"RATE_LIMITED", 429},       {"UNAVAILABLE", 503},
 };
 
 static const int statuses[] = {
-    [OK] = 200, [ERR_INVALID] = 400, [ERR_NOT_FOUND] = 404, [ERR_CONFLICT] = 409, [ERR_DENIED] = 403,
-    [ERR_UNAUTHENTICATED] = 401, [ERR_LIMIT] = 503, [ERR_BUSY] = 503, [ERR_TIMEOUT] = 503, [ERR_CANCELLED] = 503,
-    [ERR_UNAVAILABLE] = 503, [ERR_CORRUPT] = 500, [ERR_INTERNAL] = 500,
+    [OK] = 200,           [ERR_INVALID] = 400,         [ERR_NOT_FOUND] = 404,   [ERR_CONFLICT] = 409,
+    [ERR_DENIED] = 403,   [ERR_UNAUTHENTICATED] = 401, [ERR_LIMIT] = 503,       [ERR_BUSY] = 503,
+    [ERR_TIMEOUT] = 503,  [ERR_CANCELLED] = 503,       [ERR_UNAVAILABLE] = 503, [ERR_CORRUPT] = 500,
+    [ERR_INTERNAL] = 500,
 };
 
 int http_status_of(enum err_code code, const struct err *err)
@@ -113,8 +114,8 @@ void http_answer_message(struct http_request *request, int status, const char *m
 
 void http_answer_static(struct http_request *request, int status, const char *type, const char *bytes, size_t length)
 {
-    give(request, &(struct http_answer){.status = status, .type = type, .body = (char *)(uintptr_t)bytes, .length = length,
-                                        .is_static = true});
+    give(request, &(struct http_answer){
+                      .status = status, .type = type, .body = (char *)(uintptr_t)bytes, .length = length, .is_static = true});
 }
 
 struct replay {

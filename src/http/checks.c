@@ -102,7 +102,8 @@ static enum err_code read_idempotency_key(struct http_request *request, struct e
     for (size_t i = 0; plain && i < n; i++)
         plain = (unsigned char)key[i] > 32 && (unsigned char)key[i] < 127;
     if (!plain)
-        return err_param(err, "Idempotency-Key", "Idempotency-Key must have 1 to %d visible ASCII characters", IDEMPOTENCY_KEY_MAX);
+        return err_param(err, "Idempotency-Key", "Idempotency-Key must have 1 to %d visible ASCII characters",
+                         IDEMPOTENCY_KEY_MAX);
     memcpy(request->idempotency.key, key, n + 1);
     (void)str_copy(request->idempotency.principal, sizeof request->idempotency.principal, request->principal.uid,
                    strlen(request->principal.uid));

@@ -26,11 +26,11 @@ struct subscriber {
     struct event_hub *hub;
     struct http_stream *stream; /* NULL until the answer was given */
     unsigned topics;
-    int64_t next;      /* number of the event to send next */
-    size_t sent;       /* bytes of it that are sent */
-    char intro[160];   /* goes first */
+    int64_t next;    /* number of the event to send next */
+    size_t sent;     /* bytes of it that are sent */
+    char intro[160]; /* goes first */
     size_t intro_length, intro_sent;
-    bool beat;         /* a heartbeat is due */
+    bool beat; /* a heartbeat is due */
 };
 
 struct event_hub {
@@ -179,8 +179,8 @@ static void start_after(struct subscriber *subscriber, const char *last_id)
     subscriber->next = hub->next;
     if (!last_id)
         return;
-    if (strncmp(last_id, hub->epoch, n) == 0 && last_id[n] == '-' && str_to_int(str_of(last_id + n + 1), 0, hub->next - 1, &number) &&
-        number + 1 >= hub->first)
+    if (strncmp(last_id, hub->epoch, n) == 0 && last_id[n] == '-' &&
+        str_to_int(str_of(last_id + n + 1), 0, hub->next - 1, &number) && number + 1 >= hub->first)
         subscriber->next = number + 1;
     else
         set_resync(subscriber);
@@ -202,7 +202,8 @@ static bool read_topics(const char *list, unsigned *ret, struct err *err)
     return true;
 }
 
-const struct http_param_spec event_stream_params[] = {{"topics", HTTP_PARAM_TEXT, 1, 256, NULL}, {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}};
+const struct http_param_spec event_stream_params[] = {{"topics", HTTP_PARAM_TEXT, 1, 256, NULL},
+                                                      {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}};
 
 /* Topics that the caller may see: audit is for those who may read it. */
 static unsigned allowed_topics(const struct http_request *request)

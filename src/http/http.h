@@ -13,15 +13,17 @@
 enum {
     HTTP_BODY_MAX = 1 << 20, /* rulings section 2; routes may say otherwise */
     HTTP_BODY_BULK_MAX = 64 << 20,
-    HTTP_PATH_IDS_MAX = 2, HTTP_PARAMS_MAX = 24, HTTP_TEXT_PARAM_MAX = 1024,
+    HTTP_PATH_IDS_MAX = 2,
+    HTTP_PARAMS_MAX = 24,
+    HTTP_TEXT_PARAM_MAX = 1024,
 };
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHOD_COUNT };
 
 /* What a caller must be allowed to do; roles are sets of these (access/roles.h). */
 enum http_permission {
-    HTTP_PUBLIC = 0,        /* no token needed */
-    HTTP_MAY_SELF = 1,      /* any known caller */
+    HTTP_PUBLIC = 0,   /* no token needed */
+    HTTP_MAY_SELF = 1, /* any known caller */
     HTTP_MAY_READ = 2,
     HTTP_MAY_OPERATE = 4,
     HTTP_MAY_AUDIT = 8,
@@ -55,9 +57,9 @@ struct http_param {
 };
 
 enum http_route_flags {
-    HTTP_JSON_BODY = 1,      /* a JSON body is allowed (http_body_json) */
-    HTTP_BODY_REQUIRED = 2,  /* and needed */
-    HTTP_LENIENT = 4,        /* unknown members and parameters are ignored (the trigger.dev routes) */
+    HTTP_JSON_BODY = 1,       /* a JSON body is allowed (http_body_json) */
+    HTTP_BODY_REQUIRED = 2,   /* and needed */
+    HTTP_LENIENT = 4,         /* unknown members and parameters are ignored (the trigger.dev routes) */
     HTTP_IDEMPOTENT_SAVE = 8, /* the handler saves the answer for an Idempotency-Key in its own transaction */
 };
 
@@ -66,9 +68,9 @@ struct http_route {
     const char *path; /* "/api/v1/scheduler/tasks/{id}" */
     void (*handle)(struct http_request *request, void *context);
     unsigned permission, flags;
-    size_t body_max;  /* 0 = HTTP_BODY_MAX */
+    size_t body_max;                      /* 0 = HTTP_BODY_MAX */
     const struct http_param_spec *params; /* NULL = none */
-    const char *summary; /* for the reader of the table */
+    const char *summary;                  /* for the reader of the table */
 };
 
 /* Routes of one part, with what their handlers work on. */
@@ -80,8 +82,8 @@ struct http_routes {
 
 /* ---- the request ---- */
 enum http_method http_method(const struct http_request *request);
-const char *http_path(const struct http_request *request);             /* as sent, without the query */
-const char *http_path_id(const struct http_request *request, int index); /* decoded text of the n-th {…} */
+const char *http_path(const struct http_request *request);                     /* as sent, without the query */
+const char *http_path_id(const struct http_request *request, int index);       /* decoded text of the n-th {…} */
 const char *http_header(const struct http_request *request, const char *name); /* NULL = absent */
 /* A cookie's value copied to `out`; false when absent. */
 bool http_cookie(const struct http_request *request, const char *name, char *out, size_t capacity);
@@ -104,7 +106,7 @@ void http_add_header(struct http_request *request, const char *name, const char 
 /* Takes the buffer's memory. `type` is a literal. */
 void http_answer(struct http_request *request, int status, const char *type, struct buf *body);
 void http_answer_json(struct http_request *request, int status, struct buf *body);
-void http_answer_empty(struct http_request *request, int status); /* 204 */
+void http_answer_empty(struct http_request *request, int status);                        /* 204 */
 void http_answer_message(struct http_request *request, int status, const char *message); /* {"message":…} */
 /* Bytes that live as long as the process. */
 void http_answer_static(struct http_request *request, int status, const char *type, const char *bytes, size_t length);

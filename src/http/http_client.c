@@ -69,8 +69,10 @@ static size_t receive(char *bytes, size_t size, size_t count, void *arg)
 static void finish(struct transfer *t, CURLcode result, const char *message)
 {
     const struct curl_library *curl = t->client->curl;
-    struct http_client_result out = {.failed = result != CURLE_OK || message, .timed_out = result == CURLE_OPERATION_TIMEDOUT,
-                                     .body = t->response.len ? t->response.data : "", .length = t->response.len,
+    struct http_client_result out = {.failed = result != CURLE_OK || message,
+                                     .timed_out = result == CURLE_OPERATION_TIMEDOUT,
+                                     .body = t->response.len ? t->response.data : "",
+                                     .length = t->response.len,
                                      .truncated = t->truncated};
     if (out.failed)
         (void)snprintf(out.message, sizeof out.message, "%s", message ? message : curl->curl_easy_strerror(result));
@@ -198,11 +200,17 @@ enum err_code http_client_send(struct http_client *client, const struct http_cli
         return err_set(err, ERR_LIMIT, NULL, "%d HTTP requests are under way already", HTTP_CLIENT_REQUESTS_MAX);
     }
     struct transfer *t = xcalloc(1, sizeof *t);
-    *t = (struct transfer){.key = request->key, .client = client, .done = request->done, .arg = request->arg,
-                           .method = xstrdup(request->method), .url = xstrdup(request->url),
+    *t = (struct transfer){.key = request->key,
+                           .client = client,
+                           .done = request->done,
+                           .arg = request->arg,
+                           .method = xstrdup(request->method),
+                           .url = xstrdup(request->url),
                            .body = request->body ? xstrndup(request->body, request->body_length) : NULL,
-                           .body_length = request->body_length, .timeout_ms = request->timeout_ms,
-                           .max_redirects = request->max_redirects, .response_max = request->response_max};
+                           .body_length = request->body_length,
+                           .timeout_ms = request->timeout_ms,
+                           .max_redirects = request->max_redirects,
+                           .response_max = request->response_max};
     buf_init(&t->response, request->response_max + 1);
     for (size_t i = 0; request->headers[i] && i < HTTP_CLIENT_HEADERS_MAX; i++)
         t->headers = client->curl->curl_slist_append(t->headers, request->headers[i]);

@@ -14,24 +14,24 @@ enum { HTTP_CLIENT_REQUESTS_MAX = 4096, HTTP_CLIENT_HEADERS_MAX = 96, HTTP_CLIEN
 struct http_client;
 
 struct http_client_result {
-    bool failed;          /* no answer: `message` says why */
+    bool failed; /* no answer: `message` says why */
     bool timed_out;
     char message[256];
     long status;
-    const char *body;     /* borrowed during the call */
+    const char *body; /* borrowed during the call */
     size_t length;
-    bool truncated;       /* there was more than response_max */
+    bool truncated; /* there was more than response_max */
 };
 
 struct http_client_request {
-    const char *method, *url; /* copied, like all below */
+    const char *method, *url;   /* copied, like all below */
     const char *const *headers; /* "Name: value", NULL-terminated */
-    const char *body;         /* NULL = none */
+    const char *body;           /* NULL = none */
     size_t body_length;
     int64_t timeout_ms;
-    long max_redirects;       /* 0 = redirects are answers */
-    size_t response_max;      /* bytes kept, the beginning */
-    int64_t key;              /* for http_client_cancel */
+    long max_redirects;                                                            /* 0 = redirects are answers */
+    size_t response_max;                                                           /* bytes kept, the beginning */
+    int64_t key;                                                                   /* for http_client_cancel */
     void (*done)(void *arg, int64_t key, const struct http_client_result *result); /* client thread, exactly once */
     void *arg;
 };

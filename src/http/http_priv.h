@@ -11,9 +11,9 @@
 enum { HTTP_ANSWER_HEADERS_MAX = 8 };
 
 struct http_answer {
-    int status; /* 0 = none yet */
+    int status;       /* 0 = none yet */
     const char *type; /* literal, NULL without a body */
-    char *body; /* owned; or borrowed from the process when is_static */
+    char *body;       /* owned; or borrowed from the process when is_static */
     size_t length;
     bool is_static;
     bool close_connection;
@@ -37,10 +37,10 @@ struct http_request {
     enum http_phase phase;
     enum http_method method;
     bool is_head, method_known;
-    char *target; /* owned: as sent */
-    char *path;   /* owned: without the query */
-    char *query;  /* owned, NULL = none; decoded in place */
-    char *ids[HTTP_PATH_IDS_MAX]; /* owned */
+    char *target;                   /* owned: as sent */
+    char *path;                     /* owned: without the query */
+    char *query;                    /* owned, NULL = none; decoded in place */
+    char *ids[HTTP_PATH_IDS_MAX];   /* owned */
     const struct http_route *route; /* NULL: refused before routing */
     void *context;
     struct http_param params[HTTP_PARAMS_MAX];
@@ -66,7 +66,7 @@ struct http_request {
 
 struct http_stream {
     struct mutex mutex; /* guards all below */
-    void *connection; /* the library's; NULL once closed */
+    void *connection;   /* the library's; NULL once closed */
     struct http_stream_source source;
     bool asleep, woken, ending;
     struct http_server *server;

@@ -27,9 +27,9 @@ struct http_server {
     struct connections connections;
     char address[300];
     char *tls_cert, *tls_key; /* owned */
-    struct mutex mutex; /* guards streams */
+    struct mutex mutex;       /* guards streams */
     struct list streams;
-    bool ending; /* streams end at their next turn */
+    bool ending;          /* streams end at their next turn */
     _Atomic int requests; /* being handled or asleep */
 };
 
@@ -215,7 +215,8 @@ static struct MHD_Response *make_response(struct http_request *request)
     if (answer->stream)
         response = stream_response(request->server, answer->stream);
     else if (answer->is_static || !answer->body)
-        response = MHD_create_response_from_buffer(answer->length, answer->body ? answer->body : (char[]){""}, MHD_RESPMEM_PERSISTENT);
+        response =
+            MHD_create_response_from_buffer(answer->length, answer->body ? answer->body : (char[]){""}, MHD_RESPMEM_PERSISTENT);
     else
         response = MHD_create_response_from_buffer(answer->length, answer->body, MHD_RESPMEM_MUST_FREE);
     must(response);
@@ -349,7 +350,7 @@ static enum MHD_Result finish_or_sleep(struct http_request *request)
 {
     for (;;) {
         mutex_lock(&request->mutex);
-        void (*go_on)(struct http_request *request, void *arg) = request->go_on;
+        void (*go_on)(struct http_request * request, void *arg) = request->go_on;
         request->go_on = NULL;
         bool answered = request->answer.status != 0;
         if (!answered && !go_on) {
@@ -476,8 +477,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections + SPARE_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)HTTP_HEADERS_MAX_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK,
-        leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        server, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 enum err_code http_server_start(const struct http_server_options *options, struct http_server **ret, struct err *err)
@@ -492,7 +493,8 @@ enum err_code http_server_start(const struct http_server_options *options, struc
     if (options->tls_cert_file)
         code = listen_read_tls(options->tls_cert_file, options->tls_key_file, &server->tls_cert, &server->tls_key, err);
     if (code == OK)
-        code = listen_open(options->listen, options->tls_cert_file ? "https" : "http", &fd, server->address, sizeof server->address, err);
+        code = listen_open(options->listen, options->tls_cert_file ? "https" : "http", &fd, server->address,
+                           sizeof server->address, err);
     if (code == OK && !(server->daemon = start_daemon(server, fd))) {
         (void)close(fd);
         code = err_set(err, ERR_UNAVAILABLE, NULL, "the HTTP server cannot start%s",

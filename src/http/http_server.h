@@ -11,17 +11,19 @@ struct http_server;
 struct store;
 
 enum {
-    HTTP_ROUTE_GROUPS_MAX = 16, HTTP_THREADS = 4, HTTP_HEADERS_MAX_BYTES = 32768,
-    HTTP_IDLE_MAX_S = 75,     /* a connection without a complete request head for so long is closed */
+    HTTP_ROUTE_GROUPS_MAX = 16,
+    HTTP_THREADS = 4,
+    HTTP_HEADERS_MAX_BYTES = 32768,
+    HTTP_IDLE_MAX_S = 75,       /* a connection without a complete request head for so long is closed */
     HTTP_BODY_TIME_MAX_S = 120, /* a body must have arrived after so long */
 };
 
 struct http_server_options {
-    const char *listen; /* HOST:PORT; port 0 takes a free one */
+    const char *listen;                       /* HOST:PORT; port 0 takes a free one */
     const char *tls_cert_file, *tls_key_file; /* NULL = plain */
     int max_connections;
     const struct clock *clock;
-    struct store *store; /* answers kept for repeats (Idempotency-Key) */
+    struct store *store;              /* answers kept for repeats (Idempotency-Key) */
     const struct http_routes *groups; /* borrowed */
     size_t group_count;
     /* Fills in who calls; ERR_UNAUTHENTICATED when nobody that we know. Pool thread. */

@@ -23,7 +23,8 @@ static int64_t oldest(int64_t now_us)
     return now_us - (int64_t)IDEMPOTENCY_HOURS * 3600 * US_PER_S;
 }
 
-void idempotency_hash(struct http_idempotency *idempotency, const char *method, const char *target, const void *body, size_t length)
+void idempotency_hash(struct http_idempotency *idempotency, const char *method, const char *target, const void *body,
+                      size_t length)
 {
     crypto_generichash_state state;
     (void)crypto_generichash_init(&state, NULL, 0, IDEMPOTENCY_HASH);

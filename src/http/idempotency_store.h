@@ -16,7 +16,8 @@ struct http_idempotency {
     uint8_t hash[IDEMPOTENCY_HASH]; /* of method, target and body */
 };
 
-void idempotency_hash(struct http_idempotency *idempotency, const char *method, const char *target, const void *body, size_t length);
+void idempotency_hash(struct http_idempotency *idempotency, const char *method, const char *target, const void *body,
+                      size_t length);
 /* Writer's transaction. ERR_CONFLICT with IDEMPOTENCY_RACE when the key exists by now. */
 enum err_code idempotency_save(struct db *tx, const struct http_idempotency *idempotency, int status, const void *body,
                                size_t length, int64_t now_us, struct err *err);

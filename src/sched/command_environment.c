@@ -70,7 +70,8 @@ static void set_ours(struct environment *env, const struct handler_job *job)
     set(env, "HORAE_TASK_DATA", job->data ? job->data : "");
 }
 
-static enum err_code fill(const struct handler_job *job, const struct command_data *data, struct command_start *start, struct err *err)
+static enum err_code fill(const struct handler_job *job, const struct command_data *data, struct command_start *start,
+                          struct err *err)
 {
     struct environment env = {.start = start};
     char home[4096];
@@ -103,10 +104,13 @@ enum err_code command_start_prepare(const struct handler_job *job, struct comman
         return code;
     }
     arena_init(&start.arena, ARENA_MAX);
-    start.message = (struct keeper_start){
-        .id = job->execution_id, .attempt = job->attempt, .argv = data->argv, .user = data->user,
-        .stdin_data = data->stdin_data, .stdin_length = data->stdin_length,
-        .limits = {job->memory_bytes, job->cpu_percent, job->pids}};
+    start.message = (struct keeper_start){.id = job->execution_id,
+                                          .attempt = job->attempt,
+                                          .argv = data->argv,
+                                          .user = data->user,
+                                          .stdin_data = data->stdin_data,
+                                          .stdin_length = data->stdin_length,
+                                          .limits = {job->memory_bytes, job->cpu_percent, job->pids}};
     if ((code = fill(job, data, &start, err)) != OK) {
         command_start_release(&start);
         return code;

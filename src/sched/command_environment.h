@@ -11,7 +11,7 @@
 struct command_start {
     struct keeper_start message; /* points into what follows and into the job's data */
     struct arena arena;
-    void *data;                  /* the parsed task data */
+    void *data; /* the parsed task data */
 };
 
 /* Resolves the user (names stay out of the keeper). The message borrows from `ret` until release. Any thread. */

@@ -34,12 +34,12 @@ struct execution {
     enum execution_state state; /* as recorded */
     enum execution_cause cause;
     enum stop_cause stop;
-    bool holds_place;   /* counted in the task's and the instance's running */
-    bool grace_passed;  /* stopped by force */
+    bool holds_place;  /* counted in the task's and the instance's running */
+    bool grace_passed; /* stopped by force */
     bool adopted;
-    bool recovered;   /* running in the store at start; not known yet whether it lives */
+    bool recovered; /* running in the store at start; not known yet whether it lives */
     int32_t priority;
-    int32_t attempt;    /* 0 before the first start */
+    int32_t attempt; /* 0 before the first start */
     int64_t fence;
     int64_t scheduled_us, created_us, due_us;
     int64_t started_us;         /* first attempt; 0 before */
@@ -57,12 +57,12 @@ struct execution {
 /* What a handler says when an attempt ended. Texts are owned by the receiver (free). */
 struct attempt_result {
     bool success;
-    bool interrupted;      /* lost with its keeper or server, not by itself */
-    char *result;          /* ≤ 64 KB, NULL = none */
+    bool interrupted; /* lost with its keeper or server, not by itself */
+    char *result;     /* ≤ 64 KB, NULL = none */
     bool result_truncated;
-    char *error_message;   /* NULL on success */
-    char *error_stack;     /* ≤ 10 KB, NULL = none */
-    int64_t started_us;    /* 0: as recorded */
+    char *error_message; /* NULL on success */
+    char *error_stack;   /* ≤ 10 KB, NULL = none */
+    int64_t started_us;  /* 0: as recorded */
     int64_t finished_us;
 };
 

@@ -39,12 +39,17 @@ static enum err_code read_list(struct db *db, void *arg, struct err *err)
     struct api_read *read = arg;
     const struct http_request *r = read->request;
     struct api_page page = api_page(r);
-    struct execution_filter filter = {
-        .task_name = http_param_text(r, "task_name"), .task_uid = http_param_text(r, "task_uid"),
-        .execution_uid = http_param_text(r, "execution_uid"), .run_by = http_param_text(r, "run_by"),
-        .state = (int)http_param_int(r, "state", -1), .manual = (int)http_param_int(r, "trigger_type", -1),
-        .start_us = http_param_int(r, "start_time", 0), .end_us = end_of(r), .before_id = page.cursor, .offset = page.offset,
-        .limit = (int)page.size};
+    struct execution_filter filter = {.task_name = http_param_text(r, "task_name"),
+                                      .task_uid = http_param_text(r, "task_uid"),
+                                      .execution_uid = http_param_text(r, "execution_uid"),
+                                      .run_by = http_param_text(r, "run_by"),
+                                      .state = (int)http_param_int(r, "state", -1),
+                                      .manual = (int)http_param_int(r, "trigger_type", -1),
+                                      .start_us = http_param_int(r, "start_time", 0),
+                                      .end_us = end_of(r),
+                                      .before_id = page.cursor,
+                                      .offset = page.offset,
+                                      .limit = (int)page.size};
     struct execution_page result = {.total = page.cursor ? -1 : 0};
     if (filter.start_us && filter.start_us > filter.end_us)
         return err_param(err, "end_time", "end_time must not be before start_time");
@@ -88,9 +93,10 @@ static int answer_cancelled(struct sched_command *command, struct buf *out)
     bool done = execution_state_is_terminal(command->execution_state);
     json_writer_init(&w, out);
     json_begin_object(&w);
-    json_put_text(&w, "message", command->execution_state == EXECUTION_CANCELLED ? "Execution cancelled"
-                                 : done                                          ? "Execution has ended already"
-                                                                                 : "Cancellation requested");
+    json_put_text(&w, "message",
+                  command->execution_state == EXECUTION_CANCELLED ? "Execution cancelled"
+                  : done                                          ? "Execution has ended already"
+                                                                  : "Cancellation requested");
     json_put_text(&w, "state", execution_state_name(command->execution_state));
     json_end_object(&w);
     return 202;
@@ -144,7 +150,9 @@ static const struct http_param_spec log_params[] = {
 static void show_logs(struct http_request *request, void *context)
 {
     struct sched_api *api = context;
-    struct execution_log_request log = {.store = api->store, .data_dir = api->data_dir, .reference = http_path_id(request, 0),
+    struct execution_log_request log = {.store = api->store,
+                                        .data_dir = api->data_dir,
+                                        .reference = http_path_id(request, 0),
                                         .stream = (enum execution_log_stream)http_param_int(request, "stream", EXECUTION_LOG_ALL),
                                         .tail = http_param_int(request, "tail", -1)};
     struct err err;

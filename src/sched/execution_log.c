@@ -146,7 +146,8 @@ void log_followers_free(struct log_followers *followers)
     free(followers);
 }
 
-static void write_event(struct buf *out, const char *name, void (*members)(struct json_writer *w, const void *arg), const void *arg)
+static void write_event(struct buf *out, const char *name, void (*members)(struct json_writer *w, const void *arg),
+                        const void *arg)
 {
     struct json_writer w;
     buf_printf(out, "event: %s\ndata: ", name);
@@ -275,8 +276,12 @@ enum err_code execution_log_follow(struct log_followers *followers, struct http_
         return err_set(err, ERR_LIMIT, "UNAVAILABLE", "%d logs are being followed already", LOG_FOLLOWERS_MAX);
     }
     struct follower *f = xcalloc(1, sizeof *f);
-    *f = (struct follower){.followers = followers, .store = request->store, .data_dir = xstrdup(request->data_dir),
-                           .reference = xstrdup(request->reference), .id = found.brief.id, .wanted = request->stream,
+    *f = (struct follower){.followers = followers,
+                           .store = request->store,
+                           .data_dir = xstrdup(request->data_dir),
+                           .reference = xstrdup(request->reference),
+                           .id = found.brief.id,
+                           .wanted = request->stream,
                            .skip_bytes = skip};
     buf_init(&f->pending, EVENT_SIZE_MAX);
     list_push_back(&followers->open, &f->node);

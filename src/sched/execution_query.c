@@ -24,25 +24,30 @@ static const struct db_sql sql_get = {"SELECT " COLUMNS FROM " WHERE e.id = ?1"}
 static const struct db_sql sql_tasks_of = {
     "SELECT DISTINCT task_id FROM task_snapshots WHERE (?1 IS NULL OR task_name = ?1) AND (?2 IS NULL OR task_uid = ?2) LIMIT 2"};
 
-static const struct db_sql sql_holders = {
-    "SELECT s.task_uid, e.uid, e.lease_owner, e.fence, e.started_at, e.lease_until" FROM
-    " WHERE e.state = 1 AND e.lease_owner IS NOT NULL ORDER BY e.id LIMIT 10000"};
+static const struct db_sql sql_holders = {"SELECT s.task_uid, e.uid, e.lease_owner, e.fence, e.started_at, e.lease_until" FROM
+                                          " WHERE e.state = 1 AND e.lease_owner IS NOT NULL ORDER BY e.id LIMIT 10000"};
 
 const struct db_sql *const execution_query_sql[] = {&sql_get, &sql_tasks_of, &sql_holders};
 const size_t execution_query_sql_count = ARRAY_LEN(execution_query_sql);
 
 /* Parameters keep their numbers in every combination. */
 static const char *const conditions[] = {
-    " AND e.task_id = ?4",
-    " AND e.task_id IN (SELECT task_id FROM task_snapshots WHERE task_name = ?4)",
-    " AND s.task_name = ?5",
-    " AND e.state = ?6",
-    " AND (e.cause IN (0, 3)) = ?7",
-    " AND COALESCE(e.started_at, e.created_at) BETWEEN ?8 AND ?9",
-    " AND e.lease_owner = ?10",
-    " AND e.uid = ?11",
+    " AND e.task_id = ?4",           " AND e.task_id IN (SELECT task_id FROM task_snapshots WHERE task_name = ?4)",
+    " AND s.task_name = ?5",         " AND e.state = ?6",
+    " AND (e.cause IN (0, 3)) = ?7", " AND COALESCE(e.started_at, e.created_at) BETWEEN ?8 AND ?9",
+    " AND e.lease_owner = ?10",      " AND e.uid = ?11",
 };
-enum { BY_TASK = 1, BY_TASKS = 2, BY_NAME = 4, BY_STATE = 8, BY_CAUSE = 16, BY_TIME = 32, BY_RUN_BY = 64, BY_UID = 128, COMBINATIONS = 256 };
+enum {
+    BY_TASK = 1,
+    BY_TASKS = 2,
+    BY_NAME = 4,
+    BY_STATE = 8,
+    BY_CAUSE = 16,
+    BY_TIME = 32,
+    BY_RUN_BY = 64,
+    BY_UID = 128,
+    COMBINATIONS = 256
+};
 
 static struct db_sql list_sql[COMBINATIONS], count_sql[COMBINATIONS];
 
@@ -173,7 +178,8 @@ struct resolved {
 };
 
 /* One task is the common case, and the only one where the index gives the order too. */
-static enum err_code resolve_task(struct db *db, const struct execution_filter *filter, struct resolved *resolved, struct err *err)
+static enum err_code resolve_task(struct db *db, const struct execution_filter *filter, struct resolved *resolved,
+                                  struct err *err)
 {
     if (!filter->task_name && !filter->task_uid)
         return OK;
@@ -357,7 +363,9 @@ enum err_code execution_query_holders(struct db *db, int64_t now_us, void (*fn)(
     if (code != OK)
         return code;
     while ((code = db_step(st, &row, err)) == OK && row) {
-        struct execution_holder holder = {.instance_id = db_text(st, 2, NULL), .fence = db_int(st, 3), .started_us = db_int(st, 4),
+        struct execution_holder holder = {.instance_id = db_text(st, 2, NULL),
+                                          .fence = db_int(st, 3),
+                                          .started_us = db_int(st, 4),
                                           .until_us = db_is_null(st, 5) ? now_us + SHOWN_US : db_int(st, 5)};
         format_uid(st, 0, holder.task_uid);
         format_uid(st, 1, holder.execution_uid);

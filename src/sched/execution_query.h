@@ -11,10 +11,10 @@
 
 struct execution_filter {
     const char *task_name, *task_uid, *execution_uid, *run_by; /* NULL = any */
-    int state;        /* -1 any */
-    int manual;       /* -1 any, 0 scheduled, 1 manual */
+    int state;                                                 /* -1 any */
+    int manual;                                                /* -1 any, 0 scheduled, 1 manual */
     int64_t start_us, end_us; /* inclusive, on started_at (creation until it starts); 0 and INT64_MAX = open */
-    int64_t before_id; /* keyset: ids below it; 0 = from the newest */
+    int64_t before_id;        /* keyset: ids below it; 0 = from the newest */
     int64_t offset;
     int limit;
 };
@@ -35,7 +35,7 @@ enum err_code execution_query_get(struct db *db, const char *reference, struct j
 /* Running executions as holders of their task's lock (LCK-08 is checked there). */
 struct execution_holder {
     char task_uid[UUID_TEXT_LEN + 1], execution_uid[UUID_TEXT_LEN + 1];
-    const char *instance_id; /* borrowed during the call */
+    const char *instance_id;             /* borrowed during the call */
     int64_t fence, started_us, until_us; /* until: on one server, as long as it lives; shown as the deadline */
 };
 enum err_code execution_query_holders(struct db *db, int64_t now_us, void (*fn)(void *arg, const struct execution_holder *holder),

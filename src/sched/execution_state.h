@@ -8,13 +8,26 @@
 /* pending: recorded, waits. running: claimed by an instance, attempts and backoffs included. The rest is terminal
  * and never changes. States below SUCCESS are unfinished; the partial indexes rely on the order. */
 enum execution_state {
-    EXECUTION_PENDING, EXECUTION_RUNNING, EXECUTION_SUCCESS, EXECUTION_FAILURE, EXECUTION_TIMEOUT, EXECUTION_CANCELLED,
-    EXECUTION_INTERRUPTED, EXECUTION_STATE_COUNT
+    EXECUTION_PENDING,
+    EXECUTION_RUNNING,
+    EXECUTION_SUCCESS,
+    EXECUTION_FAILURE,
+    EXECUTION_TIMEOUT,
+    EXECUTION_CANCELLED,
+    EXECUTION_INTERRUPTED,
+    EXECUTION_STATE_COUNT
 };
 
 /* schedule and catch_up have a slot: the unique index relies on their numbers, 0 and 3. */
 enum execution_cause {
-    CAUSE_SCHEDULE, CAUSE_MANUAL, CAUSE_RETRY, CAUSE_CATCH_UP, CAUSE_BACKFILL, CAUSE_ROLLOUT, CAUSE_JOB, CAUSE_COUNT
+    CAUSE_SCHEDULE,
+    CAUSE_MANUAL,
+    CAUSE_RETRY,
+    CAUSE_CATCH_UP,
+    CAUSE_BACKFILL,
+    CAUSE_ROLLOUT,
+    CAUSE_JOB,
+    CAUSE_COUNT
 };
 
 const char *execution_state_name(enum execution_state state);

@@ -44,15 +44,14 @@ static const struct db_sql sql_active = {
 
 static const struct db_sql sql_last_id = {"SELECT COALESCE(MAX(id), 0) FROM task_executions"};
 
-static const struct db_sql sql_find = {
-    "SELECT id, task_id, uid, state, override_data FROM task_executions WHERE id = ?1"};
+static const struct db_sql sql_find = {"SELECT id, task_id, uid, state, override_data FROM task_executions WHERE id = ?1"};
 
-static const struct db_sql sql_purge = {
-    "DELETE FROM task_executions WHERE id IN (SELECT id FROM task_executions"
-    " WHERE state >= 2 AND finished_at < ?1 ORDER BY id LIMIT ?2)"};
+static const struct db_sql sql_purge = {"DELETE FROM task_executions WHERE id IN (SELECT id FROM task_executions"
+                                        " WHERE state >= 2 AND finished_at < ?1 ORDER BY id LIMIT ?2)"};
 
-const struct db_sql *const execution_store_sql[] = {&sql_insert, &sql_claim,  &sql_backoff, &sql_finish, &sql_progress,
-                                                    &sql_cancel, &sql_adopt, &sql_active, &sql_last_id, &sql_find,   &sql_purge};
+const struct db_sql *const execution_store_sql[] = {&sql_insert,   &sql_claim,  &sql_backoff, &sql_finish,
+                                                    &sql_progress, &sql_cancel, &sql_adopt,   &sql_active,
+                                                    &sql_last_id,  &sql_find,   &sql_purge};
 const size_t execution_store_sql_count = ARRAY_LEN(execution_store_sql);
 
 static void bind_optional(struct db_stmt *st, int index, const char *text)
@@ -344,7 +343,8 @@ enum err_code execution_store_find(struct db *db, const char *reference, struct 
     db_bind_int(st, 1, id);
     code = db_step(st, &row, err);
     if (code == OK && row) {
-        struct execution_brief brief = {db_int(st, 0), db_int(st, 1), take_uuid(st, 2), (enum execution_state)db_int(st, 3), NULL};
+        struct execution_brief brief = {db_int(st, 0), db_int(st, 1), take_uuid(st, 2), (enum execution_state)db_int(st, 3),
+                                        NULL};
         row = !by_uid || memcmp(uid.b, brief.uid.b, sizeof uid.b) == 0;
         if (row) {
             brief.override_data = take_text(st, 4);

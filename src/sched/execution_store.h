@@ -40,8 +40,8 @@ struct execution_backoff {
 };
 
 struct execution_finish {
-    int64_t id, fence;      /* fence 0: never claimed */
-    bool instant;           /* pending → running → terminal in one write: it gets its fence here */
+    int64_t id, fence; /* fence 0: never claimed */
+    bool instant;      /* pending → running → terminal in one write: it gets its fence here */
     enum execution_state state;
     int64_t started_us, finished_us;
     int32_t attempt, progress;
@@ -78,8 +78,9 @@ struct execution_active {
     enum execution_cause cause;
     int32_t priority, attempt;
     int64_t scheduled_us, created_us, due_us, started_us;
-    bool claimed;   /* false while running: in backoff */
-    char *trigger_by, *unique_key, *override_data, *attempts, *error_message, *cancelled_by, *cancel_reason; /* owned by the callee */
+    bool claimed; /* false while running: in backoff */
+    char *trigger_by, *unique_key, *override_data, *attempts, *error_message, *cancelled_by,
+        *cancel_reason; /* owned by the callee */
 };
 typedef enum err_code (*execution_active_fn)(void *arg, const struct execution_active *active, struct err *err);
 enum err_code execution_store_each_active(struct db *db, execution_active_fn fn, void *arg, struct err *err);

@@ -92,8 +92,8 @@ static enum err_code command_start(void *context, struct handler_job *job, struc
 
 static void command_stop(void *context, int64_t execution_id, int32_t attempt, bool force)
 {
-    struct order order = {.kind = ORDER_SIGNAL, .execution_id = execution_id, .attempt = attempt,
-                          .signo = force ? SIGKILL : SIGTERM};
+    struct order order = {
+        .kind = ORDER_SIGNAL, .execution_id = execution_id, .attempt = attempt, .signo = force ? SIGKILL : SIGTERM};
     struct err err;
     if (post(context, &order, &err) != OK)
         log_warn("command", "cannot signal execution %lld: %s", (long long)execution_id, err.message);
@@ -108,8 +108,8 @@ static void forget_job(struct handler_command *command, int64_t id)
 
 static void end_with(struct handler_command *command, int64_t id, int attempt, const char *message, bool interrupted)
 {
-    struct attempt_result result = {.interrupted = interrupted, .error_message = xstrdup(message),
-                                    .finished_us = clock_wall(command->options.clock).us};
+    struct attempt_result result = {
+        .interrupted = interrupted, .error_message = xstrdup(message), .finished_us = clock_wall(command->options.clock).us};
     forget_job(command, id);
     scheduler_attempt_ended(command->scheduler, id, attempt, &result);
 }
@@ -199,7 +199,8 @@ static void end_unlisted(struct handler_command *command, const struct keeper_li
     size_t cursor = 0;
     for (struct handler_job *job; (job = int_map_next(&command->jobs, &cursor));)
         if (!is_listed(listing, count, job)) {
-            end_with(command, job->execution_id, job->attempt, "interrupted: its keeper was killed, and the command with it", true);
+            end_with(command, job->execution_id, job->attempt, "interrupted: its keeper was killed, and the command with it",
+                     true);
             cursor = 0; /* the map changed */
         }
 }
@@ -333,10 +334,15 @@ enum err_code handler_command_new(const struct handler_command_options *options,
     list_init(&command->held);
     command->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(command->wake_fd >= 0);
-    const struct keeper_callbacks callbacks = {
-        .arg = command, .started = on_started, .start_failed = on_start_failed, .exited = on_exited,
-        .progress = on_progress, .output = on_output, .lost = on_lost, .connected = on_connected,
-        .disconnected = on_disconnected};
+    const struct keeper_callbacks callbacks = {.arg = command,
+                                               .started = on_started,
+                                               .start_failed = on_start_failed,
+                                               .exited = on_exited,
+                                               .progress = on_progress,
+                                               .output = on_output,
+                                               .lost = on_lost,
+                                               .connected = on_connected,
+                                               .disconnected = on_disconnected};
     char executable[4096];
     enum err_code code = keeper_install(command->data_dir, executable, sizeof executable, err);
     if (code == OK)

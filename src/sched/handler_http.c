@@ -58,8 +58,10 @@ static void on_done(void *arg, int64_t key, const struct http_client_result *ans
 {
     struct http_run *run = arg;
     struct attempt_result result = {.success = !answer->failed && is_expected(&run->data, answer->status),
-                                    .finished_us = clock_wall(run->http->clock).us, .result_truncated = answer->truncated};
-    size_t n = str_is_utf8(answer->body, answer->length) ? str_utf8_cut(answer->body, answer->length, RESPONSE_MAX) : answer->length;
+                                    .finished_us = clock_wall(run->http->clock).us,
+                                    .result_truncated = answer->truncated};
+    size_t n =
+        str_is_utf8(answer->body, answer->length) ? str_utf8_cut(answer->body, answer->length, RESPONSE_MAX) : answer->length;
     result.result = n ? xstrndup(answer->body, n) : NULL;
     if (!result.success) {
         result.error_message = message_of(answer);
@@ -108,7 +110,8 @@ static void build_headers(struct header_list *list, const struct http_run *run)
 {
     bool has_type = false;
     for (size_t i = 0; i < run->data.header_count; i++) {
-        add_header(list, run->data.headers[i].value[0] ? "%s: %s" : "%s;%s", run->data.headers[i].name, run->data.headers[i].value);
+        add_header(list, run->data.headers[i].value[0] ? "%s: %s" : "%s;%s", run->data.headers[i].name,
+                   run->data.headers[i].value);
         has_type |= str_equal_ignoring_case(str_of(run->data.headers[i].name), "content-type");
     }
     if (run->data.body && !has_type)
@@ -120,11 +123,17 @@ static enum err_code send_run(struct http_run *run, struct err *err)
 {
     struct header_list headers = {.count = 0};
     build_headers(&headers, run);
-    struct http_client_request request = {
-        .method = run->data.method, .url = run->data.url, .headers = (const char *const *)headers.items, .body = run->data.body,
-        .body_length = run->data.body ? strlen(run->data.body) : 0, .timeout_ms = run->data.timeout_ms,
-        .max_redirects = (long)run->data.max_redirects, .response_max = RESPONSE_MAX, .key = run->job->execution_id,
-        .done = on_done, .arg = run};
+    struct http_client_request request = {.method = run->data.method,
+                                          .url = run->data.url,
+                                          .headers = (const char *const *)headers.items,
+                                          .body = run->data.body,
+                                          .body_length = run->data.body ? strlen(run->data.body) : 0,
+                                          .timeout_ms = run->data.timeout_ms,
+                                          .max_redirects = (long)run->data.max_redirects,
+                                          .response_max = RESPONSE_MAX,
+                                          .key = run->job->execution_id,
+                                          .done = on_done,
+                                          .arg = run};
     enum err_code code = http_client_send(run->http->client, &request, err);
     for (size_t i = 0; i < headers.count; i++)
         free(headers.items[i]);

@@ -24,8 +24,8 @@ struct handler_noop {
     struct thread thread;
     struct mutex mutex; /* guards all below */
     struct condition wake;
-    struct heap ends;       /* sleepers by monotonic end */
-    struct int_map by_id;   /* execution id → sleeper */
+    struct heap ends;     /* sleepers by monotonic end */
+    struct int_map by_id; /* execution id → sleeper */
     bool stopping;
 };
 

@@ -9,8 +9,7 @@
 static const struct db_sql sql_add = {
     "INSERT INTO task_occurrences (id, task_id, epoch_id, first_at, last_at, count, verdict, reason)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"};
-static const struct db_sql sql_extend = {
-    "UPDATE task_occurrences SET last_at = ?2, count = count + ?3 WHERE id = ?1"};
+static const struct db_sql sql_extend = {"UPDATE task_occurrences SET last_at = ?2, count = count + ?3 WHERE id = ?1"};
 static const struct db_sql sql_last_id = {"SELECT COALESCE(MAX(id), 0) FROM task_occurrences"};
 static const struct db_sql sql_epoch_add = {
     "INSERT INTO task_epochs (id, task_id, started_at, definition) VALUES (?1, ?2, ?3, ?4)"};

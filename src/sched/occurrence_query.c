@@ -15,9 +15,8 @@
 static const struct db_sql sql_fired = {
     "SELECT scheduled_at, uid, shifted FROM task_executions"
     " WHERE task_id = ?1 AND scheduled_at >= ?2 AND scheduled_at < ?3 AND cause IN (0, 3) ORDER BY scheduled_at"};
-static const struct db_sql sql_runs = {
-    "SELECT epoch_id, first_at, last_at, count, verdict, reason FROM task_occurrences"
-    " WHERE task_id = ?1 AND last_at >= ?2 AND first_at < ?3 ORDER BY first_at"};
+static const struct db_sql sql_runs = {"SELECT epoch_id, first_at, last_at, count, verdict, reason FROM task_occurrences"
+                                       " WHERE task_id = ?1 AND last_at >= ?2 AND first_at < ?3 ORDER BY first_at"};
 
 static const struct db_sql sql_epochs = {"SELECT started_at, definition FROM task_epochs WHERE task_id = ?1 ORDER BY id"};
 

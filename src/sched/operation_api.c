@@ -21,8 +21,9 @@
 
 static const char *const windows[] = {"1h", "24h", "7d", "all"};
 static const int64_t window_hours[] = {1, 24, 168, 0};
-static const struct http_param_spec stats_params[] = {
-    {"task_uid", HTTP_PARAM_TEXT, 1, TASK_NAME_MAX, NULL}, {"window", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(windows), windows}, API_PARAMS_END};
+static const struct http_param_spec stats_params[] = {{"task_uid", HTTP_PARAM_TEXT, 1, TASK_NAME_MAX, NULL},
+                                                      {"window", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(windows), windows},
+                                                      API_PARAMS_END};
 
 static enum err_code read_stats(struct db *db, void *arg, struct err *err)
 {
@@ -139,8 +140,8 @@ static void change_config(struct http_request *request, void *context)
 {
     struct sched_api *api = context;
     struct config_change *change = xcalloc(1, sizeof *change);
-    struct json_field fields[RETENTION_KINDS + 2] = {
-        [RETENTION_KINDS] = {"last_updated_at", FIELD_IGNORED, 0}, [RETENTION_KINDS + 1] = {"updated_by", FIELD_IGNORED, 0}};
+    struct json_field fields[RETENTION_KINDS + 2] = {[RETENTION_KINDS] = {"last_updated_at", FIELD_IGNORED, 0},
+                                                     [RETENTION_KINDS + 1] = {"updated_by", FIELD_IGNORED, 0}};
     for (int i = 0; i < RETENTION_KINDS; i++)
         fields[i] = (struct json_field){retention_name((enum retention_kind)i), FIELD_INT,
                                         offsetof(struct config_change, days) + (size_t)i * sizeof(int64_t), RETENTION_DAYS_MIN,
@@ -331,11 +332,13 @@ const struct http_route operation_api_routes[] = {
     {HTTP_GET, SCHEDULER "/stats", stats, HTTP_MAY_READ, 0, 0, stats_params, "statistics"},
     {HTTP_GET, SCHEDULER "/types", types, HTTP_MAY_READ, 0, 0, NULL, "task types with the JSON Schema of their data"},
     {HTTP_GET, SCHEDULER "/config", show_config, HTTP_MAY_READ, 0, 0, NULL, "retention"},
-    {HTTP_PUT, SCHEDULER "/config", change_config, HTTP_MAY_ADMIN, HTTP_JSON_BODY | HTTP_BODY_REQUIRED, 0, NULL, "change retention"},
+    {HTTP_PUT, SCHEDULER "/config", change_config, HTTP_MAY_ADMIN, HTTP_JSON_BODY | HTTP_BODY_REQUIRED, 0, NULL,
+     "change retention"},
     {HTTP_GET, SCHEDULER "/locks", list_locks, HTTP_MAY_READ, 0, 0, lock_params, "locks"},
     {HTTP_POST, SCHEDULER "/locks/{key}/release", release_lock, HTTP_MAY_ADMIN, 0, 0, NULL, "release a lock by hand"},
     {HTTP_GET, SCHEDULER "/instances", list_instances, HTTP_MAY_READ, 0, 0, NULL, "instances"},
-    {HTTP_POST, SCHEDULER "/instances/{id}/drain", drain_instance, HTTP_MAY_ADMIN, HTTP_JSON_BODY, 0, NULL, "start nothing new there"},
+    {HTTP_POST, SCHEDULER "/instances/{id}/drain", drain_instance, HTTP_MAY_ADMIN, HTTP_JSON_BODY, 0, NULL,
+     "start nothing new there"},
     {HTTP_GET, "/api/v1/stream", stream, HTTP_MAY_READ, 0, 0, event_stream_params, "server-sent events"},
 };
 const size_t operation_api_route_count = ARRAY_LEN(operation_api_routes);

@@ -6,8 +6,12 @@
 #include "sched/verdict.h"
 
 enum overlap_policy {
-    OVERLAP_POLICY_SKIP, OVERLAP_POLICY_QUEUE_ONE, OVERLAP_POLICY_QUEUE_ALL, OVERLAP_POLICY_CANCEL_RUNNING,
-    OVERLAP_POLICY_ALLOW, OVERLAP_POLICY_COUNT
+    OVERLAP_POLICY_SKIP,
+    OVERLAP_POLICY_QUEUE_ONE,
+    OVERLAP_POLICY_QUEUE_ALL,
+    OVERLAP_POLICY_CANCEL_RUNNING,
+    OVERLAP_POLICY_ALLOW,
+    OVERLAP_POLICY_COUNT
 };
 
 enum { OVERLAP_QUEUE_MAX = 10000 }; /* queue_all keeps at most so many waiting per task */
@@ -21,7 +25,7 @@ enum overlap_action { OVERLAP_START, OVERLAP_QUEUE, OVERLAP_CANCEL_AND_START, OV
 
 struct overlap_decision {
     enum overlap_action action;
-    enum verdict verdict;       /* OVERLAP_DROP: what the slot is recorded as */
+    enum verdict verdict; /* OVERLAP_DROP: what the slot is recorded as */
     enum verdict_reason reason;
 };
 

@@ -20,6 +20,7 @@ struct retention_settings {
 };
 enum err_code retention_read(struct db *db, struct retention_settings *ret, struct err *err);
 /* days[i] == 0: unchanged. Writer's transaction. */
-enum err_code retention_write(struct db *tx, const int64_t days[RETENTION_KINDS], const char *by, int64_t now_us, struct err *err);
+enum err_code retention_write(struct db *tx, const int64_t days[RETENTION_KINDS], const char *by, int64_t now_us,
+                              struct err *err);
 
 #endif

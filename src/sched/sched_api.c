@@ -76,7 +76,8 @@ struct api_page api_page(const struct http_request *request)
     return page;
 }
 
-void api_write_pagination(struct json_writer *w, const struct api_page *page, int64_t total, bool lower_bound, int64_t next_cursor)
+void api_write_pagination(struct json_writer *w, const struct api_page *page, int64_t total, bool lower_bound,
+                          int64_t next_cursor)
 {
     json_key(w, "pagination");
     json_begin_object(w);
@@ -97,7 +98,8 @@ void api_write_pagination(struct json_writer *w, const struct api_page *page, in
     json_end_object(w);
 }
 
-void api_read(struct sched_api *api, struct http_request *request, enum err_code (*fn)(struct db *db, void *read, struct err *err))
+void api_read(struct sched_api *api, struct http_request *request,
+              enum err_code (*fn)(struct db *db, void *read, struct err *err))
 {
     struct api_read read = {.api = api, .request = request};
     struct err err;

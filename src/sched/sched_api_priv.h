@@ -28,11 +28,17 @@ struct api_page {
 };
 #define API_PAGE_PARAMS \
     {"page", HTTP_PARAM_INT, 1, PAGE_MAX, NULL}, {"page_size", HTTP_PARAM_INT, 1, PAGE_SIZE_MAX, NULL}, \
-    {"cursor", HTTP_PARAM_INT, 1, INT64_MAX, NULL}
-#define API_PARAMS_END {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}
+    { \
+        "cursor", HTTP_PARAM_INT, 1, INT64_MAX, NULL \
+    }
+#define API_PARAMS_END \
+    { \
+        NULL, HTTP_PARAM_TEXT, 0, 0, NULL \
+    }
 struct api_page api_page(const struct http_request *request);
 /* The member `pagination`. total < 0: not counted. next_cursor 0: no more. */
-void api_write_pagination(struct json_writer *w, const struct api_page *page, int64_t total, bool lower_bound, int64_t next_cursor);
+void api_write_pagination(struct json_writer *w, const struct api_page *page, int64_t total, bool lower_bound,
+                          int64_t next_cursor);
 
 /* Runs `fn` on a reader and answers with what it wrote, or with its error. */
 struct api_read {
@@ -41,7 +47,8 @@ struct api_read {
     struct json_writer w;
     struct buf out;
 };
-void api_read(struct sched_api *api, struct http_request *request, enum err_code (*fn)(struct db *db, void *read, struct err *err));
+void api_read(struct sched_api *api, struct http_request *request,
+              enum err_code (*fn)(struct db *db, void *read, struct err *err));
 
 /* Answers with an error. */
 void api_refuse(struct http_request *request, struct err *err);

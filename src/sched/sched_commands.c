@@ -108,8 +108,8 @@ static struct sched_work *write_work(struct scheduler *s, struct sched_command *
     work->command = command;
     work->runtime = rt;
     work->write = xcalloc(1, sizeof *work->write);
-    *work->write = (struct task_write){.kind = kind, .task = task, .settled_us = rt->settled_us,
-                                       .epoch_id = rt->epoch_id, .snapshot_id = rt->snapshot_id};
+    *work->write = (struct task_write){
+        .kind = kind, .task = task, .settled_us = rt->settled_us, .epoch_id = rt->epoch_id, .snapshot_id = rt->snapshot_id};
     command->work = work;
     rt->frozen = true;
     sched_disarm(s, rt);
@@ -187,7 +187,8 @@ static void update_task(struct scheduler *s, struct sched_command *command, stru
     enum sched_task_json_mode mode = command->merge_patch ? SCHED_TASK_JSON_MERGE_PATCH : SCHED_TASK_JSON_PUT;
     struct sched_task_defaults defaults = {s->options.default_max_duration_s, s->options.default_max_retries,
                                            s->options.default_grace_s};
-    enum err_code code = sched_task_from_json(command->body, command->body_length, mode, rt->task, &defaults, s->now.us, &next, &err);
+    enum err_code code =
+        sched_task_from_json(command->body, command->body_length, mode, rt->task, &defaults, s->now.us, &next, &err);
     if (code != OK) {
         scheduler_answer(command, code, &err);
         return;
@@ -241,7 +242,8 @@ static void delete_task(struct scheduler *s, struct sched_command *command, stru
     struct list_node *following;
     for (struct list_node *node = list_first(&rt->executions); node; node = following) {
         following = list_next(&rt->executions, node);
-        sched_cancel_execution(s, CONTAINER_OF(node, struct execution, siblings), command->caller_uid, "the task was deleted", work);
+        sched_cancel_execution(s, CONTAINER_OF(node, struct execution, siblings), command->caller_uid, "the task was deleted",
+                               work);
     }
     scheduler_send(s, work);
 }

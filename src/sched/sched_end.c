@@ -31,8 +31,9 @@ static void name_outcome(const struct execution *ex, enum execution_state state,
 {
     char text[160];
     if (state == EXECUTION_TIMEOUT)
-        (void)snprintf(text, sizeof text, ex->grace_passed ? "deadline of %lld s exceeded; grace period of %lld s exceeded, stopped by force"
-                                                           : "deadline of %lld s exceeded; exited within the grace period of %lld s",
+        (void)snprintf(text, sizeof text,
+                       ex->grace_passed ? "deadline of %lld s exceeded; grace period of %lld s exceeded, stopped by force"
+                                        : "deadline of %lld s exceeded; exited within the grace period of %lld s",
                        (long long)ex->task->task->max_duration_s, (long long)ex->task->task->timeout_grace_period_s);
     else if (state == EXECUTION_CANCELLED)
         (void)snprintf(text, sizeof text, "cancelled%s", ex->grace_passed ? "; grace period exceeded, stopped by force" : "");
@@ -69,8 +70,8 @@ static void note_attempt(struct execution *ex, enum execution_state state, const
 static bool wants_retry(const struct scheduler *s, const struct execution *ex, enum execution_state state)
 {
     const struct sched_task *task = ex->task->task;
-    return (state == EXECUTION_FAILURE || state == EXECUTION_TIMEOUT) && ex->attempt <= task->max_retries &&
-           task->enabled && !ex->task->deleted && !s->stopping; /* SCH-39, SCH-47 */
+    return (state == EXECUTION_FAILURE || state == EXECUTION_TIMEOUT) && ex->attempt <= task->max_retries && task->enabled &&
+           !ex->task->deleted && !s->stopping; /* SCH-39, SCH-47 */
 }
 
 /* A disabled task that was forced to run retries like an enabled one would not: it stops after this attempt. */
@@ -86,8 +87,12 @@ static void back_off(struct scheduler *s, struct execution *ex, struct attempt_r
     free(ex->last_error);
     ex->last_error = xstrdup_or_null(r->error_message);
     *WORK_ADD(&scheduler_step_work(s)->backoffs) = (struct execution_backoff){
-        .id = ex->id, .fence = ex->fence, .due_us = ex->due_us, .now_us = s->now.us,
-        .error_message = xstrdup_or_null(r->error_message), .error_stack = xstrdup_or_null(r->error_stack),
+        .id = ex->id,
+        .fence = ex->fence,
+        .due_us = ex->due_us,
+        .now_us = s->now.us,
+        .error_message = xstrdup_or_null(r->error_message),
+        .error_stack = xstrdup_or_null(r->error_stack),
         .attempts = xstrdup_or_null(ex->attempts_json),
     };
     scheduler_publish_execution(s, ex, "execution.updated");
@@ -96,8 +101,8 @@ static void back_off(struct scheduler *s, struct execution *ex, struct attempt_r
 void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struct attempt_result *result)
 {
     struct execution *ex = int_map_get(&s->executions, id);
-    bool works = ex && ex->attempt == attempt &&
-                 (ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED);
+    bool works =
+        ex && ex->attempt == attempt && (ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED);
     if (!works)
         return; /* a late report of an attempt that has ended otherwise (SCH-73) */
     sched_clear_timer(s, ex);
@@ -124,9 +129,11 @@ static void count_finish(const struct execution *ex, enum execution_state state,
     char labels[360];
     const char *type = task_type_name(ex->task->task->type);
     (void)snprintf(labels, sizeof labels, "type=\"%s\",state=\"%s\"", type, execution_state_name(state));
-    metric_add(metric_get(METRIC_COUNTER, "horae_executions_finished_total", "Executions finished, by type and state.", labels), 1);
+    metric_add(metric_get(METRIC_COUNTER, "horae_executions_finished_total", "Executions finished, by type and state.", labels),
+               1);
     (void)snprintf(labels, sizeof labels, "type=\"%s\"", type);
-    metric_observe(metric_get(METRIC_HISTOGRAM, "horae_execution_duration_seconds", "From first start to end.", labels), duration_us);
+    metric_observe(metric_get(METRIC_HISTOGRAM, "horae_execution_duration_seconds", "From first start to end.", labels),
+                   duration_us);
 }
 
 static void add_stats(struct sched_work *work, int64_t task_id, int64_t hour, const struct stats_delta *add)
@@ -194,12 +201,21 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
     int64_t started = ex->started_us ? ex->started_us : r->finished_us;
     int64_t duration_us = r->finished_us > started ? r->finished_us - started : 0;
     *WORK_ADD(&work->finishes) = (struct execution_finish){
-        .id = ex->id, .fence = ex->fence, .instant = ex->attempt > 0 && ex->fence == 0, .state = state,
-        .started_us = ex->started_us, .finished_us = started + duration_us, .attempt = ex->attempt, .progress = ex->progress,
-        .result = r->result, .result_truncated = r->result_truncated,
-        .error_message = r->error_message, .error_stack = r->error_stack,
+        .id = ex->id,
+        .fence = ex->fence,
+        .instant = ex->attempt > 0 && ex->fence == 0,
+        .state = state,
+        .started_us = ex->started_us,
+        .finished_us = started + duration_us,
+        .attempt = ex->attempt,
+        .progress = ex->progress,
+        .result = r->result,
+        .result_truncated = r->result_truncated,
+        .error_message = r->error_message,
+        .error_stack = r->error_stack,
         .attempts = ex->attempt > 1 ? xstrdup_or_null(ex->attempts_json) : NULL,
-        .cancel_reason = xstrdup_or_null(ex->cancel_reason), .cancelled_by = xstrdup_or_null(ex->cancelled_by),
+        .cancel_reason = xstrdup_or_null(ex->cancel_reason),
+        .cancelled_by = xstrdup_or_null(ex->cancelled_by),
     };
     r->result = r->error_message = r->error_stack = NULL; /* moved */
     const struct execution_finish *row = &work->finishes.rows[work->finishes.count - 1];

@@ -32,9 +32,15 @@ static void record_run(struct settling *settling, int64_t first_us, int64_t last
     bool extends = tail->id && tail->verdict == verdict && tail->reason == reason;
     if (!extends)
         *tail = (struct ledger_tail){s->next_ledger_id++, verdict, reason};
-    *WORK_ADD(&settling->work->ledger) = (struct ledger_entry){
-        .id = tail->id, .task_id = settling->rt->task->id, .epoch_id = settling->rt->epoch_id, .first_us = first_us,
-        .last_us = last_us, .count = count, .verdict = verdict, .reason = reason, .extends = extends};
+    *WORK_ADD(&settling->work->ledger) = (struct ledger_entry){.id = tail->id,
+                                                               .task_id = settling->rt->task->id,
+                                                               .epoch_id = settling->rt->epoch_id,
+                                                               .first_us = first_us,
+                                                               .last_us = last_us,
+                                                               .count = count,
+                                                               .verdict = verdict,
+                                                               .reason = reason,
+                                                               .extends = extends};
     count_verdict(settling, verdict, count);
 }
 
@@ -54,9 +60,11 @@ static void cancel_running_ones(struct settling *settling)
 static void start_slot(struct settling *settling, const struct settle_fire *fire)
 {
     struct task_runtime *rt = settling->rt;
-    struct new_execution request = {
-        .cause = fire->cause, .shifted = fire->shifted, .scheduled_us = fire->slot_us,
-        .due_us = fire->slot_us + rt->schedule.jitter_us, .priority = rt->task->priority};
+    struct new_execution request = {.cause = fire->cause,
+                                    .shifted = fire->shifted,
+                                    .scheduled_us = fire->slot_us,
+                                    .due_us = fire->slot_us + rt->schedule.jitter_us,
+                                    .priority = rt->task->priority};
     (void)sched_new_execution(settling->scheduler, rt, &request, settling->work);
     rt->tail.id = 0; /* the next run of others is a new row */
     count_verdict(settling, fire->shifted ? VERDICT_SHIFTED : VERDICT_FIRED, 1);
@@ -112,9 +120,10 @@ void sched_settle(struct scheduler *s, struct task_runtime *rt, struct sched_wor
     if (now <= rt->settled_us)
         return; /* the clock went back: settled slots are never fired again */
     const struct sched_task *task = rt->task;
-    struct settle_policy policy = {
-        .misfire = task->misfire, .start_deadline_us = task->start_deadline_s * US_PER_S, .enabled = task->enabled,
-        .jitter_us = rt->schedule.jitter_us};
+    struct settle_policy policy = {.misfire = task->misfire,
+                                   .start_deadline_us = task->start_deadline_s * US_PER_S,
+                                   .enabled = task->enabled,
+                                   .jitter_us = rt->schedule.jitter_us};
     struct settling settling = {s, rt, work, 0};
     int64_t expected = schedule_count(&rt->schedule, rt->settled_us + 1, now + 1);
     if (expected) {

@@ -32,9 +32,12 @@ static void free_active(const struct execution_active *active)
  * under an id that no task has. */
 static void close_orphan(struct scheduler *s, const struct execution_active *active)
 {
-    *WORK_ADD(&scheduler_step_work(s)->finishes) = (struct execution_finish){
-        .id = active->id, .fence = active->fence, .attempt = active->attempt, .finished_us = s->now.us,
-        .state = active->cancelled_by ? EXECUTION_CANCELLED : EXECUTION_INTERRUPTED};
+    *WORK_ADD(&scheduler_step_work(s)->finishes) =
+        (struct execution_finish){.id = active->id,
+                                  .fence = active->fence,
+                                  .attempt = active->attempt,
+                                  .finished_us = s->now.us,
+                                  .state = active->cancelled_by ? EXECUTION_CANCELLED : EXECUTION_INTERRUPTED};
     free_active(active);
 }
 
@@ -128,8 +131,8 @@ static void adopt(struct scheduler *s, struct execution *ex)
 
 static void interrupt(struct scheduler *s, struct execution *ex)
 {
-    struct attempt_result result = {.interrupted = true, .finished_us = s->now.us,
-                                    .error_message = xstrdup("interrupted: the server ended while it ran")};
+    struct attempt_result result = {
+        .interrupted = true, .finished_us = s->now.us, .error_message = xstrdup("interrupted: the server ended while it ran")};
     sched_attempt_ended(s, ex->id, ex->attempt, &result);
     attempt_result_release(&result);
 }

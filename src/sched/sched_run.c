@@ -150,10 +150,20 @@ struct execution *sched_new_execution(struct scheduler *s, struct task_runtime *
         sched_take_place(s, ex);
     }
     *WORK_ADD(&work->inserts) = (struct execution_insert){
-        .id = ex->id, .uid = ex->uid, .task_id = rt->task->id, .snapshot_id = rt->snapshot_id, .cause = ex->cause,
-        .shifted = request->shifted, .priority = ex->priority, .scheduled_us = ex->scheduled_us,
-        .created_us = s->now.us, .due_us = ex->due_us, .started_us = at_once ? s->now.us : 0,
-        .trigger_by = ex->trigger_by, .unique_key = ex->unique_key, .override_data = ex->override_data,
+        .id = ex->id,
+        .uid = ex->uid,
+        .task_id = rt->task->id,
+        .snapshot_id = rt->snapshot_id,
+        .cause = ex->cause,
+        .shifted = request->shifted,
+        .priority = ex->priority,
+        .scheduled_us = ex->scheduled_us,
+        .created_us = s->now.us,
+        .due_us = ex->due_us,
+        .started_us = at_once ? s->now.us : 0,
+        .trigger_by = ex->trigger_by,
+        .unique_key = ex->unique_key,
+        .override_data = ex->override_data,
         .has_retry_of = request->retry_of != NULL,
         .retry_of = request->retry_of ? *request->retry_of : (struct uuid){{0}},
     };
@@ -163,13 +173,25 @@ struct execution *sched_new_execution(struct scheduler *s, struct task_runtime *
 struct execution *sched_restore_execution(struct scheduler *s, struct task_runtime *rt, const struct execution_active *active)
 {
     struct execution *ex = xcalloc(1, sizeof *ex);
-    *ex = (struct execution){
-        .id = active->id, .uid = active->uid, .task = rt, .state = active->state, .cause = active->cause,
-        .priority = active->priority, .attempt = active->attempt, .fence = active->fence,
-        .scheduled_us = active->scheduled_us, .created_us = active->created_us, .due_us = active->due_us,
-        .started_us = active->started_us, .attempt_started_us = active->started_us, .trigger_by = active->trigger_by,
-        .unique_key = active->unique_key, .override_data = active->override_data, .cancelled_by = active->cancelled_by,
-        .cancel_reason = active->cancel_reason, .recovered = true};
+    *ex = (struct execution){.id = active->id,
+                             .uid = active->uid,
+                             .task = rt,
+                             .state = active->state,
+                             .cause = active->cause,
+                             .priority = active->priority,
+                             .attempt = active->attempt,
+                             .fence = active->fence,
+                             .scheduled_us = active->scheduled_us,
+                             .created_us = active->created_us,
+                             .due_us = active->due_us,
+                             .started_us = active->started_us,
+                             .attempt_started_us = active->started_us,
+                             .trigger_by = active->trigger_by,
+                             .unique_key = active->unique_key,
+                             .override_data = active->override_data,
+                             .cancelled_by = active->cancelled_by,
+                             .cancel_reason = active->cancel_reason,
+                             .recovered = true};
     add_to_memory(s, ex);
     return ex;
 }
@@ -217,12 +239,22 @@ static struct handler_job *make_job(const struct scheduler *s, const struct exec
     const struct sched_task *task = ex->task->task;
     struct handler_job *job = xcalloc(1, sizeof *job);
     *job = (struct handler_job){
-        .execution_id = ex->id, .uid = ex->uid, .attempt = ex->attempt, .fence = ex->fence,
-        .scheduled_us = ex->scheduled_us, .started_us = s->now.us,
+        .execution_id = ex->id,
+        .uid = ex->uid,
+        .attempt = ex->attempt,
+        .fence = ex->fence,
+        .scheduled_us = ex->scheduled_us,
+        .started_us = s->now.us,
         .deadline_us = s->now.us + task->max_duration_s * US_PER_S,
-        .task_name = xstrdup(task->name), .data = xstrdup(ex->override_data ? ex->override_data : task->data ? task->data : ""),
-        .secret = xstrdup_or_null(task->secret), .timezone = xstrdup_or_null(task->timezone),
-        .memory_bytes = task->memory_bytes, .cpu_percent = task->cpu_percent, .pids = task->pids,
+        .task_name = xstrdup(task->name),
+        .data = xstrdup(ex->override_data ? ex->override_data
+                        : task->data      ? task->data
+                                          : ""),
+        .secret = xstrdup_or_null(task->secret),
+        .timezone = xstrdup_or_null(task->timezone),
+        .memory_bytes = task->memory_bytes,
+        .cpu_percent = task->cpu_percent,
+        .pids = task->pids,
     };
     return job;
 }
@@ -256,8 +288,9 @@ static void start_attempt(struct scheduler *s, struct execution *ex)
     struct handler_job *job = make_job(s, ex);
     const struct handler *handler = ex->task->handler;
     struct err err;
-    enum err_code code = handler ? handler->start(handler->context, job, &err)
-                                 : err_set(&err, ERR_NOT_FOUND, NULL, "no handler for task type %s", task_type_name(ex->task->task->type));
+    enum err_code code =
+        handler ? handler->start(handler->context, job, &err)
+                : err_set(&err, ERR_NOT_FOUND, NULL, "no handler for task type %s", task_type_name(ex->task->task->type));
     if (code == OK)
         return;
     handler_job_free(job);

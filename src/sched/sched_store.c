@@ -59,10 +59,11 @@ static const struct db_sql sql_change_slots = {
 static const struct db_sql sql_definition = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.id = ?1"};
 static const struct db_sql sql_set_definition = {"UPDATE sched_tasks SET definition = ?2 WHERE id = ?1"};
 
-const struct db_sql *const sched_store_sql[] = {
-    &sql_insert, &sql_update, &sql_delete, &sql_labels_clear, &sql_label_add, &sql_snapshot_add, &sql_taken, &sql_each,
-    &sql_by_name, &sql_by_uid, &sql_list, &sql_count, &sql_last_task, &sql_last_snapshot, &sql_verdicts, &sql_change_counters,
-    &sql_change_verdicts, &sql_change_slots, &sql_definition, &sql_set_definition};
+const struct db_sql *const sched_store_sql[] = {&sql_insert,          &sql_update,        &sql_delete,     &sql_labels_clear,
+                                                &sql_label_add,       &sql_snapshot_add,  &sql_taken,      &sql_each,
+                                                &sql_by_name,         &sql_by_uid,        &sql_list,       &sql_count,
+                                                &sql_last_task,       &sql_last_snapshot, &sql_verdicts,   &sql_change_counters,
+                                                &sql_change_verdicts, &sql_change_slots,  &sql_definition, &sql_set_definition};
 const size_t sched_store_sql_count = ARRAY_LEN(sched_store_sql);
 
 void task_write_free(struct task_write *write)
@@ -462,7 +463,8 @@ enum err_code task_store_last_ids(struct db *db, int64_t *ret_task, int64_t *ret
     return code == OK ? read_int(db, &sql_last_snapshot, ret_snapshot, err) : code;
 }
 
-enum err_code task_store_verdicts(struct db *db, int64_t task_id, struct verdict_counts *ret, int64_t *ret_expected, struct err *err)
+enum err_code task_store_verdicts(struct db *db, int64_t task_id, struct verdict_counts *ret, int64_t *ret_expected,
+                                  struct err *err)
 {
     struct db_stmt *st;
     bool row = false;

@@ -18,10 +18,13 @@ static enum err_code check_name(const char *name, struct err *err)
     return OK;
 }
 
-static enum err_code check_expression(const struct sched_task *task, const char *member, const char *text, enum cron_syntax syntax,
-                                      struct err *err)
+static enum err_code check_expression(const struct sched_task *task, const char *member, const char *text,
+                                      enum cron_syntax syntax, struct err *err)
 {
-    struct cron_options options = {.syntax = syntax, .gap = task->gap, .fold = task->fold, .zone = task->timezone,
+    struct cron_options options = {.syntax = syntax,
+                                   .gap = task->gap,
+                                   .fold = task->fold,
+                                   .zone = task->timezone,
                                    .seed = task->seed ? task->seed : task->name,
                                    .anchor_s = (task->anchor_us ? task->anchor_us : task->created_at_us) / US_PER_S};
     struct cron_schedule schedule;
@@ -38,7 +41,8 @@ static enum err_code check_expression(const struct sched_task *task, const char 
 static enum err_code check_schedule(const struct sched_task *task, struct err *err)
 {
     if (task->timezone && !cron_zone_exists(task->timezone))
-        return err_param(err, "timezone", "timezone \"%s\" is not a zone that this system knows (IANA names, such as Asia/Shanghai)",
+        return err_param(err, "timezone",
+                         "timezone \"%s\" is not a zone that this system knows (IANA names, such as Asia/Shanghai)",
                          task->timezone);
     if (task->cron_expr && task->calendar)
         return err_param(err, "calendar", "give cron_expr or calendar, not both");

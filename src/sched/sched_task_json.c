@@ -28,9 +28,38 @@ struct fields {
 
 /* The number of a field is its bit in `present`. */
 enum field_id {
-    F_NAME, F_TYPE, F_DESCRIPTION, F_RECURRING, F_CRON, F_CALENDAR, F_TIMEZONE, F_INTERVAL, F_NEXT_RUN, F_ENABLED, F_DURATION,
-    F_RETRIES, F_GRACE, F_CONCURRENT, F_PRIORITY, F_LABELS, F_DATA, F_SECRET, F_SEED, F_GROUP, F_MISFIRE, F_DEADLINE, F_JITTER,
-    F_OVERLAP, F_GAP, F_FOLD, F_BACKOFF, F_LIMITS, F_ANCHOR, F_VERSION, F_CREATED, F_READ_ONLY
+    F_NAME,
+    F_TYPE,
+    F_DESCRIPTION,
+    F_RECURRING,
+    F_CRON,
+    F_CALENDAR,
+    F_TIMEZONE,
+    F_INTERVAL,
+    F_NEXT_RUN,
+    F_ENABLED,
+    F_DURATION,
+    F_RETRIES,
+    F_GRACE,
+    F_CONCURRENT,
+    F_PRIORITY,
+    F_LABELS,
+    F_DATA,
+    F_SECRET,
+    F_SEED,
+    F_GROUP,
+    F_MISFIRE,
+    F_DEADLINE,
+    F_JITTER,
+    F_OVERLAP,
+    F_GAP,
+    F_FOLD,
+    F_BACKOFF,
+    F_LIMITS,
+    F_ANCHOR,
+    F_VERSION,
+    F_CREATED,
+    F_READ_ONLY
 };
 #define AT(member) .offset = offsetof(struct fields, member)
 static const struct json_field task_fields[] = {
@@ -67,10 +96,17 @@ static const struct json_field task_fields[] = {
     [F_CREATED] = {"created_at", FIELD_TIME, AT(created_us)},
     /* shown, not settable: GET, edit, PUT must work (rulings, Writes) */
     [F_READ_ONLY] = {"uid", FIELD_IGNORED, 0},
-    {"updated_at", FIELD_IGNORED, 0}, {"last_executed_at", FIELD_IGNORED, 0}, {"last_failure_error", FIELD_IGNORED, 0},
-    {"total_executions", FIELD_IGNORED, 0}, {"success_executions", FIELD_IGNORED, 0}, {"failure_executions", FIELD_IGNORED, 0},
-    {"timeout_executions", FIELD_IGNORED, 0}, {"skipped_executions", FIELD_IGNORED, 0},
-    {"consecutive_failures", FIELD_IGNORED, 0}, {"health", FIELD_IGNORED, 0}, {"has_secret", FIELD_IGNORED, 0},
+    {"updated_at", FIELD_IGNORED, 0},
+    {"last_executed_at", FIELD_IGNORED, 0},
+    {"last_failure_error", FIELD_IGNORED, 0},
+    {"total_executions", FIELD_IGNORED, 0},
+    {"success_executions", FIELD_IGNORED, 0},
+    {"failure_executions", FIELD_IGNORED, 0},
+    {"timeout_executions", FIELD_IGNORED, 0},
+    {"skipped_executions", FIELD_IGNORED, 0},
+    {"consecutive_failures", FIELD_IGNORED, 0},
+    {"health", FIELD_IGNORED, 0},
+    {"has_secret", FIELD_IGNORED, 0},
 };
 #undef AT
 
@@ -106,7 +142,8 @@ static enum err_code set_labels(struct sched_task *task, const struct json *labe
         if (!name.n || name.n > LABEL_NAME_MAX || memchr(name.p, 0, name.n) || memchr(name.p, '=', name.n))
             return err_param(err, "labels", "labels: a name must have 1 to %d bytes and no \"=\"", LABEL_NAME_MAX);
         if (!json_is_text(value) || text.n > LABEL_VALUE_MAX || memchr(text.p, 0, text.n))
-            return err_param(err, "labels", "labels.%.*s must be a string of at most %d bytes", (int)name.n, name.p, LABEL_VALUE_MAX);
+            return err_param(err, "labels", "labels.%.*s must be a string of at most %d bytes", (int)name.n, name.p,
+                             LABEL_VALUE_MAX);
         task->labels[task->label_count++] = (struct sched_label){xstrndup(name.p, name.n), xstrndup(text.p, text.n)};
     }
     return OK;
@@ -147,10 +184,15 @@ static void set_texts(struct sched_task *task, const struct fields *f, uint64_t 
         char **place;
         struct str text;
     } texts[] = {
-        {F_NAME, &task->name, f->name}, {F_DESCRIPTION, &task->description, f->description},
-        {F_CRON, &task->cron_expr, f->cron_expr}, {F_CALENDAR, &task->calendar, f->calendar},
-        {F_TIMEZONE, &task->timezone, f->timezone}, {F_DATA, &task->data, f->data}, {F_SECRET, &task->secret, f->secret},
-        {F_SEED, &task->seed, f->seed}, {F_GROUP, &task->group_id, f->group_id},
+        {F_NAME, &task->name, f->name},
+        {F_DESCRIPTION, &task->description, f->description},
+        {F_CRON, &task->cron_expr, f->cron_expr},
+        {F_CALENDAR, &task->calendar, f->calendar},
+        {F_TIMEZONE, &task->timezone, f->timezone},
+        {F_DATA, &task->data, f->data},
+        {F_SECRET, &task->secret, f->secret},
+        {F_SEED, &task->seed, f->seed},
+        {F_GROUP, &task->group_id, f->group_id},
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (has(set, texts[i].id))
@@ -163,10 +205,14 @@ static void set_numbers(struct sched_task *task, const struct fields *f, uint64_
         enum field_id id;
         int64_t *place, value;
     } numbers[] = {
-        {F_INTERVAL, &task->interval_s, f->interval_s}, {F_DURATION, &task->max_duration_s, f->max_duration_s},
-        {F_RETRIES, &task->max_retries, f->max_retries}, {F_GRACE, &task->timeout_grace_period_s, f->grace_s},
-        {F_CONCURRENT, &task->max_concurrent, f->max_concurrent}, {F_DEADLINE, &task->start_deadline_s, f->start_deadline_s},
-        {F_JITTER, &task->jitter_s, f->jitter_s}, {F_ANCHOR, &task->anchor_us, f->anchor_us},
+        {F_INTERVAL, &task->interval_s, f->interval_s},
+        {F_DURATION, &task->max_duration_s, f->max_duration_s},
+        {F_RETRIES, &task->max_retries, f->max_retries},
+        {F_GRACE, &task->timeout_grace_period_s, f->grace_s},
+        {F_CONCURRENT, &task->max_concurrent, f->max_concurrent},
+        {F_DEADLINE, &task->start_deadline_s, f->start_deadline_s},
+        {F_JITTER, &task->jitter_s, f->jitter_s},
+        {F_ANCHOR, &task->anchor_us, f->anchor_us},
     };
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (has(set, numbers[i].id))
@@ -187,7 +233,8 @@ static void set_numbers(struct sched_task *task, const struct fields *f, uint64_
         task->fold = (enum cron_fold)f->fold;
 }
 
-static enum err_code set_objects(struct sched_task *task, const struct fields *f, uint64_t present, uint64_t null, struct err *err)
+static enum err_code set_objects(struct sched_task *task, const struct fields *f, uint64_t present, uint64_t null,
+                                 struct err *err)
 {
     enum err_code code = OK;
     if (has(null, F_LABELS)) {
@@ -489,8 +536,9 @@ void sched_task_write_stored(struct json_writer *w, const struct sched_task *tas
 static enum err_code read_exact(const struct json *exact, struct sched_task *task, struct err *err)
 {
     struct str uid = json_get_text(json_item(exact, 0));
-    if (json_count(exact) == 4 && uuid_parse(uid.p, uid.n, &task->uid) && json_get_int(json_item(exact, 1), &task->created_at_us) &&
-        json_get_int(json_item(exact, 2), &task->run_at_us) && json_get_int(json_item(exact, 3), &task->anchor_us))
+    if (json_count(exact) == 4 && uuid_parse(uid.p, uid.n, &task->uid) &&
+        json_get_int(json_item(exact, 1), &task->created_at_us) && json_get_int(json_item(exact, 2), &task->run_at_us) &&
+        json_get_int(json_item(exact, 3), &task->anchor_us))
         return OK;
     return err_set(err, ERR_CORRUPT, NULL, "a stored task definition is damaged");
 }

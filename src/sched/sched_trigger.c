@@ -80,11 +80,13 @@ void sched_trigger(struct scheduler *s, struct sched_command *command, struct ta
         struct trigger_item *item = &command->items[i];
         struct execution *ex = unfinished_with_key(s, rt, item->unique_key);
         if (!ex) {
-            struct new_execution request = {
-                .cause = CAUSE_MANUAL, .scheduled_us = item->run_at_us ? item->run_at_us : s->now.us,
-                .due_us = item->run_at_us ? item->run_at_us : s->now.us,
-                .priority = item->has_priority ? item->priority : rt->task->priority, .trigger_by = command->caller_uid,
-                .unique_key = item->unique_key, .override_data = item->override_data};
+            struct new_execution request = {.cause = CAUSE_MANUAL,
+                                            .scheduled_us = item->run_at_us ? item->run_at_us : s->now.us,
+                                            .due_us = item->run_at_us ? item->run_at_us : s->now.us,
+                                            .priority = item->has_priority ? item->priority : rt->task->priority,
+                                            .trigger_by = command->caller_uid,
+                                            .unique_key = item->unique_key,
+                                            .override_data = item->override_data};
             ex = sched_new_execution(s, rt, &request, work);
         }
         item->uid = ex->uid;
@@ -131,9 +133,13 @@ void sched_retry(struct scheduler *s, struct sched_command *command)
         return;
     }
     struct sched_work *work = command_work(s, command);
-    struct new_execution request = {
-        .cause = CAUSE_RETRY, .scheduled_us = s->now.us, .due_us = s->now.us, .priority = rt->task->priority,
-        .trigger_by = command->caller_uid, .override_data = data, .retry_of = &brief.uid};
+    struct new_execution request = {.cause = CAUSE_RETRY,
+                                    .scheduled_us = s->now.us,
+                                    .due_us = s->now.us,
+                                    .priority = rt->task->priority,
+                                    .trigger_by = command->caller_uid,
+                                    .override_data = data,
+                                    .retry_of = &brief.uid};
     command->execution_uid = sched_new_execution(s, rt, &request, work)->uid;
     scheduler_send(s, work);
 }
@@ -151,17 +157,17 @@ void sched_cancel_execution(struct scheduler *s, struct execution *ex, const cha
     }
     switch (ex->phase) {
     case PHASE_WAITING:
-    case PHASE_READY:
-        sched_finish(s, ex, EXECUTION_CANCELLED, NULL, work);
-        return;
+    case PHASE_READY: sched_finish(s, ex, EXECUTION_CANCELLED, NULL, work); return;
     case PHASE_RECORDING:
     case PHASE_STARTING: /* noticed when its write is on disk */
     case PHASE_ACTIVE:
     case PHASE_STOPPING:
     case PHASE_KILLED:
-        *WORK_ADD(&work->cancels) = (struct execution_cancel){
-            .id = ex->id, .now_us = s->now.us, .cancelled_by = xstrdup(ex->cancelled_by),
-            .cancel_reason = ex->cancel_reason ? xstrdup(ex->cancel_reason) : NULL};
+        *WORK_ADD(&work->cancels) =
+            (struct execution_cancel){.id = ex->id,
+                                      .now_us = s->now.us,
+                                      .cancelled_by = xstrdup(ex->cancelled_by),
+                                      .cancel_reason = ex->cancel_reason ? xstrdup(ex->cancel_reason) : NULL};
         ex->stop = STOP_NONE; /* a cancel outranks a deadline that is being enforced */
         if (ex->phase == PHASE_ACTIVE)
             sched_stop_attempt(s, ex, STOP_CANCEL);

@@ -30,8 +30,12 @@ static int64_t jitter_of(const struct sched_task *task)
 static void from_cron(const struct sched_task *task, const char *text, enum cron_syntax syntax, struct schedule *s)
 {
     int64_t anchor = task->anchor_us ? task->anchor_us : task->created_at_us;
-    struct cron_options options = {.syntax = syntax, .gap = task->gap, .fold = task->fold, .zone = task->timezone,
-                                   .seed = task->seed ? task->seed : task->name, .anchor_s = floor_s(anchor)};
+    struct cron_options options = {.syntax = syntax,
+                                   .gap = task->gap,
+                                   .fold = task->fold,
+                                   .zone = task->timezone,
+                                   .seed = task->seed ? task->seed : task->name,
+                                   .anchor_s = floor_s(anchor)};
     struct cron_error error;
     s->kind = SCHEDULE_CRON;
     if (!cron_parse(text, strlen(text), &options, &s->cron, &error))

@@ -24,8 +24,8 @@ struct schedule {
 
 /* The definition was validated: this cannot fail. */
 void schedule_from_task(const struct sched_task *task, struct schedule *ret);
-int64_t schedule_next(const struct schedule *s, int64_t after_us);             /* strictly after; SCHEDULE_NEVER */
-int64_t schedule_prev(const struct schedule *s, int64_t before_us);            /* strictly before */
+int64_t schedule_next(const struct schedule *s, int64_t after_us);                /* strictly after; SCHEDULE_NEVER */
+int64_t schedule_prev(const struct schedule *s, int64_t before_us);               /* strictly before */
 int64_t schedule_count(const struct schedule *s, int64_t from_us, int64_t to_us); /* in [from, to) */
 
 struct settle_policy {

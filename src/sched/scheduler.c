@@ -456,8 +456,8 @@ static void init_metrics(struct scheduler *s)
         s->metric_verdicts[v] = metric_get(METRIC_COUNTER, "horae_occurrences_total", "Slots by verdict.", labels);
     }
     s->metric_queue = metric_get(METRIC_GAUGE, "horae_queue_depth", "Executions that wait for their start.", "");
-    s->metric_lateness = metric_get(METRIC_HISTOGRAM, "horae_start_lateness_seconds",
-                                    "Start of scheduled executions after their slot.", "");
+    s->metric_lateness =
+        metric_get(METRIC_HISTOGRAM, "horae_start_lateness_seconds", "Start of scheduled executions after their slot.", "");
 }
 
 enum err_code scheduler_new(const struct scheduler_options *options, struct scheduler **ret, struct err *err)

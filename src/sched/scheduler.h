@@ -29,8 +29,8 @@ struct scheduler_options {
     const char *instance_id;
     const struct sched_label *labels; /* borrowed: what this instance offers (SCH-05) */
     size_t label_count;
-    int capacity;              /* running executions at once (SCH-06) */
-    bool plans;                /* false: ENABLE_CRON=false, schedules do not fire here */
+    int capacity; /* running executions at once (SCH-06) */
+    bool plans;   /* false: ENABLE_CRON=false, schedules do not fire here */
     int default_max_duration_s, default_max_retries, default_grace_s;
     void (*idle)(void *arg); /* every step, at least every five seconds: renewals; must not block. May be NULL */
     void *idle_arg;
@@ -54,17 +54,17 @@ void scheduler_stop(struct scheduler *scheduler, int64_t timeout_us, bool handov
 /* ---- commands: any thread. The scheduler owns a command until `reply` was called, once, on an unknown thread. ---- */
 
 enum sched_command_kind {
-    SCHED_CREATE,   /* task: the new definition (moved in) */
-    SCHED_UPDATE,   /* body: JSON text of a PUT or PATCH */
+    SCHED_CREATE, /* task: the new definition (moved in) */
+    SCHED_UPDATE, /* body: JSON text of a PUT or PATCH */
     SCHED_DELETE,
     SCHED_ENABLE,
-    SCHED_DISABLE,  /* cancel_running */
-    SCHED_TRIGGER,  /* items[0] */
-    SCHED_BULK,     /* items */
-    SCHED_CANCEL,   /* execution_ref */
-    SCHED_RETRY,    /* execution_ref */
-    SCHED_SETTLE,   /* brings the ledger of a task up to now, then replies */
-    SCHED_DECLARE,  /* task: as create, but an existing one is only rewritten where its definition changed (GEN-04) */
+    SCHED_DISABLE, /* cancel_running */
+    SCHED_TRIGGER, /* items[0] */
+    SCHED_BULK,    /* items */
+    SCHED_CANCEL,  /* execution_ref */
+    SCHED_RETRY,   /* execution_ref */
+    SCHED_SETTLE,  /* brings the ledger of a task up to now, then replies */
+    SCHED_DECLARE, /* task: as create, but an existing one is only rewritten where its definition changed (GEN-04) */
 };
 
 struct trigger_item {
@@ -72,7 +72,7 @@ struct trigger_item {
     int64_t run_at_us;                /* 0 = now */
     int32_t priority;
     bool has_priority;
-    struct uuid uid;                  /* out */
+    struct uuid uid; /* out */
 };
 
 struct sched_command;
@@ -92,7 +92,7 @@ struct sched_command {
     char *body;              /* owned: SCHED_UPDATE */
     size_t body_length;
     bool merge_patch, cancel_running, force;
-    char *reason;            /* owned: SCHED_CANCEL */
+    char *reason;               /* owned: SCHED_CANCEL */
     struct trigger_item *items; /* owned */
     size_t item_count;
     const struct http_idempotency *idempotency; /* borrowed until the reply; NULL = none */
@@ -100,10 +100,10 @@ struct sched_command {
     int (*answer)(struct sched_command *command, struct buf *out);
 
     /* out */
-    struct sched_task *result_task;     /* owned copy: create, update, enable, disable */
-    struct uuid execution_uid;          /* trigger, retry */
+    struct sched_task *result_task;       /* owned copy: create, update, enable, disable */
+    struct uuid execution_uid;            /* trigger, retry */
     enum execution_state execution_state; /* cancel */
-    bool created;                       /* declare */
+    bool created;                         /* declare */
 
     struct sched_work *work; /* the scheduler's, while it works on the command */
 };

@@ -33,15 +33,15 @@ struct task_runtime {
     struct list executions;       /* all in memory, by `siblings` */
     struct list deferred;         /* commands that wait until a change is on disk */
     int64_t settled_us, epoch_id, snapshot_id;
-    int64_t next_slot_us;         /* 0 = none */
+    int64_t next_slot_us; /* 0 = none */
     struct ledger_tail tail;
-    int32_t running;              /* places taken */
-    int32_t change_row;           /* in the current step's `tasks`, -1 = none */
-    uint32_t change_step;         /* of which step number that row is */
-    bool fits;                    /* this instance has the task's labels */
-    bool instant;                 /* a run has no effect outside: claim and end in one write */
-    bool reboot_due;              /* @reboot: has not run for this boot */
-    bool frozen;                  /* a change of it is on its way to the store */
+    int32_t running;      /* places taken */
+    int32_t change_row;   /* in the current step's `tasks`, -1 = none */
+    uint32_t change_step; /* of which step number that row is */
+    bool fits;            /* this instance has the task's labels */
+    bool instant;         /* a run has no effect outside: claim and end in one write */
+    bool reboot_due;      /* @reboot: has not run for this boot */
+    bool frozen;          /* a change of it is on its way to the store */
     bool deleted;
 };
 
@@ -50,9 +50,9 @@ struct scheduler {
     struct queue inbox; /* any thread */
     struct thread thread;
 
-    struct int_map tasks;     /* id → task_runtime */
-    struct map tasks_by_name; /* keys in task->name */
-    struct map tasks_by_uid;  /* keys in uid_text */
+    struct int_map tasks;      /* id → task_runtime */
+    struct map tasks_by_name;  /* keys in task->name */
+    struct map tasks_by_uid;   /* keys in uid_text */
     struct int_map executions; /* id → execution */
     struct map unique_keys;    /* "task id:key" → execution */
 
@@ -61,8 +61,8 @@ struct scheduler {
     struct heap ready;  /* tasks by the order of their first waiting execution */
     int32_t running;    /* places taken on this instance, maintenance not counted */
 
-    struct sched_work *step; /* what this step decided */
-    bool step_in_flight;     /* at most one at a time */
+    struct sched_work *step;         /* what this step decided */
+    bool step_in_flight;             /* at most one at a time */
     struct sched_work *refused_step; /* waits for retry_step_at_us; counts as in flight */
     uint32_t step_number;
     int64_t retry_step_at_us; /* monotonic; after a failed commit */
@@ -72,14 +72,14 @@ struct scheduler {
     int64_t last_order_us;
     struct wall now;
     struct mono mono;
-    int64_t started_us;    /* wall: slots up to here were due while no planner ran */
+    int64_t started_us; /* wall: slots up to here were due while no planner ran */
     int64_t last_wall_us, last_mono_us;
 
     bool reboots_fired;
     bool adoption_pending; /* recorded commands may still live under a keeper */
     /* stopping */
     bool stopping, handover, stop_signalled, closed;
-    int64_t stop_at_us; /* monotonic */
+    int64_t stop_at_us;      /* monotonic */
     struct mutex stop_mutex; /* guards stopped */
     struct condition stop_done;
     bool stopped;
@@ -90,7 +90,7 @@ struct scheduler {
 };
 
 /* scheduler.c */
-struct sched_work *scheduler_step_work(struct scheduler *s);  /* the step being filled */
+struct sched_work *scheduler_step_work(struct scheduler *s);       /* the step being filled */
 void scheduler_send(struct scheduler *s, struct sched_work *work); /* to the store; comes back as a notice */
 void scheduler_answer(struct sched_command *command, enum err_code code, const struct err *err);
 struct task_change *scheduler_change(struct scheduler *s, struct sched_work *work, struct task_runtime *rt);

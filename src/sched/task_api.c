@@ -61,10 +61,14 @@ static enum err_code read_list(struct db *db, void *arg, struct err *err)
         *value++ = '\0';
     if (label && (!value || !label_name[0]))
         return err_param(err, "label", "label must be name=value");
-    struct task_filter filter = {.name = http_param_text(read->request, "name"), .type = http_param_text(read->request, "type"),
-                                 .label_name = label ? label_name : NULL, .label_value = value,
-                                 .enabled = (int)http_param_int(read->request, "enabled", -1), .after_id = page.cursor,
-                                 .offset = page.offset, .limit = (int)page.size};
+    struct task_filter filter = {.name = http_param_text(read->request, "name"),
+                                 .type = http_param_text(read->request, "type"),
+                                 .label_name = label ? label_name : NULL,
+                                 .label_value = value,
+                                 .enabled = (int)http_param_int(read->request, "enabled", -1),
+                                 .after_id = page.cursor,
+                                 .offset = page.offset,
+                                 .limit = (int)page.size};
     struct task_list list = {.w = &read->w};
     int64_t total = -1;
     json_begin_object(&read->w);
@@ -140,7 +144,8 @@ static void create_task(struct http_request *request, void *context)
     struct str body = http_body(request);
     struct sched_task *task;
     struct err err;
-    if (sched_task_from_json(body.p, body.n, SCHED_TASK_JSON_CREATE, NULL, &api->defaults, clock_wall(api->clock).us, &task, &err) != OK) {
+    if (sched_task_from_json(body.p, body.n, SCHED_TASK_JSON_CREATE, NULL, &api->defaults, clock_wall(api->clock).us, &task,
+                             &err) != OK) {
         api_refuse(request, &err);
         return;
     }
@@ -237,9 +242,11 @@ struct trigger_fields {
 #define F(member) offsetof(struct trigger_fields, member)
 #define TRIGGER_ITEM_FIELDS \
     {"override_data", FIELD_TEXT, F(override_data), 0, TASK_DATA_MAX, .nullable = true}, \
-    {"unique_key", FIELD_TEXT, F(unique_key), 1, 255, .nullable = true}, \
-    {"run_at", FIELD_TIME, F(run_at_us), .nullable = true}, \
-    {"priority", FIELD_INT, F(priority), -TASK_PRIORITY_MAX, TASK_PRIORITY_MAX, .nullable = true}
+        {"unique_key", FIELD_TEXT, F(unique_key), 1, 255, .nullable = true}, \
+        {"run_at", FIELD_TIME, F(run_at_us), .nullable = true}, \
+    { \
+        "priority", FIELD_INT, F(priority), -TASK_PRIORITY_MAX, TASK_PRIORITY_MAX, .nullable = true \
+    }
 static const struct json_field item_fields[] = {TRIGGER_ITEM_FIELDS};
 static const struct json_field trigger_fields[] = {TRIGGER_ITEM_FIELDS, {"force", FIELD_BOOL, F(force), .nullable = true}};
 static const struct json_field bulk_fields[] = {
@@ -413,7 +420,9 @@ static enum err_code read_occurrences(struct db *db, void *arg, struct err *err)
     enum err_code code = task_store_get(db, http_path_id(read->request, 0), &row, err);
     if (code != OK)
         return code;
-    struct occurrence_request request = {.task_id = row.task->id, .offset = page.offset, .limit = (int)page.size,
+    struct occurrence_request request = {.task_id = row.task->id,
+                                         .offset = page.offset,
+                                         .limit = (int)page.size,
                                          .from_us = http_param_int(read->request, "from", 0),
                                          .to_us = http_param_int(read->request, "to", INT64_MAX)};
     bool whole = !http_param(read->request, "from") && !http_param(read->request, "to");

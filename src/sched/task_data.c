@@ -39,9 +39,11 @@ static enum err_code read_pairs(const struct json *object, const char *what, siz
     while (object && json_walk_object(object, &walk, &name, &value)) {
         struct str text = json_get_text(value);
         if (!name_is_fine(name))
-            return err_param(err, what, "%s: \"%.*s\" is not a name that is allowed here", what, (int)(name.n > 60 ? 60 : name.n), name.p);
+            return err_param(err, what, "%s: \"%.*s\" is not a name that is allowed here", what, (int)(name.n > 60 ? 60 : name.n),
+                             name.p);
         if (!json_is_text(value) || memchr(text.p, 0, text.n))
-            return err_param(err, what, "%s.%.*s must be a string without U+0000", what, (int)(name.n > 60 ? 60 : name.n), name.p);
+            return err_param(err, what, "%s.%.*s must be a string without U+0000", what, (int)(name.n > 60 ? 60 : name.n),
+                             name.p);
         out[(*ret_count)++] = (struct name_value){copy(name), copy(text)};
     }
     return OK;
@@ -109,7 +111,8 @@ static enum err_code read_command(const struct json *root, struct command_data *
     if (code != OK)
         return code;
     if (!f.argv == !f.command.p)
-        return err_param(err, f.argv ? "command" : "argv", "give one of argv (program and arguments) and command (text for the shell)");
+        return err_param(err, f.argv ? "command" : "argv",
+                         "give one of argv (program and arguments) and command (text for the shell)");
     if (f.argv && f.shell.p)
         return err_param(err, "shell", "shell goes with command, not with argv");
     if (f.cwd.p && f.cwd.p[0] != '/')
@@ -175,8 +178,8 @@ static const struct json_field http_fields[] = {
 /* RFC 9110 token; the headers that horae itself sets, and those that frame the message, are refused. */
 static bool is_header_name(struct str name)
 {
-    static const char *const ours[] = {"host", "content-length", "transfer-encoding", "connection", "webhook-id",
-                                       "webhook-timestamp", "webhook-signature"};
+    static const char *const ours[] = {"host",       "content-length",    "transfer-encoding", "connection",
+                                       "webhook-id", "webhook-timestamp", "webhook-signature"};
     if (!name.n || name.n > 128)
         return false;
     for (size_t i = 0; i < name.n; i++) {
@@ -220,9 +223,10 @@ static enum err_code read_statuses(const struct json *value, struct http_data *o
         if (single)
             break;
     }
-    return !value || fine ? OK
-                          : err_param(err, "expect_status", "expect_status must be a status between 100 and 599, or a list of 1 to %d of them",
-                                      HTTP_STATUS_MAX);
+    return !value || fine
+               ? OK
+               : err_param(err, "expect_status",
+                           "expect_status must be a status between 100 and 599, or a list of 1 to %d of them", HTTP_STATUS_MAX);
 }
 
 static enum err_code read_http(const struct json *root, struct http_data *out, struct err *err)

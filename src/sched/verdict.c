@@ -2,8 +2,8 @@
 #include "sched/verdict.h"
 
 static const char *const verdicts[VERDICT_COUNT] = {"fired", "coalesced", "skipped", "missed", "shifted"};
-static const char *const reasons[REASON_COUNT] = {"",      "overlap",  "blackout",    "deadline", "limit",
-                                                  "disabled", "no_instance", "down", "dst_gap"};
+static const char *const reasons[REASON_COUNT] = {"",         "overlap",     "blackout", "deadline", "limit",
+                                                  "disabled", "no_instance", "down",     "dst_gap"};
 
 const char *verdict_name(enum verdict verdict)
 {

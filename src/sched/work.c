@@ -68,8 +68,9 @@ void work_free(struct sched_work *work)
 
 size_t work_size(const struct sched_work *work)
 {
-    return work->inserts.count + work->claims.count + work->backoffs.count + work->finishes.count + work->cancels.count + work->progress.count +
-           work->ledger.count + work->tasks.count + work->stats.count + work->adoptions.count + work->reboots.count + (work->write != NULL);
+    return work->inserts.count + work->claims.count + work->backoffs.count + work->finishes.count + work->cancels.count +
+           work->progress.count + work->ledger.count + work->tasks.count + work->stats.count + work->adoptions.count +
+           work->reboots.count + (work->write != NULL);
 }
 
 bool work_is_empty(const struct sched_work *work)
@@ -100,8 +101,8 @@ static enum err_code apply_idempotency(struct db *tx, struct sched_work *work, s
     struct buf body;
     buf_init(&body, 1 << 20);
     int status = command->answer(command, &body);
-    enum err_code code = idempotency_save(tx, command->idempotency, status, body.data ? body.data : "", body.len,
-                                          work->now_us, err);
+    enum err_code code =
+        idempotency_save(tx, command->idempotency, status, body.data ? body.data : "", body.len, work->now_us, err);
     buf_release(&body);
     return code;
 }

@@ -18,8 +18,9 @@
         type *rows; \
         size_t count, capacity; \
     }
-#define WORK_ADD(array) (work_grow((void **)&(array)->rows, &(array)->count, &(array)->capacity, sizeof *(array)->rows), \
-                         &(array)->rows[(array)->count - 1])
+#define WORK_ADD(array) \
+    (work_grow((void **)&(array)->rows, &(array)->count, &(array)->capacity, sizeof *(array)->rows), \
+     &(array)->rows[(array)->count - 1])
 
 enum { WORK_ROWS_MAX = 8192 };
 
@@ -48,19 +49,30 @@ struct sched_work {
     int64_t now_us;
     bool is_step; /* of the scheduler's own: tried again when the store refuses it */
 
-    WORK_ROWS(struct execution_insert) inserts;
-    WORK_ROWS(struct execution_claim) claims;
-    WORK_ROWS(struct execution_backoff) backoffs;
-    WORK_ROWS(struct execution_finish) finishes;
-    WORK_ROWS(struct execution_cancel) cancels;
-    WORK_ROWS(struct progress_row) progress;
-    WORK_ROWS(struct ledger_entry) ledger;
-    WORK_ROWS(struct task_change) tasks; /* what executions and slots change in task rows */
-    WORK_ROWS(struct stats_delta) stats;
-    WORK_ROWS(int64_t) adoptions;
-    WORK_ROWS(int64_t) reboots; /* tasks that run for this boot */
+    WORK_ROWS(struct execution_insert)
+    inserts;
+    WORK_ROWS(struct execution_claim)
+    claims;
+    WORK_ROWS(struct execution_backoff)
+    backoffs;
+    WORK_ROWS(struct execution_finish)
+    finishes;
+    WORK_ROWS(struct execution_cancel)
+    cancels;
+    WORK_ROWS(struct progress_row)
+    progress;
+    WORK_ROWS(struct ledger_entry)
+    ledger;
+    WORK_ROWS(struct task_change)
+    tasks; /* what executions and slots change in task rows */
+    WORK_ROWS(struct stats_delta)
+    stats;
+    WORK_ROWS(int64_t)
+    adoptions;
+    WORK_ROWS(int64_t)
+    reboots; /* tasks that run for this boot */
 
-    struct task_write *write; /* owned: creates, rewrites or deletes one task; NULL = none */
+    struct task_write *write;      /* owned: creates, rewrites or deletes one task; NULL = none */
     struct sched_command *command; /* the command that it serves; NULL = a step of the scheduler's own */
     struct task_runtime *runtime;  /* of `write` */
 };
