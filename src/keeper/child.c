@@ -29,10 +29,17 @@ struct child {
     struct spawn_failure *failure;
 };
 
+/* Bare as well: what runs at the end of a process would run in the keeper's memory. */
+NO_RETURN static void leave(void)
+{
+    for (;;)
+        (void)syscall(SYS_exit_group, EXIT_NOT_STARTED);
+}
+
 NO_RETURN static void fail(struct child *child, const char *what, const char *name)
 {
     *child->failure = (struct spawn_failure){.what = what, .name = name, .error = errno};
-    _exit(EXIT_NOT_STARTED);
+    leave();
 }
 
 /* Bare calls here, too: the C library does not let go of its own two signals (32, 33), which may come ignored from
@@ -81,7 +88,7 @@ static void die_with_keeper(struct child *child)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         fail(child, "cannot tie the process to its keeper", "");
     if (getppid() != child->plan->keeper)
-        _exit(EXIT_NOT_STARTED);
+        leave();
 }
 
 static const char *path_of(char *const *env)

@@ -144,6 +144,32 @@ static void daemon_init(struct daemon *daemon, const struct arguments *arguments
     daemon->block = xmalloc(READ_BYTES);
 }
 
+static void empty_trash(struct daemon *daemon)
+{
+    for (struct list_node *node; (node = list_pop_front(&daemon->trash));)
+        command_free(CONTAINER_OF(node, struct command, node));
+    for (struct list_node *node; (node = list_pop_front(&daemon->dead_peers));)
+        peer_free(CONTAINER_OF(node, struct peer, node));
+}
+
+/* Commands that live are left alone (the guard sees to them); everything else goes. */
+static void daemon_release(struct daemon *daemon)
+{
+    while (daemon->peers.count)
+        peer_close(CONTAINER_OF(list_first(&daemon->peers), struct peer, node));
+    list_splice(&daemon->trash, &daemon->commands);
+    empty_trash(daemon);
+    const int fds[] = {daemon->listener.fd, daemon->signals.fd, daemon->epoll_fd, daemon->null_fd, daemon->guard.fd, daemon->lock_fd};
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    int_map_release(&daemon->by_id);
+    int_map_release(&daemon->by_pid);
+    heap_release(&daemon->timers);
+    free(daemon->stack);
+    free(daemon->block);
+}
+
 static enum launch_status set_up(struct daemon *daemon, const char *data_dir, char *text, size_t capacity)
 {
     enum launch_status status = take_lock(daemon, data_dir, text, capacity);
@@ -171,14 +197,6 @@ static void run_timers(struct daemon *daemon)
     int64_t now = daemon_now_us(daemon);
     while (heap_min_key(&daemon->timers) <= now)
         command_timer(CONTAINER_OF(heap_pop(&daemon->timers), struct command, timer), now);
-}
-
-static void empty_trash(struct daemon *daemon)
-{
-    for (struct list_node *node; (node = list_pop_front(&daemon->trash));)
-        command_free(CONTAINER_OF(node, struct command, node));
-    for (struct list_node *node; (node = list_pop_front(&daemon->dead_peers));)
-        peer_free(CONTAINER_OF(node, struct peer, node));
 }
 
 static void look_whether_idle(struct daemon *daemon)
@@ -259,6 +277,7 @@ int main(int argc, char **argv)
     enum launch_status status = set_up(&daemon, arguments.data_dir, text, sizeof text);
     if (status != LAUNCH_READY) {
         launch_tell(word_fd, status, text);
+        daemon_release(&daemon);
         return (int)status;
     }
     if (arguments.detach)
@@ -266,5 +285,6 @@ int main(int argc, char **argv)
     launch_tell(word_fd, LAUNCH_READY, NULL);
     loop(&daemon);
     (void)unlink(KEEPER_SOCKET_NAME); /* before the lock goes: the next one's socket must not be hit */
+    daemon_release(&daemon);
     return 0;
 }

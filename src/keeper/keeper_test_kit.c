@@ -192,7 +192,22 @@ static void remove_tree(const char *path)
     (void)rmdir(path);
 }
 
-void kit_free(struct kit *kit)
+/* A panic, or what a sanitizer found in the keeper, stands in its own log. */
+static bool keeper_is_content(const struct kit *kit)
+{
+    char path[3200], text[4096];
+    (void)snprintf(path, sizeof path, "%s/keeper.log", kit->dir);
+    FILE *file = fopen(path, "re");
+    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    text[n] = '\0';
+    if (file)
+        (void)fclose(file);
+    if (n)
+        print_error("%s\n", text);
+    return n == 0;
+}
+
+bool kit_free(struct kit *kit)
 {
     kit_close(kit, true);
     pid_t pid = kit_read_pid(kit);
@@ -200,6 +215,7 @@ void kit_free(struct kit *kit)
         (void)kill(pid, SIGTERM);
         kit_wait_gone(pid);
     }
+    bool content = keeper_is_content(kit);
     char root[64];
     (void)snprintf(root, sizeof root, "%.23s", kit->dir); /* /tmp/keeper-test-XXXXXX */
     remove_tree(root);
@@ -208,6 +224,7 @@ void kit_free(struct kit *kit)
         free(kit->records[i].err_text);
     }
     free(kit);
+    return content;
 }
 
 int kit_setup(void **state)
@@ -220,8 +237,7 @@ int kit_setup(void **state)
 
 int kit_teardown(void **state)
 {
-    kit_free(*state);
-    return 0;
+    return kit_free(*state) ? 0 : -1;
 }
 
 /* ---- commands ---- */

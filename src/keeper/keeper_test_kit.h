@@ -42,7 +42,7 @@ struct kit {
 int kit_setup(void **state);
 int kit_teardown(void **state);
 struct kit *kit_new(const char *subfolder); /* not connected; `subfolder` NULL = none */
-void kit_free(struct kit *kit);
+bool kit_free(struct kit *kit); /* ends the keeper; false when that had something to complain about */
 void kit_open(struct kit *kit);
 void kit_connect(struct kit *kit); /* must work */
 void kit_close(struct kit *kit, bool shutdown);

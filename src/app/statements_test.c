@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every SQL statement of every store prepares on a migrated database: a typo is found here, not at run time. */
+#include "base/compiler.h"
+#include "db/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define STORES(X) \
+    X(access_store) X(execution_query) X(execution_store) X(idempotency_store) X(instance_store) X(lease_store) X(ledger_store) \
+    X(occurrence_query) X(reboot_store) X(retention_store) X(sched_store) X(stats_query)
+#define X(name) \
+    extern const struct db_sql *const name##_sql[]; \
+    extern const size_t name##_sql_count;
+STORES(X)
+#undef X
+
+static enum err_code prepare_all(struct db *db, const char *store, const struct db_sql *const *sql, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct db_stmt *st;
+        enum err_code code = db_prepare(db, sql[i], &st, err);
+        if (code != OK) {
+            print_error("%s: %s: %s\n", store, sql[i]->text, err->message);
+            return code;
+        }
+    }
+    return OK;
+}
+
+static enum err_code prepare_stores(struct db *db, void *arg, struct err *err)
+{
+    size_t *total = arg;
+    enum err_code code = OK;
+    *total = 0;
+#define X(name) \
+    if (code == OK) \
+        code = prepare_all(db, #name, name##_sql, name##_sql_count, err); \
+    *total += name##_sql_count;
+    STORES(X)
+#undef X
+    return code;
+}
+
+static void every_statement_prepares(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/horae-sql-XXXXXX", url[64], path[64];
+    struct store *store;
+    struct err err;
+    size_t total = 0;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(url, sizeof url, "sqlite:%s/t.db", folder);
+    struct store_options options = {.url = url, .readers = 1};
+    assert_int_equal(store_open(&options, &store, &err), OK);
+    assert_int_equal(store_write(store, prepare_stores, &total, &err), OK);
+    assert_true(total > 80);
+    store_close(store);
+    static const char *const names[] = {"t.db", "t.db-wal", "t.db-shm", "t.db.lock"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_statement_prepares)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# clang-format, clang-tidy (a short list of checks that find bugs) and cppcheck.
+set -eu
+cd "$(dirname "$0")/.."
+files=$(git ls-files 'src/*.c' 'bench/*.c')
+echo "== format"
+bad=""
+for file in $files $(git ls-files 'src/*.h'); do
+    clang-format "$file" | cmp -s - "$file" || bad="$bad $file"
+done
+if [ -n "$bad" ]; then
+    echo "not formatted (make format):$bad" >&2
+    exit 1
+fi
+echo "== clang-tidy"
+tools/build.sh clang
+clang-tidy --quiet -p build/clang --warnings-as-errors='*' \
+    --checks='-*,bugprone-infinite-loop,bugprone-sizeof-expression,bugprone-suspicious-memset-usage,bugprone-undefined-memory-manipulation,bugprone-unused-return-value,bugprone-use-after-move,clang-analyzer-core.*,clang-analyzer-unix.*,clang-analyzer-deadcode.*' \
+    $(git ls-files 'src/*.c' | grep -v '_test\.c$') 2>/dev/null
+echo "== cppcheck"
+cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude --suppress=normalCheckLevelMaxBranches \
+    --suppress=unknownMacro --std=c11 -Isrc -j2 $(git ls-files 'src/*.c' | grep -v '_test\.c$')
