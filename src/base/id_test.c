@@ -38,15 +38,24 @@ static void times_are_read_and_written(void **state)
     static const struct {
         const char *text;
         int64_t us;
-    } good[] = {{"1970-01-01T00:00:00Z", 0}, {"2026-03-08T03:00:00-04:00", 1772953200000000}, {"2000-02-29T12:00:00.25Z", 951825600250000},
-                {"1500", 1500000}, {"1969-12-31T23:59:59Z", -1000000}};
+    } good[] = {{"1970-01-01T00:00:00Z", 0},
+                {"2026-03-08T03:00:00-04:00", 1772953200000000},
+                {"2000-02-29T12:00:00.25Z", 951825600250000},
+                {"1500", 1500000},
+                {"1969-12-31T23:59:59Z", -1000000}};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         int64_t us;
         assert_true(time_parse(good[i].text, strlen(good[i].text), &us));
         assert_int_equal(us, good[i].us);
     }
-    static const char *const bad[] = {"", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01 00:00", "2026-01-01T25:00:00Z",
-                                      "2026-01-01T00:00:00", "1e3", "2026-01-01T00:00:00+99:00"};
+    static const char *const bad[] = {"",
+                                      "2026-13-01T00:00:00Z",
+                                      "2026-02-30T00:00:00Z",
+                                      "2026-01-01 00:00",
+                                      "2026-01-01T25:00:00Z",
+                                      "2026-01-01T00:00:00",
+                                      "1e3",
+                                      "2026-01-01T00:00:00+99:00"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         int64_t us;
         assert_false(time_parse(bad[i], strlen(bad[i]), &us));

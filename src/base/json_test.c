@@ -46,9 +46,10 @@ static void fields_are_read_into_the_struct(void **state)
     struct sample s = {.number = 7};
     struct err err;
     uint64_t present, null;
-    assert_int_equal(read_text("{\"at\":\"1970-01-01T00:00:01.5Z\",\"flag\":true,\"choice\":\"two\",\"text\":null,\"ignored\":[1]}", &s,
-                               &present, &null, &err),
-                     OK);
+    assert_int_equal(
+        read_text("{\"at\":\"1970-01-01T00:00:01.5Z\",\"flag\":true,\"choice\":\"two\",\"text\":null,\"ignored\":[1]}", &s,
+                  &present, &null, &err),
+        OK);
     assert_int_equal(s.at_us, 1500000);
     assert_true(s.flag);
     assert_int_equal(s.choice, 1);
@@ -63,10 +64,21 @@ static void what_is_wrong_is_named(void **state)
     static const struct {
         const char *text, *param;
     } cases[] = {
-        {"{\"text\":\"\"}", "text"}, {"{\"text\":\"123456\"}", "text"}, {"{\"text\":1}", "text"}, {"{\"text\":\"a\\u0000b\"}", "text"},
-        {"{\"number\":11}", "number"}, {"{\"number\":1.5}", "number"}, {"{\"number\":99999999999999999999}", "number"},
-        {"{\"number\":null}", "number"}, {"{\"at\":\"soon\"}", "at"}, {"{\"at\":-1}", "at"}, {"{\"flag\":1}", "flag"},
-        {"{\"choice\":\"three\"}", "choice"}, {"{\"list\":[]}", "list"}, {"{\"list\":[1,2,3]}", "list"}, {"{\"other\":1}", "other"},
+        {"{\"text\":\"\"}", "text"},
+        {"{\"text\":\"123456\"}", "text"},
+        {"{\"text\":1}", "text"},
+        {"{\"text\":\"a\\u0000b\"}", "text"},
+        {"{\"number\":11}", "number"},
+        {"{\"number\":1.5}", "number"},
+        {"{\"number\":99999999999999999999}", "number"},
+        {"{\"number\":null}", "number"},
+        {"{\"at\":\"soon\"}", "at"},
+        {"{\"at\":-1}", "at"},
+        {"{\"flag\":1}", "flag"},
+        {"{\"choice\":\"three\"}", "choice"},
+        {"{\"list\":[]}", "list"},
+        {"{\"list\":[1,2,3]}", "list"},
+        {"{\"other\":1}", "other"},
         {"{\"flag\":true,\"flag\":true}", "flag"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -116,7 +128,8 @@ static void what_is_written_reads_back(void **state)
     struct json_doc *doc;
     struct err err;
     assert_int_equal(json_parse(out.data, out.len, &doc, &err), OK);
-    assert_true(str_equal(json_get_text(json_member(json_root(doc), "t")), "quote \" slash \\ line\n\x01 \xe4\xbd\xa0 \xef\xbf\xbd"));
+    assert_true(
+        str_equal(json_get_text(json_member(json_root(doc), "t")), "quote \" slash \\ line\n\x01 \xe4\xbd\xa0 \xef\xbf\xbd"));
     assert_true(json_is_null(json_member(json_root(doc), "never")));
     assert_int_equal(json_count(json_member(json_root(doc), "list")), 3);
     json_doc_free(doc);
@@ -138,8 +151,8 @@ static void a_full_buffer_says_so_and_drops_the_rest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fields_are_read_into_the_struct),     cmocka_unit_test(what_is_wrong_is_named),
-        cmocka_unit_test(texts_that_are_not_json_are_refused), cmocka_unit_test(what_is_written_reads_back),
+        cmocka_unit_test(fields_are_read_into_the_struct),          cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(texts_that_are_not_json_are_refused),      cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(a_full_buffer_says_so_and_drops_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,30 +223,32 @@ static void a_backup_is_taken_while_the_store_is_in_use(void **state)
     assert_int_equal(store_check(url, &err), OK);
 }
 
-struct fault_at {
+struct broken_disk {
     struct store_fault fault;
-    _Atomic int left; /* calls until it fails; negative: never */
+    _Atomic int failing; /* commits that fail from now on */
 };
 
-static enum err_code fail_once(void *arg, const char *what, struct err *err)
+static enum err_code fail_commits(void *arg, const char *what, struct err *err)
 {
-    struct fault_at *at = arg;
-    if (strncmp(what, "COMMIT", 6) != 0 || atomic_fetch_sub(&at->left, 1) != 0)
+    struct broken_disk *disk = arg;
+    if (strncmp(what, "COMMIT", 6) != 0 || atomic_load(&disk->failing) <= 0)
         return OK;
+    atomic_fetch_sub(&disk->failing, 1);
     return err_set(err, ERR_UNAVAILABLE, NULL, "no space left on the device (test)");
 }
 
-static void a_commit_that_fails_is_an_error_and_the_next_one_works(void **state)
+static void commits_that_fail_are_errors_and_later_ones_work(void **state)
 {
     struct kit *kit = *state;
-    struct fault_at at = {.left = 1000000};
-    at.fault = (struct store_fault){.before = fail_once, .arg = &at};
+    struct broken_disk disk = {.failing = 0};
+    disk.fault = (struct store_fault){.before = fail_commits, .arg = &disk};
     int64_t one = 1, two = 2;
     struct err err;
-    open_store(kit, &at.fault);
-    atomic_store(&at.left, 0);
+    open_store(kit, &disk.fault);
+    atomic_store(&disk.failing, 2); /* of the batch, and of the operation alone */
     assert_int_equal(store_write(kit->store, put_number, &one, &err), ERR_UNAVAILABLE);
     assert_int_equal(rows(kit), 0);
+    atomic_store(&disk.failing, 1); /* a single failure is made good by the second try */
     assert_int_equal(store_write(kit->store, put_number, &two, &err), OK);
     assert_int_equal(rows(kit), 1);
 }
@@ -260,7 +262,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fences_only_grow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_second_store_on_the_same_file_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_backup_is_taken_while_the_store_is_in_use, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_commit_that_fails_is_an_error_and_the_next_one_works, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(commits_that_fail_are_errors_and_later_ones_work, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
