@@ -426,7 +426,7 @@ static void delete_token(struct http_request *request, void *context)
 
 /* ---- routes ---- */
 
-enum { BODY = HTTP_JSON_BODY | HTTP_BODY_REQUIRED };
+enum { BODY = HTTP_JSON_BODY | HTTP_BODY_REQUIRED, SAVED = BODY | HTTP_IDEMPOTENT_SAVE };
 
 const struct http_route access_api_routes[] = {
     {HTTP_POST, "/api/v1/auth/login", session_login, HTTP_PUBLIC, BODY, 65536, NULL, "sign in"},
@@ -435,14 +435,14 @@ const struct http_route access_api_routes[] = {
     {HTTP_GET, "/api/v1/auth/me", session_me, HTTP_MAY_SELF, 0, 0, NULL, "who the caller is"},
     {HTTP_POST, "/api/v1/auth/password", session_password, HTTP_MAY_SELF, BODY, 65536, NULL, "change the caller's password"},
     {HTTP_GET, "/api/v1/users", list_users, HTTP_MAY_ADMIN, 0, 0, page_params, "users"},
-    {HTTP_POST, "/api/v1/users", add_user, HTTP_MAY_ADMIN, BODY, 65536, NULL, "add a user"},
+    {HTTP_POST, "/api/v1/users", add_user, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "add a user"},
     {HTTP_GET, "/api/v1/users/{uid}", show_user, HTTP_MAY_ADMIN, 0, 0, NULL, "one user"},
-    {HTTP_PUT, "/api/v1/users/{uid}", update_user, HTTP_MAY_ADMIN, BODY, 65536, NULL, "change a user"},
-    {HTTP_PATCH, "/api/v1/users/{uid}", update_user, HTTP_MAY_ADMIN, BODY, 65536, NULL, "change a user"},
-    {HTTP_DELETE, "/api/v1/users/{uid}", delete_user, HTTP_MAY_ADMIN, 0, 0, NULL, "delete a user"},
+    {HTTP_PUT, "/api/v1/users/{uid}", update_user, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "change a user"},
+    {HTTP_PATCH, "/api/v1/users/{uid}", update_user, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "change a user"},
+    {HTTP_DELETE, "/api/v1/users/{uid}", delete_user, HTTP_MAY_ADMIN, HTTP_IDEMPOTENT_SAVE, 0, NULL, "delete a user"},
     {HTTP_GET, "/api/v1/tokens", list_tokens, HTTP_MAY_ADMIN, 0, 0, page_params, "API tokens"},
-    {HTTP_POST, "/api/v1/tokens", add_token, HTTP_MAY_ADMIN, BODY, 65536, NULL, "make an API token; shown once"},
+    {HTTP_POST, "/api/v1/tokens", add_token, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "make an API token; shown once"},
     {HTTP_GET, "/api/v1/tokens/{id}", show_token, HTTP_MAY_ADMIN, 0, 0, NULL, "one API token"},
-    {HTTP_DELETE, "/api/v1/tokens/{id}", delete_token, HTTP_MAY_ADMIN, 0, 0, NULL, "revoke an API token"},
+    {HTTP_DELETE, "/api/v1/tokens/{id}", delete_token, HTTP_MAY_ADMIN, HTTP_IDEMPOTENT_SAVE, 0, NULL, "revoke an API token"},
 };
 const size_t access_api_route_count = ARRAY_LEN(access_api_routes);

@@ -54,6 +54,7 @@ struct server {
     struct access *access;
     struct sched_api api;
     struct probes probes;
+    struct trusted_proxies trusted;
     struct http_routes routes[HTTP_ROUTE_GROUPS_MAX];
     struct http_server *http;
 };
@@ -187,6 +188,14 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
 
 /* ---- HTTP ---- */
 
+static enum err_code trust_proxies(struct server *server, struct err *err)
+{
+    enum err_code code = OK;
+    for (size_t i = 0; code == OK && i < server->config->trusted_proxies.count; i++)
+        code = trusted_proxies_add(&server->trusted, server->config->trusted_proxies.items[i], err);
+    return code;
+}
+
 static enum err_code start_http(struct server *server, struct err *err)
 {
     const struct config *c = server->config;
@@ -224,6 +233,7 @@ static enum err_code start_http(struct server *server, struct err *err)
                                           .store = server->store,
                                           .groups = server->routes,
                                           .group_count = n,
+                                          .trusted = &server->trusted,
                                           .authenticate = access_authenticate,
                                           .arg = server->access};
     return http_server_start(&options, &server->http, err);
@@ -241,6 +251,8 @@ enum err_code server_start(const struct config *config, struct server **ret, str
     server->config = config;
     server->clock = clock_real();
     enum err_code code = instance_identify(config, &server->identity, err);
+    if (code == OK)
+        code = trust_proxies(server, err);
     if (code == OK)
         code = make_data_dir(config->data, err);
     if (code == OK)

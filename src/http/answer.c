@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building answers. The status of an error is decided here and nowhere else (API-04, rulings section 2). */
 #include "base/json_write.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/panic.h"
 #include "db/store.h"
 #include "http/http_priv.h"
+#include "http/in_flight.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,8 +59,34 @@ void http_add_header(struct http_request *request, const char *name, const char 
     request->headers[request->header_count++].value = xstrdup(value);
 }
 
+struct save {
+    const struct http_request *request;
+    const struct http_answer *answer;
+};
+
+static enum err_code save_answer(struct db *tx, void *arg, struct err *err)
+{
+    const struct save *save = arg;
+    return idempotency_save(tx, &save->request->idempotency, save->answer->status, save->answer->body, save->answer->length,
+                            save->request->arrived_us, err);
+}
+
+/* Most handlers save their answer in the transaction of their change (HTTP_IDEMPOTENT_SAVE). For the others, which have no
+ * transaction of their own and answer on a thread that may block, it is saved here. */
+static void save_for_repeats(struct http_request *request, const struct http_answer *answer)
+{
+    struct save save = {request, answer};
+    struct err err;
+    bool wanted = request->has_idempotency && !request->replayed && !(request->route->flags & HTTP_IDEMPOTENT_SAVE);
+    if (wanted && answer->status >= 200 && answer->status <= 299 && !answer->stream &&
+        store_write(http_server_store(request->server), save_answer, &save, &err) != OK)
+        log_warn("http", "an answer was not kept for repeats: %s", err.message);
+}
+
 static void give(struct http_request *request, const struct http_answer *answer)
 {
+    save_for_repeats(request, answer);
+    in_flight_leave(http_server_in_flight(request->server), request);
     mutex_lock(&request->mutex);
     must(!request->answer.status);
     bool close = request->answer.close_connection;
@@ -118,6 +146,17 @@ void http_answer_static(struct http_request *request, int status, const char *ty
                       .status = status, .type = type, .body = (char *)(uintptr_t)bytes, .length = length, .is_static = true});
 }
 
+void http_answer_again(struct http_request *request, int status, struct buf *body)
+{
+    request->replayed = true;
+    if (body->len) {
+        http_answer_json(request, status, body);
+        return;
+    }
+    buf_release(body);
+    http_answer_empty(request, status);
+}
+
 struct replay {
     struct http_request *request;
     int status;
@@ -140,7 +179,7 @@ static bool replay_after_race(struct http_request *request)
         buf_release(&replay.body);
         return false;
     }
-    http_answer_json(request, replay.status, &replay.body);
+    http_answer_again(request, replay.status, &replay.body);
     return true;
 }
 

@@ -139,8 +139,7 @@ static enum err_code find_answer(struct db *db, void *arg, struct err *err)
     return idempotency_find(db, &find->request->idempotency, find->request->arrived_us, &find->status, &find->body, err);
 }
 
-/* A repeat gets the answer that the first one got; then request->answer.status is set. */
-static enum err_code replay(struct http_request *request, struct err *err)
+enum err_code checks_repeat(struct http_request *request, struct err *err)
 {
     struct find find = {.request = request};
     idempotency_hash(&request->idempotency, method_names[request->method], request->target, http_body(request).p,
@@ -148,7 +147,7 @@ static enum err_code replay(struct http_request *request, struct err *err)
     buf_init(&find.body, REPLAY_MAX);
     enum err_code code = store_read(http_server_store(request->server), find_answer, &find, err);
     if (code == OK && find.status)
-        http_answer_json(request, find.status, &find.body);
+        http_answer_again(request, find.status, &find.body);
     else
         buf_release(&find.body);
     return code;
@@ -174,5 +173,5 @@ enum err_code checks_body(struct http_request *request, struct err *err)
     if (request->body.failed || request->discarded)
         return too_large(request, err);
     enum err_code code = parse_body(request, err);
-    return code == OK && request->has_idempotency ? replay(request, err) : code;
+    return code;
 }

@@ -54,7 +54,9 @@ struct http_request {
     char client_address[64];
     int64_t arrived_us, started_mono_us;
     struct http_idempotency idempotency;
-    bool has_idempotency;
+    bool has_idempotency, replayed;
+    bool in_flight;           /* holds its key in the server's table */
+    struct list_node waiting; /* for the request that holds the same key */
     struct http_answer answer;
     void (*go_on)(struct http_request *request, void *arg); /* http_continue */
     void *go_on_arg;
@@ -86,10 +88,17 @@ enum err_code params_parse(struct http_request *request, struct err *err);
 enum err_code checks_head(struct http_request *request, struct err *err);
 enum err_code checks_body(struct http_request *request, struct err *err);
 
+/* answer.c: an answer that was kept. Takes the buffer's memory. */
+void http_answer_again(struct http_request *request, int status, struct buf *body);
+
+/* checks.c: the answer of an earlier request with the same key; then request->answer.status is set. */
+enum err_code checks_repeat(struct http_request *request, struct err *err);
+
 /* http_server.c: for answer.c and stream.c, which do not see the library. */
 void http_server_answered(struct http_request *request); /* request->answer was filled in under the mutex */
 void http_server_resume(void *connection);
 size_t http_server_count_header(const struct http_request *request, const char *name);
+struct in_flight *http_server_in_flight(struct http_server *server);
 struct store *http_server_store(const struct http_server *server);
 const struct http_server_options *http_server_options(const struct http_server *server);
 

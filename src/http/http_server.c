@@ -9,6 +9,7 @@
 #include "base/panic.h"
 #include "http/connections.h"
 #include "http/http_priv.h"
+#include "http/in_flight.h"
 #include "http/listen.h"
 
 #include <arpa/inet.h>
@@ -27,7 +28,8 @@ struct http_server {
     struct connections connections;
     char address[300];
     char *tls_cert, *tls_key; /* owned */
-    struct mutex mutex;       /* guards streams */
+    struct in_flight in_flight;
+    struct mutex mutex; /* guards streams */
     struct list streams;
     bool ending;          /* streams end at their next turn */
     _Atomic int requests; /* being handled or asleep */
@@ -41,6 +43,11 @@ const struct http_server_options *http_server_options(const struct http_server *
 struct store *http_server_store(const struct http_server *server)
 {
     return server->options.store;
+}
+
+struct in_flight *http_server_in_flight(struct http_server *server)
+{
+    return &server->in_flight;
 }
 
 const char *http_server_address(const struct http_server *server)
@@ -274,6 +281,27 @@ static void set_method(struct http_request *request, const char *name)
         }
 }
 
+/* Repeated lines of a header, joined in their order, or the last one. */
+struct header_lines {
+    const char *name;
+    bool last_only;
+    struct buf text;
+};
+
+static enum MHD_Result join_line(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    struct header_lines *lines = arg;
+    if (!str_equal_ignoring_case(str_of(name), lines->name) || !value)
+        return MHD_YES;
+    if (lines->last_only)
+        buf_clear(&lines->text);
+    else if (lines->text.len)
+        buf_add_char(&lines->text, ',');
+    buf_add_text(&lines->text, value);
+    return MHD_YES;
+}
+
 static void set_address(struct http_request *request)
 {
     const struct http_server_options *options = &request->server->options;
@@ -284,10 +312,15 @@ static void set_address(struct http_request *request)
         (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, peer, sizeof peer);
     else if (address && address->sa_family == AF_INET6)
         (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, peer, sizeof peer);
-    if (options->client_address)
-        options->client_address(options->arg, request, peer, request->client_address, sizeof request->client_address);
-    else
-        (void)snprintf(request->client_address, sizeof request->client_address, "%s", peer);
+    struct header_lines forwarded = {.name = "X-Forwarded-For"}, real = {.name = "X-Real-IP", .last_only = true};
+    buf_init(&forwarded.text, HTTP_HEADERS_MAX_BYTES);
+    buf_init(&real.text, HTTP_HEADERS_MAX_BYTES);
+    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, join_line, &forwarded);
+    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, join_line, &real);
+    client_address_find(options->trusted, peer, (struct str){forwarded.text.data, forwarded.text.len},
+                        (struct str){real.text.data, real.text.len}, request->client_address);
+    buf_release(&forwarded.text);
+    buf_release(&real.text);
 }
 
 /* The target as sent, before anything is decoded. */
@@ -368,6 +401,23 @@ static enum MHD_Result finish_or_sleep(struct http_request *request)
     }
 }
 
+/* With an Idempotency-Key, one at a time: what came first is answered first, and repeats find its answer. */
+static void handle(struct http_request *request, void *arg)
+{
+    (void)arg;
+    struct err err;
+    if (request->has_idempotency) {
+        if (!request->in_flight && !in_flight_enter(&request->server->in_flight, request, handle))
+            return;
+        enum err_code code = checks_repeat(request, &err);
+        if (code != OK)
+            refuse(request, code, &err);
+        if (request->answer.status)
+            return;
+    }
+    request->route->handle(request, request->context);
+}
+
 static enum MHD_Result run_handler(struct http_request *request)
 {
     struct err err;
@@ -381,7 +431,7 @@ static enum MHD_Result run_handler(struct http_request *request)
     if (request->answer.status)
         return queue_answer(request);
     request->phase = HTTP_HANDLING;
-    request->route->handle(request, request->context);
+    handle(request, NULL);
     return finish_or_sleep(request);
 }
 
@@ -487,6 +537,7 @@ enum err_code http_server_start(const struct http_server_options *options, struc
     server->options = *options;
     mutex_init(&server->mutex);
     list_init(&server->streams);
+    in_flight_init(&server->in_flight);
     connections_init(&server->connections, (size_t)options->max_connections, options->clock);
     int fd = -1;
     enum err_code code = OK;
@@ -535,6 +586,7 @@ void http_server_stop(struct http_server *server, int64_t timeout_us)
             (void)close(fd);
     }
     connections_stop(&server->connections);
+    in_flight_release(&server->in_flight);
     mutex_release(&server->mutex);
     free(server->tls_cert);
     free(server->tls_key);

@@ -5,6 +5,7 @@
 #define HORAE_HTTP_HTTP_SERVER_H
 
 #include "base/clock.h"
+#include "http/client_address.h"
 #include "http/http.h"
 
 struct http_server;
@@ -28,8 +29,7 @@ struct http_server_options {
     size_t group_count;
     /* Fills in who calls; ERR_UNAUTHENTICATED when nobody that we know. Pool thread. */
     enum err_code (*authenticate)(void *arg, struct http_request *request, struct http_principal *ret, struct err *err);
-    /* The caller's address, from the peer's and the headers of trusted proxies; may be NULL. */
-    void (*client_address)(void *arg, struct http_request *request, const char *peer, char *out, size_t capacity);
+    const struct trusted_proxies *trusted; /* borrowed; whose forwarding headers are believed */
     void *arg;
 };
 

@@ -177,7 +177,8 @@ const struct http_route execution_api_routes[] = {
     {HTTP_GET, "/api/v1/scheduler/executions", list_executions, HTTP_MAY_READ, 0, 0, list_params, "executions, newest first"},
     {HTTP_GET, EXECUTION, show_execution, HTTP_MAY_READ, 0, 0, NULL, "one execution, by id or uid"},
     {HTTP_GET, EXECUTION "/logs", show_logs, HTTP_MAY_READ, 0, 0, log_params, "output of an execution"},
-    {HTTP_POST, EXECUTION "/cancel", cancel_execution, HTTP_MAY_OPERATE, HTTP_JSON_BODY, 0, NULL, "cancel an execution"},
-    {HTTP_POST, EXECUTION "/retry", retry_execution, HTTP_MAY_OPERATE, 0, 0, NULL, "run the same again"},
+    {HTTP_POST, EXECUTION "/cancel", cancel_execution, HTTP_MAY_OPERATE, HTTP_JSON_BODY | HTTP_IDEMPOTENT_SAVE, 0, NULL,
+     "cancel an execution"},
+    {HTTP_POST, EXECUTION "/retry", retry_execution, HTTP_MAY_OPERATE, HTTP_IDEMPOTENT_SAVE, 0, NULL, "run the same again"},
 };
 const size_t execution_api_route_count = ARRAY_LEN(execution_api_routes);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "base/panic.h"
 #include "base/queue.h"
 #include "base/str.h"
@@ -48,6 +49,7 @@ struct handler_command {
     struct int_map jobs; /* execution id → job that runs */
     struct list held;    /* orders for the time when a keeper answers */
     _Atomic bool stopping;
+    struct metric *children;
 };
 
 bool handler_command_log_path(const char *data_dir, int64_t execution_id, char *out, size_t capacity, bool make)
@@ -118,6 +120,7 @@ static void on_start_failed(void *arg, int64_t id, int attempt, const char *mess
 {
     struct handler_command *command = arg;
     end_with(command, id, attempt, message, false);
+    metric_add(command->children, -1);
     (void)keeper_ack(command->keeper, id, attempt, NULL);
 }
 
@@ -159,6 +162,7 @@ static void on_exited(void *arg, const struct keeper_exit *end)
         result.error_message = exit_message(end);
     forget_job(command, end->id);
     scheduler_attempt_ended(command->scheduler, end->id, end->attempt, &result);
+    metric_add(command->children, -1);
     (void)keeper_ack(command->keeper, end->id, end->attempt, NULL);
 }
 
@@ -172,6 +176,7 @@ static void on_lost(void *arg, int64_t id, int attempt)
 {
     struct handler_command *command = arg;
     end_with(command, id, attempt, "interrupted: its keeper was killed, and the command with it", true);
+    metric_add(command->children, -1);
     (void)keeper_ack(command->keeper, id, attempt, NULL);
 }
 
@@ -208,6 +213,7 @@ static void end_unlisted(struct handler_command *command, const struct keeper_li
 static void on_connected(void *arg, const struct keeper_listing *listing, size_t count)
 {
     struct handler_command *command = arg;
+    metric_set(command->children, (int64_t)count); /* ended ones are reported next and leave then */
     command->connected = true;
     if (command->adopted) {
         end_unlisted(command, listing, count);
@@ -243,6 +249,7 @@ static void give_start(struct handler_command *command, struct handler_job *job)
         command_start_release(&start);
         if (code == OK) {
             handler_job_free(int_map_put(&command->jobs, job->execution_id, job));
+            metric_add(command->children, 1);
             return;
         }
     }
@@ -331,6 +338,7 @@ enum err_code handler_command_new(const struct handler_command_options *options,
         command->data_dir = xstrdup(options->data_dir);
     queue_init(&command->orders, ORDERS_MAX);
     int_map_init(&command->jobs);
+    command->children = metric_get(METRIC_GAUGE, "horae_children", "Commands that run under the keeper.", "");
     list_init(&command->held);
     command->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(command->wake_fd >= 0);

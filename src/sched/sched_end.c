@@ -124,16 +124,35 @@ void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struc
 
 /* ---- finishing ---- */
 
+static struct metric *finished_metric(int type, enum execution_state state)
+{
+    char labels[160];
+    (void)snprintf(labels, sizeof labels, "type=\"%s\",state=\"%s\"", task_type_name(type), execution_state_name(state));
+    return metric_get(METRIC_COUNTER, "horae_executions_finished_total", "Executions finished, by type and state.", labels);
+}
+
+static struct metric *duration_metric(int type)
+{
+    char labels[80];
+    (void)snprintf(labels, sizeof labels, "type=\"%s\"", task_type_name(type));
+    return metric_get(METRIC_HISTOGRAM, "horae_execution_duration_seconds", "From first start to end.", labels);
+}
+
+void sched_register_metrics(int type)
+{
+    char labels[80];
+    (void)snprintf(labels, sizeof labels, "type=\"%s\"", task_type_name(type));
+    (void)metric_get(METRIC_COUNTER, "horae_executions_started_total", "Attempts started, by type.", labels);
+    (void)duration_metric(type);
+    for (int state = EXECUTION_SUCCESS; state < EXECUTION_STATE_COUNT; state++)
+        (void)finished_metric(type, (enum execution_state)state);
+}
+
 static void count_finish(const struct execution *ex, enum execution_state state, int64_t duration_us)
 {
-    char labels[360];
-    const char *type = task_type_name(ex->task->task->type);
-    (void)snprintf(labels, sizeof labels, "type=\"%s\",state=\"%s\"", type, execution_state_name(state));
-    metric_add(metric_get(METRIC_COUNTER, "horae_executions_finished_total", "Executions finished, by type and state.", labels),
-               1);
-    (void)snprintf(labels, sizeof labels, "type=\"%s\"", type);
-    metric_observe(metric_get(METRIC_HISTOGRAM, "horae_execution_duration_seconds", "From first start to end.", labels),
-                   duration_us);
+    int type = ex->task->task->type;
+    metric_add(finished_metric(type, state), 1);
+    metric_observe(duration_metric(type), duration_us);
 }
 
 static void add_stats(struct sched_work *work, int64_t task_id, int64_t hour, const struct stats_delta *add)

@@ -149,6 +149,7 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
                   struct sched_work *work);
 void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cause cause);
 void sched_progress(struct scheduler *s, int64_t id, int32_t attempt, int percent);
+void sched_register_metrics(int type); /* the families of a task type */
 void sched_set_timer(struct scheduler *s, struct execution *ex, int64_t wall_us);
 void sched_clear_timer(struct scheduler *s, struct execution *ex);
 

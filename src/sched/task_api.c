@@ -479,7 +479,7 @@ static void occurrences(struct http_request *request, void *context)
 /* ---- routes ---- */
 
 #define TASK "/api/v1/scheduler/tasks/{id}"
-enum { BODY = HTTP_JSON_BODY | HTTP_BODY_REQUIRED };
+enum { SAVES = HTTP_IDEMPOTENT_SAVE, BODY = HTTP_JSON_BODY | HTTP_BODY_REQUIRED | SAVES };
 
 const struct http_route task_api_routes[] = {
     {HTTP_GET, "/api/v1/scheduler/tasks", list_tasks, HTTP_MAY_READ, 0, 0, list_params, "tasks, a page"},
@@ -487,10 +487,10 @@ const struct http_route task_api_routes[] = {
     {HTTP_GET, TASK, show_task, HTTP_MAY_READ, 0, 0, NULL, "one task"},
     {HTTP_PUT, TASK, put_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "replace a task's definition"},
     {HTTP_PATCH, TASK, patch_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "change a task (JSON merge patch)"},
-    {HTTP_DELETE, TASK, delete_task, HTTP_MAY_OPERATE, 0, 0, NULL, "delete a task; its history stays"},
-    {HTTP_POST, TASK "/enable", enable_task, HTTP_MAY_OPERATE, 0, 0, NULL, "enable a task"},
-    {HTTP_POST, TASK "/disable", disable_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY, 0, disable_params, "disable a task"},
-    {HTTP_POST, TASK "/trigger", trigger_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY, 0, NULL, "run a task now or at a time"},
+    {HTTP_DELETE, TASK, delete_task, HTTP_MAY_OPERATE, SAVES, 0, NULL, "delete a task; its history stays"},
+    {HTTP_POST, TASK "/enable", enable_task, HTTP_MAY_OPERATE, SAVES, 0, NULL, "enable a task"},
+    {HTTP_POST, TASK "/disable", disable_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY | SAVES, 0, disable_params, "disable a task"},
+    {HTTP_POST, TASK "/trigger", trigger_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY | SAVES, 0, NULL, "run a task now or at a time"},
     {HTTP_GET, TASK "/next", next_times, HTTP_MAY_READ, 0, 0, next_params, "coming slots"},
     {HTTP_GET, TASK "/occurrences", occurrences, HTTP_MAY_READ, 0, 0, occurrence_params, "slots with their verdicts"},
     {HTTP_POST, "/api/v1/scheduler/executions", bulk_trigger, HTTP_MAY_OPERATE, BODY, HTTP_BODY_BULK_MAX, NULL,

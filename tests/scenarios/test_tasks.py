@@ -161,3 +161,31 @@ class Tasks(ServerCase):
         self.assertEqual(json.loads(first.body), json.loads(again.body))
         other = self.server.post("/scheduler/tasks", {"name": "other", "type": "noop"}, headers=headers)
         self.assert_error(other, 409, "IDEMPOTENCY_KEY_REUSED")
+
+    def test_repeats_without_a_body_are_answered_the_same_way(self):
+        self.server.create(name="repeat", type="noop")
+        headers = {"Idempotency-Key": "delete-once"}
+        first = self.server.request("DELETE", "/scheduler/tasks/repeat", headers=headers)
+        again = self.server.request("DELETE", "/scheduler/tasks/repeat", headers=headers)
+        self.assertEqual((first.status, again.status, again.body), (204, 204, b""))
+        release = {"Idempotency-Key": "release-once"}
+        path = "/scheduler/locks/scheduler_global/release"
+        self.assertEqual(self.server.post(path, headers=release).status, 200)
+        fence = self.server.get("/scheduler/locks").data[0]["fencing_token"]
+        self.assertEqual(self.server.post(path, headers=release).status, 200)
+        self.assertEqual(self.server.get("/scheduler/locks").data[0]["fencing_token"], fence)
+
+    def test_many_requests_with_one_key_at_once_have_one_effect(self):
+        import threading
+
+        self.server.create(name="raced", type="noop")
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(self.server.post(
+            "/scheduler/tasks/raced/trigger", headers={"Idempotency-Key": "race"}))) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual({answer.status for answer in answers}, {202})
+        self.assertEqual(len({answer.json["execution_uid"] for answer in answers}), 1)
+        self.assertEqual(len(self.server.executions(task_name="raced")), 1)
