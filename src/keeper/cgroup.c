@@ -18,6 +18,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+enum { CPU_PERCENT_MAX = 1000000 }; /* ten thousand processors */
+
 #define LEAF_NAME "horae-leaf"
 
 static const char *const CONTROLLERS[] = {"memory", "cpu", "pids"};
@@ -107,7 +109,8 @@ static bool find_own(struct cgroup_tree *tree)
 static bool is_delegated(const char *root)
 {
     char value[8];
-    return getxattr(root, "user.delegate", value, sizeof value) > 0 || getxattr(root, "trusted.delegate", value, sizeof value) > 0;
+    return getxattr(root, "user.delegate", value, sizeof value) > 0 ||
+           getxattr(root, "trusted.delegate", value, sizeof value) > 0;
 }
 
 /* True when all controllers are on, or could be switched on. */
@@ -122,7 +125,8 @@ static bool look_at(struct cgroup_tree *tree)
     bool all_on = true;
     for (size_t i = 0; i < ARRAY_LEN(CONTROLLERS); i++) {
         if (!has_word(there, CONTROLLERS[i])) {
-            (void)snprintf(tree->reason, sizeof tree->reason, "the cgroup %.300s has no %s controller", tree->root, CONTROLLERS[i]);
+            (void)snprintf(tree->reason, sizeof tree->reason, "the cgroup %.300s has no %s controller", tree->root,
+                           CONTROLLERS[i]);
             return false;
         }
         all_on &= has_word(on, CONTROLLERS[i]);
@@ -230,7 +234,8 @@ static bool set_limits(const char *path, const struct keeper_limits *limits, con
             return false;
     }
     if (limits->cpu_percent > 0) {
-        (void)snprintf(text, sizeof text, "%lld 100000", (long long)limits->cpu_percent * 1000);
+        int64_t percent = limits->cpu_percent < CPU_PERCENT_MAX ? limits->cpu_percent : CPU_PERCENT_MAX;
+        (void)snprintf(text, sizeof text, "%lld 100000", (long long)percent * 1000);
         if (!write_in(path, *ret_file = "cpu.max", text))
             return false;
     }
@@ -242,8 +247,8 @@ static bool set_limits(const char *path, const struct keeper_limits *limits, con
     return true;
 }
 
-bool cgroup_make(struct cgroup_tree *tree, struct cgroup *cgroup, int64_t id, int32_t attempt,
-                 const struct keeper_limits *limits, int *ret_procs_fd, char reason[CGROUP_REASON_MAX])
+bool cgroup_make(struct cgroup_tree *tree, struct cgroup *cgroup, int64_t id, int32_t attempt, const struct keeper_limits *limits,
+                 int *ret_procs_fd, char reason[CGROUP_REASON_MAX])
 {
     char path[CGROUP_PATH_MAX], procs[CGROUP_PATH_MAX], name[96];
     if (!tree->root[0]) {

@@ -28,8 +28,8 @@ void cgroup_tree_init(struct cgroup_tree *tree, const char *data_dir);
 bool cgroup_is_wanted(const struct keeper_limits *limits);
 /* Makes the sub-cgroup and sets the limits. False: `reason` names what is missing. `*ret_procs_fd`: where the child
  * writes its pid; the caller closes it. */
-bool cgroup_make(struct cgroup_tree *tree, struct cgroup *cgroup, int64_t id, int32_t attempt,
-                 const struct keeper_limits *limits, int *ret_procs_fd, char reason[CGROUP_REASON_MAX]);
+bool cgroup_make(struct cgroup_tree *tree, struct cgroup *cgroup, int64_t id, int32_t attempt, const struct keeper_limits *limits,
+                 int *ret_procs_fd, char reason[CGROUP_REASON_MAX]);
 /* SIGKILL to everything inside. */
 void cgroup_kill(const struct cgroup *cgroup);
 bool cgroup_oom_killed(const struct cgroup *cgroup);

@@ -77,7 +77,8 @@ static void become_user(struct child *child)
     const struct user *user = child->plan->user;
     if (!user)
         return;
-    if (syscall(SYS_setgroups, user->group_count, user->groups) != 0 || syscall(SYS_setresgid, user->gid, user->gid, user->gid) != 0 ||
+    if (syscall(SYS_setgroups, user->group_count, user->groups) != 0 ||
+        syscall(SYS_setresgid, user->gid, user->gid, user->gid) != 0 ||
         syscall(SYS_setresuid, user->uid, user->uid, user->uid) != 0)
         fail(child, "cannot become the user", "");
 }

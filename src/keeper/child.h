@@ -16,7 +16,7 @@ struct spawn_plan {
     int cgroup_fd;           /* cgroup.procs, −1 = none */
     uint64_t files_soft;     /* RLIMIT_NOFILE of the command */
     pid_t keeper;
-    char *stack;             /* of the child until exec */
+    char *stack; /* of the child until exec */
     size_t stack_size;
 };
 

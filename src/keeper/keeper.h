@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 enum {
-    KEEPER_RESULT_MAX = 65536, /* last bytes of standard output that an exit carries */
-    KEEPER_STACK_MAX = 10240,  /* last bytes of standard error */
+    KEEPER_RESULT_MAX = 65536,    /* last bytes of standard output that an exit carries */
+    KEEPER_STACK_MAX = 10240,     /* last bytes of standard error */
     KEEPER_MESSAGE_MAX = 1 << 20, /* bytes of one message; a larger start is refused with ERR_LIMIT */
     KEEPER_CHILDREN_MAX = 10000,  /* live and unacknowledged commands of one keeper */
 };
@@ -26,7 +26,7 @@ struct keeper_exit {
     int32_t attempt;
     int exit_code, signo; /* signo 0: it exited by itself */
     bool oom_killed;
-    int64_t started_us, finished_us; /* wall time */
+    int64_t started_us, finished_us;       /* wall time */
     const char *stdout_tail, *stderr_tail; /* borrowed during the callback; any bytes */
     size_t stdout_length, stderr_length;
     bool stdout_truncated, stderr_truncated; /* bytes before the tail exist */
@@ -41,7 +41,7 @@ struct keeper_listing {
 
 struct keeper_callbacks {
     void *arg;
-    /* First thing after a connection: everything the keeper knows, live and ended but unacknowledged. */
+    /* After a connection: everything the keeper knows, live and ended but unacknowledged. */
     void (*connected)(void *arg, const struct keeper_listing *listing, size_t count);
     void (*disconnected)(void *arg); /* the keeper went away; its commands die with it (parent-death signal, cgroup) */
     void (*started)(void *arg, int64_t id, int attempt, int64_t pid, int64_t started_us);
@@ -50,8 +50,10 @@ struct keeper_callbacks {
     /* The process ended and both streams are drained. Repeated after a reconnect until it is acknowledged. */
     void (*exited)(void *arg, const struct keeper_exit *end);
     void (*progress)(void *arg, int64_t id, int attempt, int percent); /* a line `progress N` on descriptor 3 */
-    void (*output)(void *arg, int64_t id, int attempt); /* the log grew; at most every 100 ms per command */
-    void (*lost)(void *arg, int64_t id, int attempt); /* known but its end cannot be told */
+    void (*output)(void *arg, int64_t id, int attempt);                /* the log grew; at most every 100 ms per command */
+    /* Known (ordered or listed) but its end cannot be told: after `disconnected` when the keeper has died, before
+     * `connected` when the keeper that is found does not list it. Once; needs no acknowledgement. */
+    void (*lost)(void *arg, int64_t id, int attempt);
 };
 
 struct keeper_limits {
@@ -61,10 +63,10 @@ struct keeper_limits {
 struct keeper_start {
     int64_t id;
     int32_t attempt;
-    char *const *argv; /* NULL-terminated; argv[0] is looked up in the PATH of `env` */
-    char *const *env;  /* NULL-terminated NAME=VALUE; the whole environment */
-    const char *cwd;   /* NULL = "/" */
-    const char *user;  /* NULL = as the server; needs root */
+    char *const *argv;      /* NULL-terminated; argv[0] is looked up in the PATH of `env` */
+    char *const *env;       /* NULL-terminated NAME=VALUE; the whole environment */
+    const char *cwd;        /* NULL = "/" */
+    const char *user;       /* NULL = as the server; needs root */
     const char *stdin_data; /* NULL = /dev/null */
     size_t stdin_length;
     const char *log_path; /* appended to; framed, see keeper_log.h */
@@ -87,8 +89,8 @@ enum err_code keeper_start(struct keeper *keeper, const struct keeper_start *sta
 enum err_code keeper_signal(struct keeper *keeper, int64_t id, int32_t attempt, int signo, struct err *err);
 /* The end is safe in the store: the keeper may forget it. */
 enum err_code keeper_ack(struct keeper *keeper, int64_t id, int32_t attempt, struct err *err);
-int keeper_poll_fd(const struct keeper *keeper);        /* -1 when not connected */
-short keeper_poll_events(const struct keeper *keeper);  /* POLLIN, and POLLOUT while orders wait */
+int keeper_poll_fd(const struct keeper *keeper);       /* -1 when not connected */
+short keeper_poll_events(const struct keeper *keeper); /* POLLIN, and POLLOUT while orders wait */
 /* Reads and writes what is ready; calls callbacks. After `disconnected` the error says why. */
 enum err_code keeper_dispatch(struct keeper *keeper, short revents, struct err *err);
 /* Closes the connection. With `shutdown_when_idle` the keeper exits once nothing runs and nothing is unacknowledged;

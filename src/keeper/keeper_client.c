@@ -99,7 +99,8 @@ static enum err_code disconnect(struct keeper *keeper, struct err *err, const ch
 static void flush(struct keeper *keeper)
 {
     while (!keeper->broken && keeper->sent < keeper->out.len) {
-        ssize_t n = send(keeper->fd, keeper->out.data + keeper->sent, keeper->out.len - keeper->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n =
+            send(keeper->fd, keeper->out.data + keeper->sent, keeper->out.len - keeper->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n >= 0)
             keeper->sent += (size_t)n;
         else if (errno == EAGAIN)
@@ -137,9 +138,11 @@ enum err_code keeper_start(struct keeper *keeper, const struct keeper_start *sta
         return err_set(err, ERR_INVALID, NULL, "a command needs a program and an absolute path for its log");
     buf_init(&message, KEEPER_HEADER_BYTES + KEEPER_MESSAGE_MAX);
     keeper_start_encode(start, &message);
-    enum err_code code = message.failed ? err_set(err, ERR_LIMIT, NULL, "arguments, environment and input of a command together are limited to %d bytes",
-                                                  KEEPER_MESSAGE_MAX)
-                                        : order(keeper, &message, err);
+    enum err_code code =
+        message.failed
+            ? err_set(err, ERR_LIMIT, NULL, "arguments, environment and input of a command together are limited to %d bytes",
+                      KEEPER_MESSAGE_MAX)
+            : order(keeper, &message, err);
     if (code == OK)
         keeper_know(keeper, start->id, start->attempt);
     buf_release(&message);
@@ -231,20 +234,15 @@ static bool take_message(struct keeper *keeper, const struct keeper_header *head
     int64_t id = wire_i64(&wire);
     int32_t attempt = wire_i32(&wire);
     switch (header->type) {
-    case KEEPER_MESSAGE_STARTED:
-        return on_started(keeper, &wire, id, attempt);
-    case KEEPER_MESSAGE_START_FAILED:
-        return on_start_failed(keeper, &wire, id, attempt);
-    case KEEPER_MESSAGE_EXITED:
-        return on_exited(keeper, &wire, id, attempt);
-    case KEEPER_MESSAGE_PROGRESS:
-        return on_progress(keeper, &wire, id, attempt);
+    case KEEPER_MESSAGE_STARTED: return on_started(keeper, &wire, id, attempt);
+    case KEEPER_MESSAGE_START_FAILED: return on_start_failed(keeper, &wire, id, attempt);
+    case KEEPER_MESSAGE_EXITED: return on_exited(keeper, &wire, id, attempt);
+    case KEEPER_MESSAGE_PROGRESS: return on_progress(keeper, &wire, id, attempt);
     case KEEPER_MESSAGE_OUTPUT:
         if (keeper->callbacks.output)
             keeper->callbacks.output(keeper->callbacks.arg, id, attempt);
         return wire_done(&wire);
-    default:
-        return false; /* LISTING comes once, in keeper_connect */
+    default: return false; /* LISTING comes once, in keeper_connect */
     }
 }
 
@@ -304,7 +302,8 @@ enum err_code keeper_open(const char *data_dir, const char *executable, const st
     char *absolute = realpath(data_dir, NULL);
     char *program = absolute ? realpath(executable, NULL) : NULL;
     if (!absolute || !program) {
-        enum err_code code = err_set(err, ERR_UNAVAILABLE, NULL, "cannot use %s: %s", absolute ? executable : data_dir, strerror(errno));
+        enum err_code code =
+            err_set(err, ERR_UNAVAILABLE, NULL, "cannot use %s: %s", absolute ? executable : data_dir, strerror(errno));
         free(absolute);
         return code;
     }

@@ -157,11 +157,16 @@ static bool find_user(struct command *command, const struct keeper_start *start,
 static void spawn_with(struct command *command, const struct keeper_start *start, const struct user *user, int fds[5])
 {
     struct daemon *daemon = command->daemon;
-    const struct spawn_plan plan = {
-        .argv = start->argv, .env = start->env, .cwd = start->cwd ? start->cwd : "/",
-        .user = geteuid() == 0 ? user : NULL, /* else it is ourselves (find_user) */
-        .fds = {fds[0], fds[1], fds[2], fds[3]}, .cgroup_fd = fds[4], .files_soft = daemon->files_soft,
-        .keeper = daemon->pid, .stack = daemon->stack, .stack_size = SPAWN_STACK_BYTES};
+    const struct spawn_plan plan = {.argv = start->argv,
+                                    .env = start->env,
+                                    .cwd = start->cwd ? start->cwd : "/",
+                                    .user = geteuid() == 0 ? user : NULL, /* else it is ourselves (find_user) */
+                                    .fds = {fds[0], fds[1], fds[2], fds[3]},
+                                    .cgroup_fd = fds[4],
+                                    .files_soft = daemon->files_soft,
+                                    .keeper = daemon->pid,
+                                    .stack = daemon->stack,
+                                    .stack_size = SPAWN_STACK_BYTES};
     struct spawn_failure failure;
     command->started_us = clock_wall(daemon->clock).us;
     pid_t pid = spawn(&plan, &failure);
@@ -201,7 +206,8 @@ void command_start(struct daemon *daemon, const struct keeper_start *start)
         return;
     }
     if (daemon->commands.count >= KEEPER_CHILDREN_MAX) {
-        report_refused(daemon, start->id, start->attempt, "the keeper already has 10000 commands that run or wait to be acknowledged");
+        report_refused(daemon, start->id, start->attempt,
+                       "the keeper already has 10000 commands that run or wait to be acknowledged");
         return;
     }
     struct command *command = command_new(daemon, start);

@@ -265,7 +265,8 @@ enum err_code keeper_connect(struct keeper *keeper, bool spawn, struct err *err)
                 return code;
         }
         if (left_ms(until_us) == 0)
-            return err_set(err, ERR_TIMEOUT, NULL, "no keeper answered for %s within %d s", keeper->data_dir, CONNECT_TIMEOUT_MS / 1000);
+            return err_set(err, ERR_TIMEOUT, NULL, "no keeper answered for %s within %d s", keeper->data_dir,
+                           CONNECT_TIMEOUT_MS / 1000);
         if (code == ERR_BUSY)
             rest(RETRY_MS);
     }

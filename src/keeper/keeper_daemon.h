@@ -18,13 +18,14 @@
 #include <sys/types.h>
 
 enum {
-    IDLE_EXIT_MS = 60000,        /* nothing lives, nothing is unacknowledged, nobody is connected */
-    DRAIN_AFTER_EXIT_MS = 1000,  /* background processes may hold the streams that long */
+    IDLE_EXIT_MS = 60000,       /* nothing lives, nothing is unacknowledged, nobody is connected */
+    DRAIN_AFTER_EXIT_MS = 1000, /* background processes may hold the streams that long */
     OUTPUT_EVERY_MS = 100,
-    PEERS_MAX = 8,               /* connections that have not said HELLO yet, and the server */
-    PEER_BACKLOG_MAX = 1 << 20,  /* unsent bytes above which nothing new is put in */
+    PEERS_MAX = 8,              /* connections that have not said HELLO yet, and the server */
+    PEER_BACKLOG_MAX = 1 << 20, /* unsent bytes above which nothing new is put in */
     READ_BYTES = 65536,
     SPAWN_STACK_BYTES = 65536,
+    FILES_RESERVED = 256, /* descriptors that commands leave for connections, logs and small files */
     PROGRESS_LINE_MAX = 64,
     TAILS_BYTES_MAX = 256 << 20, /* all tails together; beyond it they do not grow (the log has everything) */
 };
@@ -65,12 +66,12 @@ struct command {
     int32_t attempt;
     enum command_state state;
     unsigned say;
-    pid_t pid; /* and its process group and session; 0 = never started */
+    pid_t pid;                       /* and its process group and session; 0 = never started */
     int64_t started_us, finished_us; /* wall */
-    int status; /* as waitpid tells it */
-    int percent; /* −1 = none told */
+    int status;                      /* as waitpid tells it */
+    int percent;                     /* −1 = none told */
     bool kill_asked, oom_killed;
-    char *failure; /* owned; why it could not be started */
+    char *failure;            /* owned; why it could not be started */
     struct stream streams[2]; /* standard output, standard error */
     struct progress progress;
     struct log_writer log;
@@ -104,9 +105,10 @@ struct daemon {
     struct tail_budget tails;
     struct guard guard;
     struct cgroup_tree cgroups;
-    uint64_t files_soft; /* RLIMIT_NOFILE as the server had it: commands get it back */
-    char *stack;         /* of the child between clone and exec */
-    char *block;         /* READ_BYTES, for reading streams */
+    uint64_t files_soft;   /* RLIMIT_NOFILE as the server had it: commands get it back */
+    uint64_t files_max;    /* ours */
+    char *stack;           /* of the child between clone and exec */
+    char *block;           /* READ_BYTES, for reading streams */
     int64_t idle_since_us; /* monotonic; 0 = not idle */
     int64_t idle_exit_us;
     bool shutdown_when_idle, done;
@@ -115,7 +117,7 @@ struct daemon {
 /* keeper_main.c */
 bool daemon_watch(struct daemon *daemon, struct source *source, uint32_t events);
 void daemon_unwatch(struct daemon *daemon, struct source *source); /* closes it, too */
-int64_t daemon_now_us(const struct daemon *daemon); /* monotonic */
+int64_t daemon_now_us(const struct daemon *daemon);                /* monotonic */
 
 /* keeper_command.c */
 void command_start(struct daemon *daemon, const struct keeper_start *start);

@@ -124,9 +124,12 @@ enum err_code keeper_log_next(struct keeper_log *log, struct keeper_log_frame *r
         if (position < log->next)
             continue;
         log->next = position + head.length;
-        *ret = (struct keeper_log_frame){.stream = (enum keeper_stream)head.stream, .attempt = head.attempt,
-                                         .offset = head.offsets[head.stream == KEEPER_STDERR], .at_us = head.at_us,
-                                         .bytes = log->bytes, .length = head.length};
+        *ret = (struct keeper_log_frame){.stream = (enum keeper_stream)head.stream,
+                                         .attempt = head.attempt,
+                                         .offset = head.offsets[head.stream == KEEPER_STDERR],
+                                         .at_us = head.at_us,
+                                         .bytes = log->bytes,
+                                         .length = head.length};
         *ret_more = true;
         return OK;
     }

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -179,6 +180,35 @@ static void a_file_that_is_no_log_is_called_corrupt(void **state)
     keeper_log_close(log);
 }
 
+static void a_full_disk_costs_bytes_of_the_log_but_never_half_frames(void **state)
+{
+    struct kit *kit = *state;
+    struct log_writer writer;
+    char path[3200], bytes[3000];
+    (void)snprintf(path, sizeof path, "%s/small", kit->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    if (mount("tmpfs", path, "tmpfs", 0, "size=64k") != 0)
+        skip(); /* needs root */
+    (void)snprintf(path, sizeof path, "%s/small/full.log", kit->dir);
+    memset(bytes, 'x', sizeof bytes);
+    log_writer_init(&writer, path, 1 << 20, 1);
+    int whole = 0;
+    while (whole < 100 && log_writer_add(&writer, KEEPER_STDOUT, bytes, sizeof bytes, 1))
+        whole++;
+    assert_in_range(whole, 5, 30);
+    for (int i = 0; i < 5; i++)
+        assert_false(log_writer_add(&writer, KEEPER_STDOUT, bytes, sizeof bytes, 1));
+    char *text = kit_read_log(path, KEEPER_STDOUT, true);
+    assert_int_equal(strlen(text), (size_t)whole * sizeof bytes);
+    free(text);
+    (void)snprintf(path, sizeof path, "%s/small", kit->dir);
+    assert_int_equal(mount("tmpfs", path, "tmpfs", MS_REMOUNT, "size=256k"), 0);
+    assert_true(log_writer_add(&writer, KEEPER_STDOUT, "end", 3, 1));
+    assert_int_equal(writer.offsets[0], (whole + 6) * (int64_t)sizeof bytes + 3); /* the gap shows */
+    log_writer_release(&writer);
+    assert_int_equal(umount2(path, MNT_DETACH), 0);
+}
+
 static void a_folder_that_is_gone_costs_the_log_only(void **state)
 {
     struct kit *kit = *state;
@@ -203,8 +233,9 @@ static void a_running_command_can_be_followed_through_rotations(void **state)
     struct err err;
     int64_t next = -1;
     kit_connect(kit);
-    struct keeper_start start = kit_shell(kit, 1, argv, "i=0; while [ $i -lt 3000 ]; do echo 'a line of this command, long enough to fill the "
-                                                        "log again and again' $i; i=$((i+1)); done; echo the end");
+    struct keeper_start start = kit_shell(kit, 1, argv,
+                                          "i=0; while [ $i -lt 3000 ]; do echo 'a line of this command, long enough to fill the "
+                                          "log again and again' $i; i=$((i+1)); done; echo the end");
     start.log_limit = SMALL_LIMIT;
     kit_start(kit, &start);
     free(argv[2]);
@@ -442,6 +473,7 @@ int main(void)
         KIT_TEST(a_follower_that_fell_behind_goes_on_with_what_is_kept),
         KIT_TEST(another_attempt_goes_on_and_half_a_frame_is_cut_off),
         KIT_TEST(a_file_that_is_no_log_is_called_corrupt),
+        KIT_TEST(a_full_disk_costs_bytes_of_the_log_but_never_half_frames),
         KIT_TEST(a_folder_that_is_gone_costs_the_log_only),
         KIT_TEST(a_running_command_can_be_followed_through_rotations),
         cmocka_unit_test(a_tail_keeps_the_last_bytes),

@@ -125,13 +125,23 @@ static void raise_files(struct daemon *daemon)
     daemon->files_soft = files.rlim_cur;
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
+    daemon->files_max = files.rlim_max;
 }
 
 static void daemon_init(struct daemon *daemon, const struct arguments *arguments)
 {
-    *daemon = (struct daemon){.clock = clock_real(), .pid = getpid(), .lock_fd = -1, .listener.fd = -1, .signals.fd = -1,
-                              .epoll_fd = -1, .null_fd = -1, .guard.fd = -1, .files_soft = 1024,
-                              .tails.max = TAILS_BYTES_MAX, .idle_exit_us = arguments->idle_ms * US_PER_MS};
+    *daemon = (struct daemon){.clock = clock_real(),
+                              .pid = getpid(),
+                              .lock_fd = -1,
+                              .listener.fd = -1,
+                              .signals.fd = -1,
+                              .epoll_fd = -1,
+                              .null_fd = -1,
+                              .guard.fd = -1,
+                              .files_soft = 1024,
+                              .files_max = 1024,
+                              .tails.max = TAILS_BYTES_MAX,
+                              .idle_exit_us = arguments->idle_ms * US_PER_MS};
     list_init(&daemon->commands);
     list_init(&daemon->to_tell);
     list_init(&daemon->trash);
@@ -159,7 +169,8 @@ static void daemon_release(struct daemon *daemon)
         peer_close(CONTAINER_OF(list_first(&daemon->peers), struct peer, node));
     list_splice(&daemon->trash, &daemon->commands);
     empty_trash(daemon);
-    const int fds[] = {daemon->listener.fd, daemon->signals.fd, daemon->epoll_fd, daemon->null_fd, daemon->guard.fd, daemon->lock_fd};
+    const int fds[] = {daemon->listener.fd, daemon->signals.fd, daemon->epoll_fd,
+                       daemon->null_fd,     daemon->guard.fd,   daemon->lock_fd};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
             (void)close(fds[i]);
@@ -170,11 +181,14 @@ static void daemon_release(struct daemon *daemon)
     free(daemon->block);
 }
 
-static enum launch_status set_up(struct daemon *daemon, const char *data_dir, char *text, size_t capacity)
+static enum launch_status set_up(struct daemon *daemon, const struct arguments *arguments, char *text, size_t capacity)
 {
+    const char *data_dir = arguments->data_dir;
     enum launch_status status = take_lock(daemon, data_dir, text, capacity);
     if (status != LAUNCH_READY)
         return status;
+    if (arguments->detach)
+        launch_redirect("keeper.log"); /* before the guard, which keeps what it has */
     (void)prctl(PR_SET_NAME, "horae-keeper");
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans of commands come to us to be reaped */
     raise_files(daemon);
@@ -274,14 +288,12 @@ int main(int argc, char **argv)
     if (!launch_clean_descriptors() || (arguments.detach && !launch_detach(&word_fd)))
         return LAUNCH_FAILED;
     daemon_init(&daemon, &arguments);
-    enum launch_status status = set_up(&daemon, arguments.data_dir, text, sizeof text);
+    enum launch_status status = set_up(&daemon, &arguments, text, sizeof text);
     if (status != LAUNCH_READY) {
         launch_tell(word_fd, status, text);
         daemon_release(&daemon);
         return (int)status;
     }
-    if (arguments.detach)
-        launch_redirect("keeper.log");
     launch_tell(word_fd, LAUNCH_READY, NULL);
     loop(&daemon);
     (void)unlink(KEEPER_SOCKET_NAME); /* before the lock goes: the next one's socket must not be hit */

@@ -6,13 +6,14 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PEER_IN_MAX = KEEPER_HEADER_BYTES + KEEPER_MESSAGE_MAX + READ_BYTES, PEER_OUT_MAX = 4 << 20 };
+enum { PEER_IN_MAX = KEEPER_HEADER_BYTES + KEEPER_MESSAGE_MAX + READ_BYTES, PEER_OUT_MAX = 4 << 20, NO_FILES_REST_MS = 10 };
 
 void peer_close(struct peer *peer)
 {
@@ -128,19 +129,12 @@ static bool take_message(struct peer *peer, const struct keeper_header *header, 
     if (header->type != KEEPER_MESSAGE_HELLO && peer->daemon->server != peer)
         return false;
     switch (header->type) {
-    case KEEPER_MESSAGE_HELLO:
-        return on_hello(peer, &wire);
-    case KEEPER_MESSAGE_START:
-        return on_start(peer, &wire);
-    case KEEPER_MESSAGE_SIGNAL:
-        return on_signal(peer, &wire);
-    case KEEPER_MESSAGE_ACK:
-        return on_ack(peer, &wire);
-    case KEEPER_MESSAGE_SHUTDOWN:
-        peer->daemon->shutdown_when_idle = true;
-        return true;
-    default:
-        return false;
+    case KEEPER_MESSAGE_HELLO: return on_hello(peer, &wire);
+    case KEEPER_MESSAGE_START: return on_start(peer, &wire);
+    case KEEPER_MESSAGE_SIGNAL: return on_signal(peer, &wire);
+    case KEEPER_MESSAGE_ACK: return on_ack(peer, &wire);
+    case KEEPER_MESSAGE_SHUTDOWN: peer->daemon->shutdown_when_idle = true; return true;
+    default: return false;
     }
 }
 
@@ -202,8 +196,11 @@ void peer_accept(struct source *listener, uint32_t events)
     struct daemon *daemon = CONTAINER_OF(listener, struct daemon, listener);
     (void)events;
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE)
+            (void)poll(NULL, 0, NO_FILES_REST_MS); /* it stays ready: no spinning until something ends */
         return;
+    }
     if (!is_ours(fd)) {
         (void)close(fd);
         return;

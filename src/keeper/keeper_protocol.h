@@ -11,8 +11,8 @@
 enum {
     KEEPER_PROTOCOL_VERSION = 1,
     KEEPER_HEADER_BYTES = 8,
-    KEEPER_LISTING_BYTES = 29, /* id, attempt, exited, pid, started */
-    KEEPER_FAILURE_MAX = 512,  /* bytes of the text of a failed start */
+    KEEPER_LISTING_BYTES = 29,  /* id, attempt, exited, pid, started */
+    KEEPER_FAILURE_MAX = 512,   /* bytes of the text of a failed start */
     KEEPER_STRINGS_MAX = 65536, /* arguments, and variables, of one command */
 };
 

@@ -55,8 +55,9 @@ static void any_bytes_pass(void **state)
 
 static void only_the_end_of_long_streams_is_kept(void **state)
 {
-    struct kit_record *record = kit_run(*state, 1, "i=0; while [ $i -lt 20000 ]; do echo line-$i; i=$((i+1)); done; echo last; "
-                                                   "head -c 30000 /dev/zero | tr '\\0' x >&2; echo END >&2");
+    struct kit_record *record = kit_run(*state, 1,
+                                        "i=0; while [ $i -lt 20000 ]; do echo line-$i; i=$((i+1)); done; echo last; "
+                                        "head -c 30000 /dev/zero | tr '\\0' x >&2; echo END >&2");
     assert_int_equal(record->out_length, KEEPER_RESULT_MAX);
     assert_true(record->stdout_truncated);
     assert_string_equal(record->out + record->out_length - 16, "line-19999\nlast\n");
@@ -69,8 +70,9 @@ static void progress_lines_are_told(void **state)
 {
     struct kit *kit = *state;
     char *argv[4];
-    struct keeper_start start = kit_shell(kit, 1, argv, "echo progress 10 >&3; read x < gate; echo progress 55 >&3; echo nonsense >&3; "
-                                                        "echo progress 101 >&3; echo progress >&3");
+    struct keeper_start start = kit_shell(kit, 1, argv,
+                                          "echo progress 10 >&3; read x < gate; echo progress 55 >&3; echo nonsense >&3; "
+                                          "echo progress 101 >&3; echo progress >&3");
     char gate[3200];
     (void)snprintf(gate, sizeof gate, "%s/gate", kit->dir);
     assert_int_equal(mkfifo(gate, 0600), 0);
@@ -124,8 +126,9 @@ static void the_environment_is_exactly_the_given_one(void **state)
 static void descriptors_signals_and_session_are_clean(void **state)
 {
     struct kit *kit = *state;
-    struct kit_record *record = kit_run(kit, 1, "ls /proc/self/fd; cat /proc/self/status | grep -E '^Sig(Blk|Ign)'; umask; "
-                                                "ps -o sid=,pgid= -p $$ | tr -s ' ' '\\n'");
+    struct kit_record *record = kit_run(kit, 1,
+                                        "ls /proc/self/fd; cat /proc/self/status | grep -E '^Sig(Blk|Ign)'; umask; "
+                                        "ps -o sid=,pgid= -p $$ | tr -s ' ' '\\n'");
     static const char clean[] = "0\n1\n2\n3\n4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0022\n"; /* 4: ls itself */
     char leads[64];
     if (strncmp(record->out, clean, sizeof clean - 1) != 0)
@@ -224,7 +227,8 @@ static void a_forced_end_takes_children_that_ignore_the_polite_one(void **state)
     struct kit *kit = *state;
     char *argv[4];
     struct err err;
-    struct keeper_start start = kit_shell(kit, 1, argv, "(trap '' TERM; sh -c 'echo $$ > child; while :; do sleep 1; done') & wait");
+    struct keeper_start start =
+        kit_shell(kit, 1, argv, "(trap '' TERM; sh -c 'echo $$ > child; while :; do sleep 1; done') & wait");
     kit_start(kit, &start);
     free(argv[2]);
     pid_t child = kit_wait_pid_file(kit, "child");
@@ -346,7 +350,8 @@ static void a_thousand_quick_commands_leave_nothing_behind(void **state)
     assert_int_equal(kit_run(kit, 1, "exit 0")->exit_code, 0);
     int before = count_descriptors(kit->keeper_pid);
     for (int i = 0; i < 1000; i++) {
-        struct keeper_start start = {.id = 100 + i, .attempt = 1, .argv = argv, .env = env, .log_path = log_path, .log_limit = 65536};
+        struct keeper_start start = {
+            .id = 100 + i, .attempt = 1, .argv = argv, .env = env, .log_path = log_path, .log_limit = 65536};
         (void)snprintf(log_path, sizeof log_path, "%s/%d.log", kit->dir, i);
         kit_start(kit, &start);
     }

@@ -93,6 +93,12 @@ static bool open_pipe(struct daemon *daemon, struct source *source, int *ret_chi
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return false;
+    if ((uint64_t)ends[0] + FILES_RESERVED > daemon->files_max) { /* numbers are given from below: nearly all are taken */
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        errno = EMFILE;
+        return false;
+    }
     *ret_child = ends[1];
     source->fd = ends[0];
     (void)fcntl(ends[0], F_SETFL, O_NONBLOCK); /* ours only: the child's end is a description of its own */

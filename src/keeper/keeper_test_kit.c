@@ -136,9 +136,15 @@ struct kit *kit_new(const char *subfolder)
 
 void kit_open(struct kit *kit)
 {
-    const struct keeper_callbacks callbacks = {
-        .arg = kit, .connected = on_connected, .disconnected = on_disconnected, .started = on_started,
-        .start_failed = on_start_failed, .exited = on_exited, .progress = on_progress, .output = on_output, .lost = on_lost};
+    const struct keeper_callbacks callbacks = {.arg = kit,
+                                               .connected = on_connected,
+                                               .disconnected = on_disconnected,
+                                               .started = on_started,
+                                               .start_failed = on_start_failed,
+                                               .exited = on_exited,
+                                               .progress = on_progress,
+                                               .output = on_output,
+                                               .lost = on_lost};
     struct err err;
     assert_int_equal(keeper_open(kit->dir, kit->executable, &callbacks, &kit->keeper, &err), OK);
 }
@@ -250,8 +256,8 @@ struct keeper_start kit_shell(struct kit *kit, int64_t id, char *argv[4], const 
     argv[1] = option;
     argv[2] = xstrdup(script); /* kit_start frees it */
     argv[3] = NULL;
-    return (struct keeper_start){.id = id, .attempt = 1, .argv = argv, .env = env, .cwd = kit->dir,
-                                 .log_path = kit->log_path, .log_limit = LOG_LIMIT};
+    return (struct keeper_start){
+        .id = id, .attempt = 1, .argv = argv, .env = env, .cwd = kit->dir, .log_path = kit->log_path, .log_limit = LOG_LIMIT};
 }
 
 void kit_start(struct kit *kit, const struct keeper_start *start)

@@ -42,7 +42,7 @@ struct kit {
 int kit_setup(void **state);
 int kit_teardown(void **state);
 struct kit *kit_new(const char *subfolder); /* not connected; `subfolder` NULL = none */
-bool kit_free(struct kit *kit); /* ends the keeper; false when that had something to complain about */
+bool kit_free(struct kit *kit);             /* ends the keeper; false when that had something to complain about */
 void kit_open(struct kit *kit);
 void kit_connect(struct kit *kit); /* must work */
 void kit_close(struct kit *kit, bool shutdown);
@@ -56,7 +56,7 @@ struct kit_record *kit_run(struct kit *kit, int64_t id, const char *script);
 struct kit_record *kit_find(struct kit *kit, int64_t id, int32_t attempt); /* made when missing */
 /* Dispatches until the counter has reached `least`; fails the test after KIT_WAIT_MS. */
 void kit_wait(struct kit *kit, const int *counter, int least);
-void kit_pause(int ms); /* between looks at something */
+void kit_pause(int ms);       /* between looks at something */
 bool kit_is_alive(pid_t pid); /* exists and is no zombie */
 void kit_wait_gone(pid_t pid);
 /* Waits for the file and reads a number from it. */

@@ -15,8 +15,8 @@
 
 void log_writer_init(struct log_writer *log, const char *path, int64_t limit, int32_t attempt)
 {
-    *log = (struct log_writer){.path = xstrdup(path), .fd = -1, .attempt = attempt,
-                               .limit = limit < LOG_LIMIT_MIN ? LOG_LIMIT_MIN : limit};
+    *log = (struct log_writer){
+        .path = xstrdup(path), .fd = -1, .attempt = attempt, .limit = limit < LOG_LIMIT_MIN ? LOG_LIMIT_MIN : limit};
 }
 
 void log_writer_release(struct log_writer *log)
@@ -100,8 +100,12 @@ static void rotate(struct log_writer *log)
 
 static bool write_frame(struct log_writer *log, enum keeper_stream stream, const char *bytes, size_t length, int64_t at_us)
 {
-    struct log_frame_head head = {.magic = LOG_FRAME_MAGIC, .length = (uint32_t)length, .stream = (uint32_t)stream,
-                                  .attempt = log->attempt, .offsets = {log->offsets[0], log->offsets[1]}, .at_us = at_us};
+    struct log_frame_head head = {.magic = LOG_FRAME_MAGIC,
+                                  .length = (uint32_t)length,
+                                  .stream = (uint32_t)stream,
+                                  .attempt = log->attempt,
+                                  .offsets = {log->offsets[0], log->offsets[1]},
+                                  .at_us = at_us};
     union { /* writev does not write through it */
         const char *given;
         void *base;

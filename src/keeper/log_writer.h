@@ -14,7 +14,7 @@ struct log_writer {
     int32_t attempt;
     int64_t limit, size; /* size of the file at `path` */
     int64_t offsets[2];
-    bool opened;         /* offsets are known */
+    bool opened; /* offsets are known */
 };
 
 void log_writer_init(struct log_writer *log, const char *path, int64_t limit, int32_t attempt);
