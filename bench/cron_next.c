@@ -26,7 +26,10 @@ int main(void)
 {
     static const struct {
         const char *expression, *zone;
-    } cases[] = {{"* * * * *", "UTC"}, {"*/5 * * * *", "America/New_York"}, {"30 2 * * *", "Europe/Paris"}, {"0 9 * * MON-FRI", "Asia/Shanghai"},
+    } cases[] = {{"* * * * *", "UTC"},
+                 {"*/5 * * * *", "America/New_York"},
+                 {"30 2 * * *", "Europe/Paris"},
+                 {"0 9 * * MON-FRI", "Asia/Shanghai"},
                  {"0 0 L * *", "UTC"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         (void)printf("%s|%s|%.1f\n", cases[i].expression, cases[i].zone, measure(cases[i].expression, cases[i].zone));

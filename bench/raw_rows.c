@@ -40,9 +40,13 @@ static void write_rows(sqlite3 *db, int64_t first, int64_t count)
 {
     static sqlite3_stmt *insert, *update;
     if (!insert) {
-        insert = prepare(db, "INSERT INTO task_executions (id, uid, task_id, snapshot_id, state, cause, scheduled_at, created_at, due_at,"
-                             " started_at, updated_at, attempt, fence, lease_owner) VALUES (?1, ?2, 1, 1, 1, 1, ?3, ?3, ?3, ?3, ?3, 1, ?1, 'raw')");
-        update = prepare(db, "UPDATE task_executions SET state = 2, finished_at = ?2, updated_at = ?2, progress = 100 WHERE id = ?1 AND state = 1");
+        insert = prepare(
+            db,
+            "INSERT INTO task_executions (id, uid, task_id, snapshot_id, state, cause, scheduled_at, created_at, due_at,"
+            " started_at, updated_at, attempt, fence, lease_owner) VALUES (?1, ?2, 1, 1, 1, 1, ?3, ?3, ?3, ?3, ?3, 1, ?1, 'raw')");
+        update = prepare(
+            db,
+            "UPDATE task_executions SET state = 2, finished_at = ?2, updated_at = ?2, progress = 100 WHERE id = ?1 AND state = 1");
     }
     run(db, "BEGIN IMMEDIATE");
     for (int64_t id = first; id < first + count; id++) {

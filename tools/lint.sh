@@ -17,7 +17,7 @@ echo "== clang-tidy"
 tools/build.sh clang
 clang-tidy --quiet -p build/clang --warnings-as-errors='*' \
     --checks='-*,bugprone-infinite-loop,bugprone-sizeof-expression,bugprone-suspicious-memset-usage,bugprone-undefined-memory-manipulation,bugprone-unused-return-value,bugprone-use-after-move,clang-analyzer-core.*,clang-analyzer-unix.*,clang-analyzer-deadcode.*' \
-    $(git ls-files 'src/*.c' | grep -v '_test\.c$') 2>/dev/null
+    $(git ls-files 'src/*.c' | grep -vE '_test(_kit)?\.c$') 2>/dev/null
 echo "== cppcheck"
 cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude --suppress=normalCheckLevelMaxBranches \
-    --suppress=unknownMacro --std=c11 -Isrc -j2 $(git ls-files 'src/*.c' | grep -v '_test\.c$')
+    --suppress=unknownMacro --std=c11 -Isrc -j2 $(git ls-files 'src/*.c' | grep -vE '_test(_kit)?\.c$')

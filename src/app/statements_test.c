@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+/* clang-format off */
 #define STORES(X) \
     X(access_store) \
     X(execution_query) X(execution_store) X(idempotency_store) X(instance_store) X(lease_store) X(ledger_store) \
@@ -20,6 +21,8 @@
     extern const size_t name##_sql_count;
 STORES(X)
 #undef X
+
+/* clang-format on */
 
 static enum err_code prepare_all(struct db *db, const char *store, const struct db_sql *const *sql, size_t count, struct err *err)
 {
@@ -34,6 +37,7 @@ static enum err_code prepare_all(struct db *db, const char *store, const struct 
     return OK;
 }
 
+/* clang-format off */
 static enum err_code prepare_stores(struct db *db, void *arg, struct err *err)
 {
     size_t *total = arg;
@@ -47,6 +51,8 @@ static enum err_code prepare_stores(struct db *db, void *arg, struct err *err)
 #undef X
     return code;
 }
+
+/* clang-format on */
 
 static void every_statement_prepares(void **state)
 {

@@ -13,6 +13,7 @@
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
 
+/* clang-format off */
 #define CURL_FUNCTIONS(X) \
     X(curl_global_init) \
     X(curl_easy_init) \
@@ -26,6 +27,8 @@ struct curl_library {
     CURL_FUNCTIONS(X)
 #undef X
 };
+
+/* clang-format on */
 
 /* NULL with ERR_UNAVAILABLE when the library is not there. Thread-safe; loaded once. */
 const struct curl_library *curl_library_load(struct err *err);
