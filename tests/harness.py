@@ -17,7 +17,7 @@ import urllib.parse
 BINARY = os.environ.get("HORAE_BINARY", "build/release/horae")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ADMIN_TOKEN = "an-administrator-for-tests-only"
-READY = re.compile(rb"horae ready on (http://\S+)")
+READY = re.compile(rb"horae ready on (https?://\S+)")
 WAIT_S = 30  # a limit for broken servers, not an expectation
 
 
@@ -73,6 +73,11 @@ class Server:
                 self.url = found.group(1).decode()
                 break
             if (ready and not chunk) or time.monotonic() > end:
+                self.process.kill()
+                self.process.wait()
+                self.process.stderr.close()
+                self.log.close()
+                self.process = None
                 raise AssertionError(f"the server did not start: {seen.decode(errors='replace')}")
         self.log.write(seen)
         self.host = urllib.parse.urlsplit(self.url).netloc

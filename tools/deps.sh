@@ -5,7 +5,7 @@ set -eu
 
 BUILD="gcc make git meson ninja-build pkg-config libmicrohttpd-dev libcurl4-openssl-dev libsodium-dev libyaml-dev
  libsqlite3-dev zlib1g-dev tzdata ca-certificates python3 python3-yaml"
-TEST="libcmocka-dev python3-jsonschema wrk sqlite3"
+TEST="libcmocka-dev python3-jsonschema wrk sqlite3 openssl"
 CHECK="clang clang-tidy clang-format cppcheck libclang-rt-14-dev gcovr"
 
 want="$BUILD"

@@ -241,12 +241,16 @@ static struct MHD_Response *make_response(struct http_request *request)
     return response;
 }
 
-static void count_request(const struct http_request *request)
+static struct metric *requests_metric(const char *route, int status)
 {
     char labels[200];
-    (void)snprintf(labels, sizeof labels, "route=\"%s\",status=\"%d\"", request->route ? request->route->path : "none",
-                   request->answer.status);
-    metric_add(metric_get(METRIC_COUNTER, "horae_http_requests_total", "Requests answered, by route and status.", labels), 1);
+    (void)snprintf(labels, sizeof labels, "route=\"%s\",status=\"%d\"", route, status);
+    return metric_get(METRIC_COUNTER, "horae_http_requests_total", "Requests answered, by route and status.", labels);
+}
+
+static void count_request(const struct http_request *request)
+{
+    metric_add(requests_metric(request->route ? request->route->path : "none", request->answer.status), 1);
 }
 
 static enum MHD_Result queue_answer(struct http_request *request)
@@ -535,6 +539,7 @@ enum err_code http_server_start(const struct http_server_options *options, struc
 {
     struct http_server *server = xcalloc(1, sizeof *server);
     server->options = *options;
+    (void)requests_metric("none", 404); /* the family is there from the start */
     mutex_init(&server->mutex);
     list_init(&server->streams);
     in_flight_init(&server->in_flight);

@@ -36,6 +36,7 @@ struct execution_claim {
 /* Between two attempts: stays running, due again later. */
 struct execution_backoff {
     int64_t id, fence, due_us, now_us;
+    int32_t attempt; /* that ended; not written */
     char *error_message, *error_stack, *attempts; /* owned by the work */
 };
 

@@ -30,6 +30,9 @@ struct handler {
     enum err_code (*start)(void *context, struct handler_job *job, struct err *err);
     /* Scheduler thread. `force` false: ask to end (SIGTERM, cancel); true: end now. The end is still reported. */
     void (*stop)(void *context, int64_t execution_id, int32_t attempt, bool force);
+    /* Scheduler thread; may be NULL. The end of this attempt is on disk (or not wanted): nothing has to remember it any
+     * more. Also called for ends that were reported again. */
+    void (*recorded)(void *context, int64_t execution_id, int32_t attempt);
     void *context; /* the handler's own state, set by app */
 };
 

@@ -23,9 +23,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ORDERS_MAX = 65536, LOGS_PER_FOLDER = 10000, RECONNECT_MS = 200, RESULT_MAX = 65536, STACK_MAX = 10240 };
+enum {
+    ORDERS_MAX = 65536,
+    LOGS_PER_FOLDER = 10000,
+    RECONNECT_MS = 200,
+    RESULT_MAX = 65536,
+    FLUSH_TRIES = 20,
+    FLUSH_MS = 50,
+    STACK_MAX = 10240
+};
 
-enum order_kind { ORDER_START, ORDER_SIGNAL };
+enum order_kind { ORDER_START, ORDER_SIGNAL, ORDER_ACK };
 
 struct order {
     struct list_node node;
@@ -49,6 +57,7 @@ struct handler_command {
     struct int_map jobs; /* execution id → job that runs */
     struct list held;    /* orders for the time when a keeper answers */
     _Atomic bool stopping;
+    int64_t known; /* commands that the keeper has, as far as we were told */
     struct metric *children;
 };
 
@@ -101,7 +110,21 @@ static void command_stop(void *context, int64_t execution_id, int32_t attempt, b
         log_warn("command", "cannot signal execution %lld: %s", (long long)execution_id, err.message);
 }
 
+/* The end is on disk: the keeper may forget it. Until then it repeats it to every server that connects. */
+static void command_recorded(void *context, int64_t execution_id, int32_t attempt)
+{
+    struct order order = {.kind = ORDER_ACK, .execution_id = execution_id, .attempt = attempt};
+    struct err err;
+    (void)post(context, &order, &err); /* a lost one is given again when the end is repeated */
+}
+
 /* ---- ends: I/O thread ---- */
+
+static void note_known(struct handler_command *command, int64_t known)
+{
+    command->known = known > 0 ? known : 0;
+    metric_set(command->children, command->known);
+}
 
 static void forget_job(struct handler_command *command, int64_t id)
 {
@@ -120,8 +143,7 @@ static void on_start_failed(void *arg, int64_t id, int attempt, const char *mess
 {
     struct handler_command *command = arg;
     end_with(command, id, attempt, message, false);
-    metric_add(command->children, -1);
-    (void)keeper_ack(command->keeper, id, attempt, NULL);
+    note_known(command, command->known - 1);
 }
 
 /* Text for the row: the end of the stream, valid UTF-8 at its beginning. */
@@ -162,8 +184,7 @@ static void on_exited(void *arg, const struct keeper_exit *end)
         result.error_message = exit_message(end);
     forget_job(command, end->id);
     scheduler_attempt_ended(command->scheduler, end->id, end->attempt, &result);
-    metric_add(command->children, -1);
-    (void)keeper_ack(command->keeper, end->id, end->attempt, NULL);
+    note_known(command, command->known - 1);
 }
 
 static void on_progress(void *arg, int64_t id, int attempt, int percent)
@@ -176,8 +197,7 @@ static void on_lost(void *arg, int64_t id, int attempt)
 {
     struct handler_command *command = arg;
     end_with(command, id, attempt, "interrupted: its keeper was killed, and the command with it", true);
-    metric_add(command->children, -1);
-    (void)keeper_ack(command->keeper, id, attempt, NULL);
+    note_known(command, command->known - 1);
 }
 
 static void on_started(void *arg, int64_t id, int attempt, int64_t pid, int64_t started_us)
@@ -213,7 +233,7 @@ static void end_unlisted(struct handler_command *command, const struct keeper_li
 static void on_connected(void *arg, const struct keeper_listing *listing, size_t count)
 {
     struct handler_command *command = arg;
-    metric_set(command->children, (int64_t)count); /* ended ones are reported next and leave then */
+    note_known(command, (int64_t)count); /* ended ones are reported next and leave then */
     command->connected = true;
     if (command->adopted) {
         end_unlisted(command, listing, count);
@@ -249,7 +269,7 @@ static void give_start(struct handler_command *command, struct handler_job *job)
         command_start_release(&start);
         if (code == OK) {
             handler_job_free(int_map_put(&command->jobs, job->execution_id, job));
-            metric_add(command->children, 1);
+            note_known(command, command->known + 1);
             return;
         }
     }
@@ -262,10 +282,14 @@ static void give_start(struct handler_command *command, struct handler_job *job)
 static void carry_out(struct handler_command *command, struct order *order)
 {
     struct err err;
-    if (order->kind == ORDER_START)
-        give_start(command, order->job);
-    else if (keeper_signal(command->keeper, order->execution_id, order->attempt, order->signo, &err) != OK)
-        log_warn("command", "cannot signal execution %lld: %s", (long long)order->execution_id, err.message);
+    enum err_code code = OK;
+    switch (order->kind) {
+    case ORDER_START: give_start(command, order->job); break;
+    case ORDER_SIGNAL: code = keeper_signal(command->keeper, order->execution_id, order->attempt, order->signo, &err); break;
+    case ORDER_ACK: code = keeper_ack(command->keeper, order->execution_id, order->attempt, &err); break;
+    }
+    if (code != OK)
+        log_warn("command", "the keeper was not told about execution %lld: %s", (long long)order->execution_id, err.message);
     free(order);
 }
 
@@ -283,18 +307,28 @@ static bool ensure_connected(struct handler_command *command, bool spawn)
     return false;
 }
 
+/* Only a start is worth a new keeper: one that is gone needs no signals and no acknowledgements. */
+static bool wants_keeper(const struct handler_command *command)
+{
+    for (struct list_node *node = list_first(&command->held); node; node = list_next(&command->held, node))
+        if (CONTAINER_OF(node, struct order, node)->kind == ORDER_START)
+            return true;
+    return false;
+}
+
 static void take_orders(struct handler_command *command)
 {
     (void)queue_take_all(&command->orders, &command->held, 0);
-    if (!command->held.count || !ensure_connected(command, true))
-        return;
+    bool spawn = wants_keeper(command);
+    if (!command->held.count || (!ensure_connected(command, spawn) && (spawn || command->known > 0)))
+        return; /* tried again soon; without a keeper and without runs the others are for nobody */
     for (struct list_node *node; (node = list_pop_front(&command->held));)
         carry_out(command, CONTAINER_OF(node, struct order, node));
 }
 
 static void wait_and_dispatch(struct handler_command *command)
 {
-    bool retry = !command->connected && (command->held.count || command->jobs.count);
+    bool retry = !command->connected && (command->held.count || command->known > 0);
     struct pollfd fds[2] = {{.fd = command->wake_fd, .events = POLLIN}, {.fd = -1}};
     if (command->connected)
         fds[1] = (struct pollfd){.fd = keeper_poll_fd(command->keeper), .events = keeper_poll_events(command->keeper)};
@@ -365,7 +399,20 @@ enum err_code handler_command_new(const struct handler_command_options *options,
 
 struct handler handler_command_handler(struct handler_command *command)
 {
-    return (struct handler){.type = "command", .start = command_start, .stop = command_stop, .context = command};
+    return (struct handler){
+        .type = "command", .start = command_start, .stop = command_stop, .recorded = command_recorded, .context = command};
+}
+
+/* The last acknowledgements: a keeper that has them all can end. */
+static void flush_orders(struct handler_command *command)
+{
+    struct err err;
+    take_orders(command);
+    for (int i = 0; i < FLUSH_TRIES && command->connected && keeper_poll_events(command->keeper) & POLLOUT; i++) {
+        struct pollfd fd = {.fd = keeper_poll_fd(command->keeper), .events = POLLOUT};
+        if (poll(&fd, 1, FLUSH_MS) <= 0 || keeper_dispatch(command->keeper, fd.revents, &err) != OK)
+            return;
+    }
 }
 
 void handler_command_free(struct handler_command *command, bool handover)
@@ -375,6 +422,7 @@ void handler_command_free(struct handler_command *command, bool handover)
     command->stopping = true;
     wake(command);
     thread_join(&command->thread);
+    flush_orders(command);
     if (command->keeper)
         keeper_close(command->keeper, !handover);
     queue_close(&command->orders);

@@ -91,6 +91,7 @@ static void back_off(struct scheduler *s, struct execution *ex, struct attempt_r
         .fence = ex->fence,
         .due_us = ex->due_us,
         .now_us = s->now.us,
+        .attempt = ex->attempt,
         .error_message = xstrdup_or_null(r->error_message),
         .error_stack = xstrdup_or_null(r->error_stack),
         .attempts = xstrdup_or_null(ex->attempts_json),
@@ -98,13 +99,27 @@ static void back_off(struct scheduler *s, struct execution *ex, struct attempt_r
     scheduler_publish_execution(s, ex, "execution.updated");
 }
 
+/* Who started it may forget it. Types with a memory of their own (commands) wait for this. */
+static void tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt)
+{
+    const struct execution *ex = int_map_get(&s->executions, id);
+    for (size_t i = 0; i < s->options.handler_count; i++) {
+        const struct handler *handler = &s->options.handlers[i];
+        if (handler->recorded && (!ex || ex->task->handler == handler)) /* of an unknown execution: whoever knows it */
+            handler->recorded(handler->context, id, attempt);
+    }
+}
+
 void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struct attempt_result *result)
 {
     struct execution *ex = int_map_get(&s->executions, id);
     bool works =
         ex && ex->attempt == attempt && (ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED);
-    if (!works)
-        return; /* a late report of an attempt that has ended otherwise (SCH-73) */
+    if (!works) { /* a late report of an attempt that has ended otherwise (SCH-73), or one that is on its way to the store */
+        if (!ex || ex->attempt > attempt)
+            tell_recorded(s, id, attempt);
+        return;
+    }
     sched_clear_timer(s, ex);
     if (!result->finished_us)
         result->finished_us = s->now.us;
@@ -248,6 +263,11 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
 
 void sched_finished(struct scheduler *s, struct sched_work *work)
 {
+    for (size_t i = 0; work->code == OK && i < work->backoffs.count; i++)
+        tell_recorded(s, work->backoffs.rows[i].id, work->backoffs.rows[i].attempt);
+    for (size_t i = 0; work->code == OK && i < work->finishes.count; i++)
+        if (!work->finishes.rows[i].instant)
+            tell_recorded(s, work->finishes.rows[i].id, work->finishes.rows[i].attempt);
     for (size_t i = 0; i < work->finishes.count; i++) {
         struct execution *ex = int_map_get(&s->executions, work->finishes.rows[i].id);
         if (!ex)
