@@ -13,29 +13,20 @@ static const struct db_sql sql_insert = {
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
     " ON CONFLICT DO NOTHING"};
 
-static const struct db_sql sql_claim = {
-    "UPDATE task_executions SET state = 1, attempt = ?2, fence = ?3, lease_owner = ?4, updated_at = ?5,"
-    " started_at = COALESCE(started_at, ?5) WHERE id = ?1 AND state < 2 AND attempt = ?2 - 1"};
+static const struct claim_table claims = CLAIM_TABLE("task_executions", ", started_at = COALESCE(started_at, ?5)");
 
-static const struct db_sql sql_backoff = {
-    "UPDATE task_executions SET due_at = ?3, updated_at = ?4, lease_owner = NULL, error_message = ?5, error_stack = ?6,"
-    " attempts = ?7"
-    " WHERE id = ?1 AND state = 1 AND fence = ?2"};
+static const struct db_sql sql_note_failure = {
+    "UPDATE task_executions SET error_message = ?3, error_stack = ?4, attempts = ?5" CLAIM_RUNNING};
 
 static const struct db_sql sql_finish = {
     "UPDATE task_executions SET state = ?3, started_at = COALESCE(?4, started_at), finished_at = ?5, updated_at = ?5,"
     " attempt = ?6, progress = ?7, result = ?8, result_truncated = ?9, error_message = ?10, error_stack = ?11,"
-    " attempts = ?12, cancel_reason = ?13, cancelled_by = ?14, lease_owner = COALESCE(lease_owner, ?15), fence = ?16"
-    " WHERE id = ?1 AND state < 2 AND fence = ?2"};
+    " attempts = ?12, cancel_reason = ?13, cancelled_by = ?14, lease_owner = COALESCE(lease_owner, ?15), fence = ?16" CLAIM_UNFINISHED};
 
-static const struct db_sql sql_progress = {
-    "UPDATE task_executions SET progress = ?3, updated_at = ?4 WHERE id = ?1 AND state = 1 AND fence = ?2"};
+static const struct db_sql sql_progress = {"UPDATE task_executions SET progress = ?3, updated_at = ?4" CLAIM_RUNNING};
 
 static const struct db_sql sql_cancel = {
     "UPDATE task_executions SET cancelled_by = ?2, cancel_reason = ?3, updated_at = ?4 WHERE id = ?1 AND state < 2"};
-
-static const struct db_sql sql_adopt = {
-    "UPDATE task_executions SET lease_owner = ?2, owner_epoch = owner_epoch + 1 WHERE id = ?1 AND state = 1"};
 
 static const struct db_sql sql_active = {
     "SELECT id, task_id, fence, uid, state, cause, priority, attempt, scheduled_at, created_at, due_at,"
@@ -49,9 +40,9 @@ static const struct db_sql sql_find = {"SELECT id, task_id, uid, state, override
 static const struct db_sql sql_purge = {"DELETE FROM task_executions WHERE id IN (SELECT id FROM task_executions"
                                         " WHERE state >= 2 AND finished_at < ?1 ORDER BY id LIMIT ?2)"};
 
-const struct db_sql *const execution_store_sql[] = {&sql_insert,   &sql_claim,  &sql_backoff, &sql_finish,
-                                                    &sql_progress, &sql_cancel, &sql_adopt,   &sql_active,
-                                                    &sql_last_id,  &sql_find,   &sql_purge};
+const struct db_sql *const execution_store_sql[] = {
+    &sql_insert, &claims.take,  &claims.release, &claims.adopt, &claims.renew, &claims.rescue, &sql_note_failure,
+    &sql_finish, &sql_progress, &sql_cancel,     &sql_active,   &sql_last_id,  &sql_find,      &sql_purge};
 const size_t execution_store_sql_count = ARRAY_LEN(execution_store_sql);
 
 static void bind_optional(struct db_stmt *st, int index, const char *text)
@@ -71,11 +62,6 @@ static void bind_time(struct db_stmt *st, int index, int64_t us)
 }
 
 /* Fences come from the store, max + 1, inside the claiming transaction (rulings section 3). */
-static enum err_code take_fences(struct db *tx, int64_t count, int64_t *ret_first, struct err *err)
-{
-    *ret_first = 0;
-    return count ? db_counter_take(tx, "fence", count, ret_first, err) : OK;
-}
 
 static void bind_insert(struct db_stmt *st, const char *instance_id, const struct execution_insert *row)
 {
@@ -111,7 +97,7 @@ enum err_code execution_store_insert(struct db *tx, const char *instance_id, str
     int64_t claimed = 0, fence;
     for (size_t i = 0; i < count; i++)
         claimed += rows[i].started_us != 0;
-    enum err_code code = take_fences(tx, claimed, &fence, err);
+    enum err_code code = claim_take_fences(tx, claimed, &fence, err);
     for (size_t i = 0; i < count && code == OK; i++) {
         struct db_stmt *st;
         if ((code = db_prepare(tx, &sql_insert, &st, err)) != OK)
@@ -125,46 +111,36 @@ enum err_code execution_store_insert(struct db *tx, const char *instance_id, str
     return code;
 }
 
-enum err_code execution_store_claim(struct db *tx, const char *instance_id, struct execution_claim *rows, size_t count,
-                                    struct err *err)
+enum err_code execution_store_claim(struct db *tx, const char *instance_id, struct claim *rows, size_t count, struct err *err)
 {
-    int64_t fence;
-    enum err_code code = take_fences(tx, (int64_t)count, &fence, err);
-    for (size_t i = 0; i < count && code == OK; i++) {
-        struct db_stmt *st;
-        if ((code = db_prepare(tx, &sql_claim, &st, err)) != OK)
-            break;
-        rows[i].fence = fence + (int64_t)i;
-        db_bind_int(st, 1, rows[i].id);
-        db_bind_int(st, 2, rows[i].attempt);
-        db_bind_int(st, 3, rows[i].fence);
-        db_bind_text(st, 4, instance_id, strlen(instance_id));
-        db_bind_int(st, 5, rows[i].started_us);
-        int64_t changed = 0;
-        code = db_run(st, &changed, err);
-        rows[i].lost = changed == 0;
-    }
-    return code;
+    return claim_take(tx, &claims, instance_id, rows, count, err);
+}
+
+static enum err_code note_failure(struct db *tx, const struct execution_backoff *row, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(tx, &sql_note_failure, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, row->id);
+    db_bind_int(st, 2, row->fence);
+    bind_optional(st, 3, row->error_message);
+    bind_optional(st, 4, row->error_stack);
+    bind_optional(st, 5, row->attempts);
+    return db_run(st, NULL, err);
 }
 
 enum err_code execution_store_backoff(struct db *tx, const struct execution_backoff *rows, size_t count, struct err *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct db_stmt *st;
-        enum err_code code = db_prepare(tx, &sql_backoff, &st, err);
-        if (code != OK)
-            return code;
-        db_bind_int(st, 1, rows[i].id);
-        db_bind_int(st, 2, rows[i].fence);
-        db_bind_int(st, 3, rows[i].due_us);
-        db_bind_int(st, 4, rows[i].now_us);
-        bind_optional(st, 5, rows[i].error_message);
-        bind_optional(st, 6, rows[i].error_stack);
-        bind_optional(st, 7, rows[i].attempts);
-        if ((code = db_run(st, NULL, err)) != OK)
-            return code;
+    enum err_code code = OK;
+    for (size_t i = 0; code == OK && i < count; i++) {
+        code = note_failure(tx, &rows[i], err);
+        if (code == OK)
+            code = claim_release(tx, &claims, rows[i].id, rows[i].fence, rows[i].due_us, rows[i].now_us, err);
+        if (code == ERR_CONFLICT)
+            code = OK; /* not ours any more: what the new owner does counts (SCH-73) */
     }
-    return OK;
+    return code;
 }
 
 static void bind_finish(struct db_stmt *st, const struct execution_finish *row)
@@ -191,7 +167,7 @@ enum err_code execution_store_finish(struct db *tx, const char *instance_id, str
     int64_t instant = 0, fence;
     for (size_t i = 0; i < count; i++)
         instant += rows[i].instant;
-    enum err_code code = take_fences(tx, instant, &fence, err);
+    enum err_code code = claim_take_fences(tx, instant, &fence, err);
     for (size_t i = 0; i < count && code == OK; i++) {
         struct db_stmt *st;
         if ((code = db_prepare(tx, &sql_finish, &st, err)) != OK)
@@ -238,13 +214,7 @@ enum err_code execution_store_cancel(struct db *tx, const struct execution_cance
 
 enum err_code execution_store_adopt(struct db *tx, int64_t id, const char *instance_id, struct err *err)
 {
-    struct db_stmt *st;
-    enum err_code code = db_prepare(tx, &sql_adopt, &st, err);
-    if (code != OK)
-        return code;
-    db_bind_int(st, 1, id);
-    db_bind_text(st, 2, instance_id, strlen(instance_id));
-    return db_run(st, NULL, err);
+    return claim_adopt(tx, &claims, id, instance_id, err);
 }
 
 static char *take_text(struct db_stmt *st, int column)

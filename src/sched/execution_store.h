@@ -5,7 +5,7 @@
 #define HORAE_SCHED_EXECUTION_STORE_H
 
 #include "base/id.h"
-#include "db/db.h"
+#include "db/claim.h"
 #include "sched/execution_state.h"
 #include "sched/sched_task.h"
 
@@ -24,19 +24,10 @@ struct execution_insert {
     struct uuid retry_of;
 };
 
-/* The claim of a recorded execution for its next attempt. */
-struct execution_claim {
-    int64_t id;
-    int32_t attempt;
-    int64_t started_us; /* of the attempt */
-    int64_t fence;      /* out */
-    bool lost;          /* out: the row was not in the state expected */
-};
-
 /* Between two attempts: stays running, due again later. */
 struct execution_backoff {
     int64_t id, fence, due_us, now_us;
-    int32_t attempt; /* that ended; not written */
+    int32_t attempt;                              /* that ended; not written */
     char *error_message, *error_stack, *attempts; /* owned by the work */
 };
 
@@ -62,8 +53,7 @@ enum err_code execution_store_cancel(struct db *tx, const struct execution_cance
 /* Issues fences for the claimed ones first. A slot or unique key that exists already is ERR_CONFLICT. */
 enum err_code execution_store_insert(struct db *tx, const char *instance_id, struct execution_insert *rows, size_t count,
                                      struct err *err);
-enum err_code execution_store_claim(struct db *tx, const char *instance_id, struct execution_claim *rows, size_t count,
-                                    struct err *err);
+enum err_code execution_store_claim(struct db *tx, const char *instance_id, struct claim *rows, size_t count, struct err *err);
 enum err_code execution_store_backoff(struct db *tx, const struct execution_backoff *rows, size_t count, struct err *err);
 enum err_code execution_store_finish(struct db *tx, const char *instance_id, struct execution_finish *rows, size_t count,
                                      struct err *err);

@@ -321,8 +321,7 @@ static void claim(struct scheduler *s, struct execution *ex)
         sched_take_place(s, ex);
     ex->phase = PHASE_STARTING;
     ex->attempt++;
-    *WORK_ADD(&scheduler_step_work(s)->claims) =
-        (struct execution_claim){.id = ex->id, .attempt = ex->attempt, .started_us = s->now.us};
+    *WORK_ADD(&scheduler_step_work(s)->claims) = (struct claim){.id = ex->id, .attempt = ex->attempt, .now_us = s->now.us};
 }
 
 void sched_admit(struct scheduler *s)

@@ -51,7 +51,7 @@ struct sched_work {
 
     WORK_ROWS(struct execution_insert)
     inserts;
-    WORK_ROWS(struct execution_claim)
+    WORK_ROWS(struct claim)
     claims;
     WORK_ROWS(struct execution_backoff)
     backoffs;
