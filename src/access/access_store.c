@@ -52,11 +52,6 @@ const struct db_sql *const access_store_sql[] = {
     &sql_token_used,        &sql_token_list,         &sql_token_count};
 const size_t access_store_sql_count = ARRAY_LEN(access_store_sql);
 
-static void bind_text(struct db_stmt *st, int index, const char *text)
-{
-    db_bind_text(st, index, text, strlen(text));
-}
-
 static void bind_time(struct db_stmt *st, int index, int64_t us)
 {
     if (us)
@@ -146,9 +141,9 @@ enum err_code user_store_add(struct db *tx, struct user *user, struct err *err)
     if (code != OK)
         return code;
     db_bind_blob(st, 1, user->uid.b, sizeof user->uid.b);
-    bind_text(st, 2, user->username);
-    bind_text(st, 3, user->password_hash);
-    bind_text(st, 4, role_names[user->role]);
+    db_bind_string(st, 2, user->username);
+    db_bind_string(st, 3, user->password_hash);
+    db_bind_string(st, 4, role_names[user->role]);
     db_bind_int(st, 5, user->enabled);
     db_bind_int(st, 6, user->created_us);
     db_bind_int(st, 7, user->updated_us);
@@ -167,8 +162,8 @@ enum err_code user_store_update(struct db *tx, const struct user *user, struct e
     if (code != OK)
         return code;
     db_bind_int(st, 1, user->id);
-    bind_text(st, 2, user->password_hash);
-    bind_text(st, 3, role_names[user->role]);
+    db_bind_string(st, 2, user->password_hash);
+    db_bind_string(st, 3, role_names[user->role]);
     db_bind_int(st, 4, user->enabled);
     db_bind_int(st, 5, user->updated_us);
     bind_time(st, 6, user->last_login_us);
@@ -202,7 +197,7 @@ enum err_code user_store_get(struct db *db, const char *reference, struct user *
     if (by_uid)
         db_bind_blob(st, 1, uid.b, sizeof uid.b);
     else
-        bind_text(st, 1, reference);
+        db_bind_string(st, 1, reference);
     return take_user(st, ret, err);
 }
 
@@ -337,12 +332,12 @@ enum err_code token_store_add(struct db *tx, struct api_token *token, struct err
     if (code != OK)
         return code;
     db_bind_blob(st, 1, token->uid.b, sizeof token->uid.b);
-    bind_text(st, 2, token->name);
-    bind_text(st, 3, role_names[token->role]);
+    db_bind_string(st, 2, token->name);
+    db_bind_string(st, 3, role_names[token->role]);
     db_bind_blob(st, 4, token->hash.b, TOKEN_HASH);
     bind_time(st, 5, token->expires_us);
     db_bind_int(st, 6, token->created_us);
-    bind_text(st, 7, token->created_by);
+    db_bind_string(st, 7, token->created_by);
     return returned_id(st, &token->id, err);
 }
 

@@ -25,14 +25,6 @@ const struct db_sql *const lease_store_sql[] = {&sql_insert,  &sql_release,     
                                                 &sql_history, &sql_history_count, &sql_purge};
 const size_t lease_store_sql_count = ARRAY_LEN(lease_store_sql);
 
-static void bind_text(struct db_stmt *st, int index, const char *text)
-{
-    if (text)
-        db_bind_text(st, index, text, strlen(text));
-    else
-        db_bind_null(st, index);
-}
-
 enum err_code lease_store_acquire(struct db *tx, struct lease *lease, struct err *err)
 {
     struct db_stmt *st;
@@ -43,13 +35,13 @@ enum err_code lease_store_acquire(struct db *tx, struct lease *lease, struct err
         code = db_prepare(tx, &sql_insert, &st, err);
     if (code != OK)
         return code;
-    bind_text(st, 1, lease->key);
-    bind_text(st, 2, lease->holder);
-    bind_text(st, 3, lease->token);
+    db_bind_string(st, 1, lease->key);
+    db_bind_string(st, 2, lease->holder);
+    db_bind_string(st, 3, lease->token);
     db_bind_int(st, 4, lease->fence);
     db_bind_int(st, 5, lease->acquired_us);
     db_bind_int(st, 6, lease->expires_us);
-    bind_text(st, 7, lease->purpose);
+    db_bind_string(st, 7, lease->purpose);
     code = db_run(st, NULL, err);
     return code == ERR_CONFLICT ? err_set(err, code, "LOCK_HELD", "the lock %s is held by another", lease->key) : code;
 }
@@ -61,7 +53,7 @@ enum err_code lease_store_release(struct db *tx, const char *token, int64_t now_
     enum err_code code = db_prepare(tx, &sql_release, &st, err);
     if (code != OK)
         return code;
-    bind_text(st, 1, token);
+    db_bind_string(st, 1, token);
     db_bind_int(st, 2, now_us);
     if ((code = db_run(st, &changed, err)) != OK)
         return code;
@@ -74,7 +66,7 @@ enum err_code lease_store_expire(struct db *tx, const char *key, int64_t now_us,
     enum err_code code = db_prepare(tx, &sql_expire, &st, err);
     if (code != OK)
         return code;
-    bind_text(st, 1, key);
+    db_bind_string(st, 1, key);
     db_bind_int(st, 2, now_us);
     return db_run(st, NULL, err);
 }

@@ -23,6 +23,9 @@ void db_bind_null(struct db_stmt *st, int index);
 void db_bind_text(struct db_stmt *st, int index, const char *text, size_t length);  /* borrowed until the reset */
 void db_bind_blob(struct db_stmt *st, int index, const void *bytes, size_t length); /* borrowed until the reset */
 
+/* NULL binds null; borrowed until the reset. */
+void db_bind_string(struct db_stmt *st, int index, const char *text);
+
 /* Next row. Errors: ERR_CONFLICT (unique or other constraint), ERR_BUSY, ERR_UNAVAILABLE (disk full, I/O, read-only),
  * ERR_CORRUPT, ERR_INTERNAL. After an error or the last row the statement is reset. */
 enum err_code db_step(struct db_stmt *st, bool *ret_row, struct err *err);

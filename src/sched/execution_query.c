@@ -162,14 +162,6 @@ static void write_execution(struct json_writer *w, struct db_stmt *st)
     json_end_object(w);
 }
 
-static void bind_text_or_null(struct db_stmt *st, int index, const char *text)
-{
-    if (text)
-        db_bind_text(st, index, text, strlen(text));
-    else
-        db_bind_null(st, index);
-}
-
 struct resolved {
     unsigned mask;
     int64_t task_id;
@@ -192,7 +184,7 @@ static enum err_code resolve_task(struct db *db, const struct execution_filter *
     enum err_code code = db_prepare(db, &sql_tasks_of, &st, err);
     if (code != OK)
         return code;
-    bind_text_or_null(st, 1, filter->task_name);
+    db_bind_string(st, 1, filter->task_name);
     if (filter->task_uid)
         db_bind_blob(st, 2, uid.b, sizeof uid.b);
     else
@@ -241,9 +233,9 @@ static void bind_filter(struct db_stmt *st, const struct execution_filter *filte
     if (r->mask & BY_TASK)
         db_bind_int(st, 4, r->task_id);
     if (r->mask & BY_TASKS)
-        bind_text_or_null(st, 4, filter->task_name);
+        db_bind_string(st, 4, filter->task_name);
     if (r->mask & BY_NAME)
-        bind_text_or_null(st, 5, filter->task_name);
+        db_bind_string(st, 5, filter->task_name);
     if (r->mask & BY_STATE)
         db_bind_int(st, 6, filter->state);
     if (r->mask & BY_CAUSE)
@@ -253,7 +245,7 @@ static void bind_filter(struct db_stmt *st, const struct execution_filter *filte
         db_bind_int(st, 9, filter->end_us);
     }
     if (r->mask & BY_RUN_BY)
-        bind_text_or_null(st, 10, filter->run_by);
+        db_bind_string(st, 10, filter->run_by);
 }
 
 static enum err_code count_matches(struct db *db, const struct execution_filter *filter, const struct resolved *resolved,

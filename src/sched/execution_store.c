@@ -45,14 +45,6 @@ const struct db_sql *const execution_store_sql[] = {
     &sql_finish, &sql_progress, &sql_cancel,     &sql_active,   &sql_last_id,  &sql_find,      &sql_purge};
 const size_t execution_store_sql_count = ARRAY_LEN(execution_store_sql);
 
-static void bind_optional(struct db_stmt *st, int index, const char *text)
-{
-    if (text)
-        db_bind_text(st, index, text, strlen(text));
-    else
-        db_bind_null(st, index);
-}
-
 static void bind_time(struct db_stmt *st, int index, int64_t us)
 {
     if (us)
@@ -81,10 +73,10 @@ static void bind_insert(struct db_stmt *st, const char *instance_id, const struc
     db_bind_int(st, 13, row->created_us);
     db_bind_int(st, 14, claimed ? 1 : 0);
     db_bind_int(st, 15, row->fence);
-    bind_optional(st, 16, claimed ? instance_id : NULL);
-    bind_optional(st, 17, row->trigger_by);
-    bind_optional(st, 18, row->unique_key);
-    bind_optional(st, 19, row->override_data);
+    db_bind_string(st, 16, claimed ? instance_id : NULL);
+    db_bind_string(st, 17, row->trigger_by);
+    db_bind_string(st, 18, row->unique_key);
+    db_bind_string(st, 19, row->override_data);
     if (row->has_retry_of)
         db_bind_blob(st, 20, row->retry_of.b, sizeof row->retry_of.b);
     else
@@ -124,9 +116,9 @@ static enum err_code note_failure(struct db *tx, const struct execution_backoff 
         return code;
     db_bind_int(st, 1, row->id);
     db_bind_int(st, 2, row->fence);
-    bind_optional(st, 3, row->error_message);
-    bind_optional(st, 4, row->error_stack);
-    bind_optional(st, 5, row->attempts);
+    db_bind_string(st, 3, row->error_message);
+    db_bind_string(st, 4, row->error_stack);
+    db_bind_string(st, 5, row->attempts);
     return db_run(st, NULL, err);
 }
 
@@ -152,13 +144,13 @@ static void bind_finish(struct db_stmt *st, const struct execution_finish *row)
     db_bind_int(st, 5, row->finished_us);
     db_bind_int(st, 6, row->attempt);
     db_bind_int(st, 7, row->progress);
-    bind_optional(st, 8, row->result);
+    db_bind_string(st, 8, row->result);
     db_bind_int(st, 9, row->result_truncated);
-    bind_optional(st, 10, row->error_message);
-    bind_optional(st, 11, row->error_stack);
-    bind_optional(st, 12, row->attempts);
-    bind_optional(st, 13, row->cancel_reason);
-    bind_optional(st, 14, row->cancelled_by);
+    db_bind_string(st, 10, row->error_message);
+    db_bind_string(st, 11, row->error_stack);
+    db_bind_string(st, 12, row->attempts);
+    db_bind_string(st, 13, row->cancel_reason);
+    db_bind_string(st, 14, row->cancelled_by);
 }
 
 enum err_code execution_store_finish(struct db *tx, const char *instance_id, struct execution_finish *rows, size_t count,
@@ -173,7 +165,7 @@ enum err_code execution_store_finish(struct db *tx, const char *instance_id, str
         if ((code = db_prepare(tx, &sql_finish, &st, err)) != OK)
             break;
         bind_finish(st, &rows[i]);
-        bind_optional(st, 15, rows[i].started_us ? instance_id : NULL);
+        db_bind_string(st, 15, rows[i].started_us ? instance_id : NULL);
         db_bind_int(st, 16, rows[i].instant ? fence++ : rows[i].fence);
         int64_t changed = 0;
         code = db_run(st, &changed, err);
@@ -203,8 +195,8 @@ enum err_code execution_store_cancel(struct db *tx, const struct execution_cance
         if (code != OK)
             return code;
         db_bind_int(st, 1, rows[i].id);
-        bind_optional(st, 2, rows[i].cancelled_by);
-        bind_optional(st, 3, rows[i].cancel_reason);
+        db_bind_string(st, 2, rows[i].cancelled_by);
+        db_bind_string(st, 3, rows[i].cancel_reason);
         db_bind_int(st, 4, rows[i].now_us);
         if ((code = db_run(st, NULL, err)) != OK)
             return code;

@@ -74,14 +74,6 @@ void task_write_free(struct task_write *write)
     free(write);
 }
 
-static void bind_text(struct db_stmt *st, int index, const char *text)
-{
-    if (text)
-        db_bind_text(st, index, text, strlen(text));
-    else
-        db_bind_null(st, index);
-}
-
 static void bind_unless_zero(struct db_stmt *st, int index, int64_t value)
 {
     if (value)
@@ -135,7 +127,7 @@ static enum err_code refuse_taken_name(struct db *tx, const struct sched_task *t
     enum err_code code = db_prepare(tx, &sql_taken, &st, err);
     if (code != OK)
         return code;
-    bind_text(st, 1, task->name);
+    db_bind_string(st, 1, task->name);
     db_bind_int(st, 2, task->id);
     if ((code = db_step(st, &row, err)) != OK)
         return code;
@@ -156,12 +148,12 @@ static enum err_code write_row(struct db *tx, const struct db_sql *sql, const st
         db_bind_blob(st, 2, task->uid.b, sizeof task->uid.b);
         db_bind_int(st, 9, task->created_at_us);
     }
-    bind_text(st, 3, task->name);
-    bind_text(st, 4, task_type_name(task->type));
+    db_bind_string(st, 3, task->name);
+    db_bind_string(st, 4, task_type_name(task->type));
     db_bind_int(st, 5, task->enabled);
     db_bind_int(st, 6, task->priority);
     db_bind_int(st, 7, task->version);
-    bind_text(st, 8, definition);
+    db_bind_string(st, 8, definition);
     db_bind_int(st, 10, task->updated_at_us);
     bind_unless_zero(st, 11, task->next_run_us);
     db_bind_int(st, 12, write->settled_us);
@@ -177,8 +169,8 @@ static enum err_code write_labels(struct db *tx, const struct sched_task *task, 
         struct db_stmt *st;
         if ((code = db_prepare(tx, &sql_label_add, &st, err)) != OK)
             break;
-        bind_text(st, 1, task->labels[i].name);
-        bind_text(st, 2, task->labels[i].value);
+        db_bind_string(st, 1, task->labels[i].name);
+        db_bind_string(st, 2, task->labels[i].value);
         db_bind_int(st, 3, task->id);
         code = db_run(st, NULL, err);
     }
@@ -194,8 +186,8 @@ static enum err_code write_snapshot(struct db *tx, const struct task_write *writ
     db_bind_int(st, 1, write->snapshot_id);
     db_bind_int(st, 2, write->task->id);
     db_bind_blob(st, 3, write->task->uid.b, sizeof write->task->uid.b);
-    bind_text(st, 4, write->task->name);
-    bind_text(st, 5, task_type_name(write->task->type));
+    db_bind_string(st, 4, write->task->name);
+    db_bind_string(st, 5, task_type_name(write->task->type));
     return db_run(st, NULL, err);
 }
 
@@ -246,7 +238,7 @@ static enum err_code change_counters(struct db *tx, const struct task_change *c,
         db_bind_null(st, 9);
         db_bind_null(st, 10);
     }
-    bind_text(st, 11, c->last_failure_error);
+    db_bind_string(st, 11, c->last_failure_error);
     return db_run(st, NULL, err);
 }
 
@@ -304,7 +296,7 @@ static enum err_code clear_run_at(struct db *tx, int64_t task_id, struct err *er
     if ((code = db_prepare(tx, &sql_set_definition, &st, err)) != OK)
         return code;
     db_bind_int(st, 1, task_id);
-    bind_text(st, 2, definition);
+    db_bind_string(st, 2, definition);
     return db_run(st, NULL, err);
 }
 
@@ -410,7 +402,7 @@ enum err_code task_store_get(struct db *db, const char *reference, struct task_r
     if (by_uid)
         db_bind_blob(st, 1, uid.b, sizeof uid.b);
     else
-        bind_text(st, 1, reference);
+        db_bind_string(st, 1, reference);
     if ((code = db_step(st, &row, err)) != OK)
         return code;
     if (!row)
@@ -422,11 +414,11 @@ enum err_code task_store_get(struct db *db, const char *reference, struct task_r
 
 static void bind_filter(struct db_stmt *st, const struct task_filter *filter)
 {
-    bind_text(st, 1, filter->name);
-    bind_text(st, 2, filter->type);
+    db_bind_string(st, 1, filter->name);
+    db_bind_string(st, 2, filter->type);
     db_bind_int(st, 3, filter->enabled);
-    bind_text(st, 4, filter->label_name);
-    bind_text(st, 5, filter->label_value);
+    db_bind_string(st, 4, filter->label_name);
+    db_bind_string(st, 5, filter->label_value);
 }
 
 enum err_code task_store_list(struct db *db, const struct task_filter *filter, task_row_fn fn, void *arg, struct err *err)
