@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cluster/lease_store.h"
+#include "http/idempotency_store.h"
 #include "sched/execution_store.h"
 #include "sched/ledger_store.h"
 #include "sched/retention.h"
@@ -106,6 +107,10 @@ static enum err_code clean_executions(struct maintenance_run *run, struct buf *r
     run->purge = ledger_store_purge;
     if (code == OK)
         code = purge_all(run, "occurrence rows", result, err);
+    run->purge = idempotency_purge; /* answers kept for repeats of requests */
+    run->before_us = clock_wall(run->maintenance->clock).us - (int64_t)IDEMPOTENCY_HOURS * 3600 * US_PER_S;
+    if (code == OK)
+        code = purge_all(run, "kept answers", result, err);
     int64_t log_days = 0;
     if (code == OK)
         code = retention_days(run->maintenance->store, RETENTION_LOGS, &log_days, err);

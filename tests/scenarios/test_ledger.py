@@ -38,6 +38,7 @@ class Ledger(unittest.TestCase):
         with open(self.clock + ".new", "w", encoding="ascii") as file:
             file.write(str(self.offset))
         os.replace(self.clock + ".new", self.clock)
+        time.sleep(0.1)  # the server reads the offset at most every 50 ms
 
     def occurrences(self, name):
         rows, page = [], 1
@@ -208,3 +209,42 @@ class Ledger(unittest.TestCase):
         self.server.finished(self.server.trigger("unplanned"))
         time.sleep(1.5)
         self.assertEqual(len(self.server.executions(task_name="unplanned")), 1)
+
+    def test_cleanup_deletes_what_is_older_than_its_retention(self):
+        self.start(at="2026-01-01T00:00:00Z")
+        self.server.create(name="old", type="noop")
+        old = self.server.trigger("old")
+        self.server.finished(old)
+        self.server.create(name="output", type="command", data='{"command":"echo kept"}')
+        with_log = self.server.finished(self.server.trigger("output"))
+        self.set_clock(by=60 * 86400)
+        recent = self.server.trigger("old")
+        self.server.finished(recent)
+        self.set_clock(by=40 * 86400)
+        done = self.server.finished(self.server.trigger("execution_cleanup"))
+        self.assertEqual(done["state"], "success", done)
+        self.assertIn("deleted 2 executions before", done["result"])  # RET-05: counts and cut-off
+        self.assertEqual(self.server.get(f"/scheduler/executions/{old}").status, 404)
+        self.assertEqual(self.server.get(f"/scheduler/executions/{with_log['id']}").status, 404)
+        self.assertEqual(self.server.get(f"/scheduler/executions/{recent}").status, 200)
+        self.assertEqual(self.server.get("/scheduler/tasks/old").data["total_executions"], 2)  # counters stay
+        self.server.request("PUT", "/scheduler/config", {"execution_retention_days": 30})  # RET-03: at once
+        self.assertRegex(self.server.finished(self.server.trigger("execution_cleanup"))["result"], "deleted [1-9][0-9]* executions")
+        self.assertEqual(self.server.get(f"/scheduler/executions/{recent}").status, 404)
+        self.server.post("/scheduler/locks/scheduler_global/release")
+        self.set_clock(by=8 * 86400)
+        self.assertRegex(self.server.finished(self.server.trigger("lock_cleanup"))["result"], "deleted [1-9][0-9]* locks")
+        self.server.kill()
+        self.server.start()
+        self.assertEqual(self.server.get("/scheduler/config").data["execution_retention_days"], 30)
+
+    def test_jitter_delays_the_start_by_a_stable_amount(self):
+        self.start()
+        self.server.create(name="jitter", type="noop", cron_expr="*/2 * * * * *", jitter_seconds=2)
+        self.wait_fired("jitter", 3)
+        wait_until("three ends", lambda: len(self.server.executions(task_name="jitter", state="success")) >= 3)
+        seconds = lambda text: float(text[17:].rstrip("Z")) + 60 * int(text[14:16])
+        delays = [(seconds(run["started_at"]) - seconds(run["scheduled_at"])) % 3600
+                  for run in self.server.executions(task_name="jitter", state="success")]
+        self.assertLess(max(delays) - min(delays), 0.5, delays)
+        self.assertLess(max(delays), 2.5)
