@@ -86,7 +86,7 @@ struct lookup {
 static enum err_code look_up_session(struct db *db, struct lookup *lookup, struct err *err)
 {
     struct session session;
-    struct user user;
+    struct user user = {.enabled = false};
     enum err_code code = session_store_by_access(db, &lookup->known.hash, &session, err);
     if (code == OK && session.access_expires_us > lookup->now_us)
         code = user_store_by_id(db, session.user_id, &user, err);

@@ -63,8 +63,8 @@ enum err_code throttle_check(struct throttle *throttle, const char *address, con
     mutex_unlock(&throttle->mutex);
     if (until <= now)
         return OK;
-    return err_set(err, ERR_LIMIT, "RATE_LIMITED", "too many failed sign-ins: try again in %lld s",
-                   (long long)((until - now) / US_PER_S + 1));
+    int64_t left_s = (until - now) / US_PER_S + 1;
+    return err_set(err, ERR_LIMIT, "RATE_LIMITED", "too many failed sign-ins: try again in %lld s", (long long)left_s);
 }
 
 static void note_failure(struct throttle_entry *entry, int64_t now_us)

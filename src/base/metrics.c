@@ -173,7 +173,7 @@ static int by_name(const void *a, const void *b)
 void metrics_write(struct buf *out)
 {
     (void)pthread_mutex_lock(&registry_mutex);
-    struct family *sorted[MAX_FAMILIES];
+    struct family *sorted[MAX_FAMILIES] = {NULL};
     for (size_t i = 0; i < family_count; i++)
         sorted[i] = &families[i];
     qsort(sorted, family_count, sizeof *sorted, by_name);

@@ -76,7 +76,7 @@ static bool append(struct cron_zone *z, int64_t start_s, int32_t offset_s)
     }
     if (last != NULL && last->offset_s == offset_s)
         return true; /* only offsets count (section 3) */
-    if (z->count == SEGMENTS_MAX)
+    if (z->count == SEGMENTS_MAX || z->changes == NULL)
         return false;
     z->changes[z->count++] = (struct zone_change){start_s, offset_s};
     return true;

@@ -212,7 +212,7 @@ enum err_code http_client_send(struct http_client *client, const struct http_cli
                            .max_redirects = request->max_redirects,
                            .response_max = request->response_max};
     buf_init(&t->response, request->response_max + 1);
-    for (size_t i = 0; request->headers[i] && i < HTTP_CLIENT_HEADERS_MAX; i++)
+    for (size_t i = 0; i < HTTP_CLIENT_HEADERS_MAX && request->headers[i]; i++)
         t->headers = client->curl->curl_slist_append(t->headers, request->headers[i]);
     post(client, t);
     return OK;

@@ -63,7 +63,7 @@ static void keep_tail(struct buf *text, int64_t lines)
 enum err_code execution_log_read(const struct execution_log_request *request, struct buf *out, struct err *err)
 {
     struct found found = {.reference = request->reference};
-    struct keeper_log *log;
+    struct keeper_log *log = NULL;
     enum err_code code = store_read(request->store, find, &found, err);
     if (code == OK)
         code = open_log(request->data_dir, found.brief.id, &log, err);

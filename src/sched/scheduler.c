@@ -112,6 +112,7 @@ enum err_code scheduler_execute(struct scheduler *s, struct sched_command *comma
     mutex_init(&waiter.mutex);
     condition_init(&waiter.done);
     command->reply = wake_waiter;
+    /* cppcheck-suppress autoVariables ; nobody uses it after the wait below */
     command->arg = &waiter;
     if (!scheduler_submit(s, command)) {
         waiter.code = err_set(&waiter.err, ERR_UNAVAILABLE, NULL, "the server is stopping");
