@@ -401,6 +401,26 @@ static int occurrences(const struct client *client, const struct options *o)
 static const struct option_spec stats_specs[] = {
     {"--task", 0, "ID", "of one task"}, {"--window", 0, "W", "1h, 24h, 7d or all"}, CLIENT_OPTIONS, OPTIONS_END};
 
+static void print_stats(const struct answer *answer)
+{
+    static const struct column columns[] = {{"TASK", "task_name"},
+                                            {"RUNS", "total_executions"},
+                                            {"SUCCESS", "success_executions"},
+                                            {"FAILURE", "failure_executions"},
+                                            {"SUCCESS %", "success_rate"},
+                                            {"AVERAGE MS", "average_duration_ms"},
+                                            {"LAST RUN", "last_executed_at"}};
+    static const char *const sums[] = {"total_tasks", "enabled_tasks", "total_executions", "success_rate", "average_duration_ms"};
+    const struct json *data = answer_data(answer);
+    for (size_t i = 0; data && i < ARRAY_LEN(sums); i++) {
+        char *text = json_print(json_member(data, sums[i]));
+        (void)printf("%-22s %s\n", sums[i], text);
+        free(text);
+    }
+    if (data)
+        table_print(json_member(data, "task_stats"), columns, ARRAY_LEN(columns));
+}
+
 static int stats(const struct client *client, const struct options *o)
 {
     struct buf path;
@@ -408,7 +428,7 @@ static int stats(const struct client *client, const struct options *o)
     buf_add_text(&path, "/scheduler/stats");
     client_query(&path, "task_uid", options_value(o, "--task"));
     client_query(&path, "window", options_value(o, "--window"));
-    int code = subcommand_call(client, "GET", path.data, NULL, print_data);
+    int code = subcommand_call(client, "GET", path.data, NULL, print_stats);
     buf_release(&path);
     return code;
 }
