@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "cluster/instance_store.h"
-#include "cluster/lease.h"
+#include "cluster/kept_lease.h"
 #include "db/store.h"
 #include "http/event_stream.h"
 #include "http/http_server.h"
@@ -40,8 +40,8 @@ struct server {
     struct instance_identity identity;
     struct store *store;
     struct lease_provider *leases;
-    struct lease planner;
-    int64_t renewed_us;
+    struct kept_lease planner;
+    bool joined;
     struct event_hub *events;
     struct handler_noop *noop;
     struct handler_http *http_handler;
@@ -111,12 +111,14 @@ static enum err_code write_stop(struct db *tx, void *arg, struct err *err)
 static enum err_code join(struct server *server, struct err *err)
 {
     enum err_code code = lease_local_new(server->store, server->clock, server->identity.id, &server->leases, err);
-    if (code == OK)
-        code = store_write(server->store, write_instance, server, err);
-    if (code == OK && server->config->enable_cron)
-        code = lease_try_acquire(server->leases, LEASE_PLANNER_KEY, PLANNER_TTL_US, "planner", &server->planner, err);
-    server->renewed_us = clock_mono(server->clock).us;
-    return code;
+    if (code != OK)
+        return code;
+    kept_lease_init(&server->planner, server->leases, server->clock);
+    server->joined = true;
+    code = store_write(server->store, write_instance, server, err);
+    return code == OK && server->config->enable_cron
+               ? kept_lease_acquire(&server->planner, LEASE_PLANNER_KEY, PLANNER_TTL_US, "planner", err)
+               : code;
 }
 
 /* On the scheduler's thread, between its steps: the planner's lease goes on while the planner does. */
@@ -124,11 +126,7 @@ static void renew_planner(void *arg)
 {
     struct server *server = arg;
     struct err err;
-    int64_t now = clock_mono(server->clock).us;
-    if (!server->planner.token[0] || now - server->renewed_us < PLANNER_RENEW_US)
-        return;
-    server->renewed_us = now;
-    if (lease_renew(server->leases, &server->planner, &err) != OK)
+    if (kept_lease_renew(&server->planner, &err) != OK)
         log_warn("cluster", "the planner's lease was not renewed: %s", err.message);
 }
 
@@ -217,7 +215,6 @@ static enum err_code start_http(struct server *server, struct err *err)
                                      .data_dir = c->data,
                                      .instance_id = server->identity.id,
                                      .planner = &server->planner,
-                                     .planner_ttl_us = PLANNER_TTL_US,
                                      .capacity = (int)c->capacity,
                                      .defaults = {c->default_timeout_seconds, c->default_max_retries, c->default_grace_period}};
     server->probes = (struct probes){.store = server->store, .scheduler = server->scheduler};
@@ -279,10 +276,13 @@ enum err_code server_start(const struct config *config, struct server **ret, str
 static void leave(struct server *server)
 {
     struct err err;
-    if (server->planner.token[0] && lease_release(server->leases, &server->planner, &err) != OK)
+    if (!server->joined)
+        return;
+    if (kept_lease_release(&server->planner, &err) != OK)
         log_warn("cluster", "the planner's lease was not released: %s", err.message);
-    if (server->leases && store_write(server->store, write_stop, server, &err) != OK)
+    if (store_write(server->store, write_stop, server, &err) != OK)
         log_warn("cluster", "the instance was not signed off: %s", err.message);
+    kept_lease_release_memory(&server->planner);
 }
 
 void server_stop(struct server *server, bool handover)

@@ -235,11 +235,12 @@ static void release_lock(struct http_request *request, void *context)
         api_refuse(request, &err);
         return;
     }
-    enum err_code code = lease_inspect(api->leases, key, &lease, &err);
-    if (code == OK)
-        code = lease_release(api->leases, &lease, &err);
-    if (code == OK && strcmp(key, LEASE_PLANNER_KEY) == 0)
-        code = lease_try_acquire(api->leases, key, api->planner_ttl_us, lease.purpose, api->planner, &err);
+    enum err_code code = kept_lease_retake(api->planner, key, &err);
+    if (code == ERR_NOT_FOUND) { /* not the planner's */
+        code = lease_inspect(api->leases, key, &lease, &err);
+        if (code == OK)
+            code = lease_release(api->leases, &lease, &err);
+    }
     if (code == OK)
         http_answer_message(request, 200, "Lock released");
     else if (code == ERR_NOT_FOUND)

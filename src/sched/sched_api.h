@@ -5,7 +5,7 @@
 #ifndef HORAE_SCHED_SCHED_API_H
 #define HORAE_SCHED_SCHED_API_H
 
-#include "cluster/lease.h"
+#include "cluster/kept_lease.h"
 #include "http/http.h"
 #include "sched/scheduler.h"
 #include "sched/sched_task_json.h"
@@ -20,8 +20,7 @@ struct sched_api {
     struct event_hub *events;
     struct log_followers *followers;
     const char *data_dir, *instance_id;
-    struct lease *planner; /* the planner's lease; taken again after a release by hand */
-    int64_t planner_ttl_us;
+    struct kept_lease *planner;
     int capacity;
     struct sched_task_defaults defaults;
 };
