@@ -5,6 +5,7 @@ import os
 import ssl
 import subprocess
 import tempfile
+import time
 import unittest
 
 from harness import ADMIN_TOKEN, BINARY, Server, run_cli, wait_until
@@ -58,6 +59,22 @@ class Settings(unittest.TestCase):
             high = max(runs[uid]["started_at"] for uid in late[2:])
             low = min(runs[uid]["started_at"] for uid in late[:2])
             self.assertLess(high, low)
+        finally:
+            server.remove()
+
+    def test_waiting_counts_like_priority(self):
+        """Ten seconds of waiting weigh as much as one point of priority (SCH-04, ageing)."""
+        server = Server(["--capacity", "1"])
+        try:
+            server.create(name="blocker", type="noop", data='{"sleep_ms":11500}')
+            server.create(name="queued", type="noop", data='{"sleep_ms":20}', overlap="queue_all", max_concurrent=10)
+            blocker = server.trigger("blocker")
+            server.in_state(blocker, "running")
+            old = server.trigger("queued", priority=0)
+            time.sleep(10.6)
+            new, urgent = server.trigger("queued", priority=1), server.trigger("queued", priority=2)
+            started = {uid: server.finished(uid)["started_at"] for uid in (old, new, urgent)}
+            self.assertEqual(sorted(started, key=started.get), [urgent, old, new])
         finally:
             server.remove()
 
