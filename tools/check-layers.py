@@ -11,7 +11,7 @@ ORDER = ["base", "cron", "db", "cluster", "http", "keeper", "access", "sched", "
 FOREIGN = {"microhttpd.h": ["http/http_server.c"], "curl/curl.h": ["http/curl_library.h"], "sqlite3.h": ["db/db_sqlite.c"],
            "yyjson.h": ["base/json.c"], "yaml.h": ["app/config_file.c"],
            "sodium.h": ["access/access.c", "access/secret.c", "http/idempotency_store.c", "sched/webhook_signature.c"]}
-SQL_FILES = re.compile(r"(_store|_query|_sqlite|migrate|lease_local|store)\.c$")
+SQL_FILES = re.compile(r"(_store|_query|_sqlite|migrate|store)\.c$|db/claim\.h$")
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 600, 80
 
 

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/compiler.h"
+#include "cli/nearest.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -35,30 +36,15 @@ static const struct cli_command *find(const char *name, const struct cli_command
     return NULL;
 }
 
-/* Damerau-Levenshtein would be better; shared beginnings and lengths are enough for eleven names. */
-static const char *nearest(const char *name, const struct cli_command *serve)
-{
-    const char *best = NULL;
-    size_t best_score = 1;
-    for (size_t i = 0; i <= ARRAY_LEN(commands); i++) {
-        const char *candidate = i < ARRAY_LEN(commands) ? commands[i].name : serve->name;
-        size_t score = 0;
-        for (size_t k = 0; candidate[k] && name[k]; k++)
-            score += candidate[k] == name[k];
-        if (score > best_score) {
-            best_score = score;
-            best = candidate;
-        }
-    }
-    return best;
-}
-
 static int unknown(const char *name, const struct cli_command *serve)
 {
-    const char *near = nearest(name, serve);
+    struct nearest near = {.name = NULL};
+    nearest_offer(&near, name, serve->name);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        nearest_offer(&near, name, commands[i].name);
     (void)fprintf(stderr, "horae: unknown command \"%s\"", name);
-    if (near)
-        (void)fprintf(stderr, "; did you mean \"%s\"?", near);
+    if (near.name)
+        (void)fprintf(stderr, "; did you mean \"%s\"?", near.name);
     (void)fprintf(stderr, "\n\"horae help\" lists the commands.\n");
     return CLI_USAGE;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/subcommand.h"
 
+#include "cli/nearest.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -38,7 +40,11 @@ int subcommand_run(const char *command, const struct subcommand *rows, size_t co
     for (size_t i = 0; i < count && !row; i++)
         row = strcmp(rows[i].name, argv[1]) == 0 ? &rows[i] : NULL;
     if (!row) {
-        (void)fprintf(stderr, "horae %s: unknown subcommand \"%s\"\n", command, argv[1]);
+        struct nearest near = {.name = NULL};
+        for (size_t i = 0; i < count; i++)
+            nearest_offer(&near, argv[1], rows[i].name);
+        (void)fprintf(stderr, "horae %s: unknown subcommand \"%s\"%s%s%s\n", command, argv[1],
+                      near.name ? "; did you mean \"" : "", near.name ? near.name : "", near.name ? "\"?" : "");
         print_help(stderr, command, rows, count);
         return CLI_USAGE;
     }

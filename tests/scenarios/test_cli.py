@@ -26,7 +26,7 @@ class CommandLine(ServerCase):
         self.assertIn("horae", run_cli("version").stdout)
 
     def test_usage_errors_are_2_and_name_what_is_wrong(self):
-        for arguments, text in ((("tsak",), "task"), (("task", "lst"), "lst"), (("task", "list", "--nonsense"), "--nonsense"),
+        for arguments, text in ((("tsak",), "did you mean \"task\""), (("task", "lst"), "did you mean \"list\""), (("task", "list", "--nonsense"), "--nonsense"),
                                 (("task", "show"), "ID"), (("cron", "next"), "EXPR"), (("task", "create", "--priority", "high"), "--priority"), ((), "Usage")):
             done = self.cli(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
