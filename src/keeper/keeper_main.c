@@ -95,11 +95,10 @@ static void signals_ready(struct source *source, uint32_t events)
     struct signalfd_siginfo info;
     (void)events;
     while (read(source->fd, &info, sizeof info) == (ssize_t)sizeof info)
-        if (info.ssi_signo == SIGTERM) {
-            commands_kill_all(daemon);
-            daemon->done = true;
-        }
+        daemon->done |= info.ssi_signo == SIGTERM;
     commands_reap(daemon);
+    if (daemon->done) /* not reaped: the server shall see all of them lost, not those lost that died a moment later */
+        commands_kill_all(daemon);
 }
 
 static bool take_signals(struct daemon *daemon)
