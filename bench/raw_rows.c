@@ -36,6 +36,14 @@ static void step(sqlite3 *db, sqlite3_stmt *st)
     (void)sqlite3_reset(st);
 }
 
+static int64_t last_id(sqlite3 *db)
+{
+    sqlite3_stmt *st = prepare(db, "SELECT COALESCE(MAX(id), 0) FROM task_executions");
+    int64_t id = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+    (void)sqlite3_finalize(st);
+    return id;
+}
+
 static void write_rows(sqlite3 *db, int64_t first, int64_t count)
 {
     static sqlite3_stmt *insert, *update;
@@ -71,10 +79,10 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: raw_rows DB ROWS BATCH\n");
         return 2;
     }
-    int64_t rows = atoll(argv[2]), batch = atoll(argv[3]), base = 1000000000;
+    int64_t rows = atoll(argv[2]), batch = atoll(argv[3]);
     run(db, "PRAGMA journal_mode = WAL");
     run(db, "PRAGMA synchronous = FULL");
-    int64_t begun = clock_mono(clock_real()).us;
+    int64_t base = last_id(db) + 1, begun = clock_mono(clock_real()).us;
     for (int64_t done = 0; done < rows; done += batch)
         write_rows(db, base + done, batch);
     int64_t us = clock_mono(clock_real()).us - begun;

@@ -41,6 +41,8 @@ void int_map_release(struct int_map *map);
 void *int_map_get(const struct int_map *map, int64_t key);
 void *int_map_put(struct int_map *map, int64_t key, void *value);
 void *int_map_remove(struct int_map *map, int64_t key);
+/* Walks the values, from *cursor = 0; NULL at the end. The value just returned may be removed when the cursor is then stepped
+ * back by one: the removal may move another value to its place. Nothing else may change during the walk. */
 void *int_map_next(const struct int_map *map, size_t *cursor);
 
 #endif

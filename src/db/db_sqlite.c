@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The SQLite engine: the only file that knows its library. WAL; `synchronous=FULL` unless relaxed. Statements are
- * cached by the address of their `struct db_sql`. */
+ * cached by the address of their `struct db_sql`; the one that was not used for longest makes room. */
 #include "db/db_priv.h"
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/panic.h"
 
@@ -10,19 +11,20 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CACHE_SLOTS = 1024, BUSY_MS = 5000 }; /* a power of two, several times the number of statements */
+enum { STATEMENTS_MAX = 128, BUSY_MS = 5000 }; /* many more than one operation has in use at a time */
 
 struct db_stmt {
     sqlite3_stmt *st;
     struct db *db;
     const struct db_sql *sql;
+    uint64_t used; /* when, in db_prepare calls */
 };
 
 struct db {
     sqlite3 *handle;
     const struct store_fault *fault;
-    struct db_stmt cache[CACHE_SLOTS];
-    size_t cached;
+    struct int_map cache; /* address of the struct db_sql → db_stmt, owned */
+    uint64_t prepares;
 };
 
 static enum err_code fail(struct db *db, int result, struct err *err)
@@ -48,29 +50,52 @@ static enum err_code check_fault(struct db *db, const char *what, struct err *er
     return db->fault ? db->fault->before(db->fault->arg, what, err) : OK;
 }
 
-static struct db_stmt *cache_slot(struct db *db, const struct db_sql *sql)
+static void drop_statement(struct db *db, struct db_stmt *st)
 {
-    size_t i = ((uintptr_t)sql >> 3) * 0x9E3779B1u & (CACHE_SLOTS - 1);
-    while (db->cache[i].sql && db->cache[i].sql != sql)
-        i = (i + 1) & (CACHE_SLOTS - 1);
-    return &db->cache[i];
+    (void)int_map_remove(&db->cache, (int64_t)(uintptr_t)st->sql);
+    (void)sqlite3_finalize(st->st);
+    free(st);
+}
+
+/* Queries with many filters are one statement per combination: what a caller asks for must not fill the memory. */
+static void make_room(struct db *db)
+{
+    struct db_stmt *oldest = NULL;
+    size_t cursor = 0;
+    if (db->cache.count < STATEMENTS_MAX)
+        return;
+    for (struct db_stmt *st; (st = int_map_next(&db->cache, &cursor));)
+        if (!oldest || st->used < oldest->used)
+            oldest = st;
+    drop_statement(db, oldest);
+}
+
+static enum err_code compile(struct db *db, const struct db_sql *sql, struct db_stmt **ret, struct err *err)
+{
+    sqlite3_stmt *st;
+    make_room(db);
+    int result = sqlite3_prepare_v3(db->handle, sql->text, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL);
+    if (result != SQLITE_OK)
+        return fail(db, result, err);
+    struct db_stmt *made = xmalloc(sizeof *made);
+    *made = (struct db_stmt){st, db, sql, 0};
+    (void)int_map_put(&db->cache, (int64_t)(uintptr_t)sql, made);
+    *ret = made;
+    return OK;
 }
 
 enum err_code db_prepare(struct db *db, const struct db_sql *sql, struct db_stmt **ret, struct err *err)
 {
-    struct db_stmt *slot = cache_slot(db, sql);
-    if (!slot->sql) {
-        must(db->cached < CACHE_SLOTS / 2);
-        sqlite3_stmt *st;
-        int result = sqlite3_prepare_v3(db->handle, sql->text, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL);
-        if (result != SQLITE_OK)
-            return fail(db, result, err);
-        *slot = (struct db_stmt){st, db, sql};
-        db->cached++;
+    struct db_stmt *st = int_map_get(&db->cache, (int64_t)(uintptr_t)sql);
+    if (st) {
+        (void)sqlite3_reset(st->st);
     } else {
-        (void)sqlite3_reset(slot->st);
+        enum err_code code = compile(db, sql, &st, err);
+        if (code != OK)
+            return code;
     }
-    *ret = slot;
+    st->used = ++db->prepares;
+    *ret = st;
     return OK;
 }
 
@@ -221,8 +246,10 @@ void db_close(struct db *db)
 {
     if (!db)
         return;
-    for (size_t i = 0; i < CACHE_SLOTS; i++)
-        (void)sqlite3_finalize(db->cache[i].st);
+    size_t cursor = 0;
+    for (struct db_stmt *st; (st = int_map_next(&db->cache, &cursor)); cursor--)
+        drop_statement(db, st);
+    int_map_release(&db->cache);
     (void)sqlite3_close(db->handle);
     free(db);
 }

@@ -433,7 +433,7 @@ void handler_command_free(struct handler_command *command, bool handover)
         free(order);
     }
     size_t cursor = 0;
-    for (struct handler_job *job; (job = int_map_next(&command->jobs, &cursor)); cursor = 0)
+    for (struct handler_job *job; (job = int_map_next(&command->jobs, &cursor)); cursor--)
         forget_job(command, job->execution_id);
     int_map_release(&command->jobs);
     queue_release(&command->orders);

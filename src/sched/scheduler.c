@@ -518,10 +518,10 @@ void scheduler_free(struct scheduler *s)
     queue_close(&s->inbox);
     drain_inbox(s);
     size_t cursor = 0;
-    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor)); cursor = 0)
+    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor)); cursor--) /* the removal fills this place again */
         sched_forget_execution(s, ex);
     cursor = 0;
-    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor)); cursor = 0) {
+    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor)); cursor--) {
         rt->deleted = true;
         sched_forget_if_gone(s, rt);
     }
