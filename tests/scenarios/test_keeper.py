@@ -208,9 +208,9 @@ class Adoption(CommandCase):
         self.assertEqual((self.read("marks"), self.read("ended")), ("begin\nend\n", "begin\n"))
 
     def test_the_deadline_of_an_adopted_command_is_kept(self):
-        self.command("late", "trap '' TERM; while :; do sleep 0.1; done", max_duration_seconds=3, timeout_grace_period=1)
+        self.command("late", f"trap '' TERM; touch {self.path('begun')}; while :; do sleep 0.1; done", max_duration_seconds=3, timeout_grace_period=1)
         uid = self.server.trigger("late")
-        self.server.in_state(uid, "running")
+        self.wait_for_file("begun")  # `running` says that it was claimed; killed before the keeper has it, it would end interrupted
         self.server.kill()
         self.server.start()
         run = self.server.finished(uid)
