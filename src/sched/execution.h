@@ -37,6 +37,7 @@ struct execution {
     bool holds_place;  /* counted in the task's and the instance's running */
     bool grace_passed; /* stopped by force */
     bool adopted;
+    bool later;     /* asked for at a time to come: it queues when that is there */
     bool recovered; /* running in the store at start; not known yet whether it lives */
     int32_t priority;
     int32_t attempt; /* 0 before the first start */
