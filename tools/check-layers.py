@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 ORDER = ["base", "cron", "db", "cluster", "http", "keeper", "access", "sched", "cli", "app"]
-FOREIGN = {"microhttpd.h": ["http/http_server.c"], "curl/curl.h": ["http/curl_library.h"], "sqlite3.h": ["db/db_sqlite.c"],
+FOREIGN = {"openssl/ssl.h": ["http/tls.c"], "openssl/err.h": ["http/tls.c"], "zlib.h": ["http/gzip.c"], "curl/curl.h": ["http/curl_library.h"], "sqlite3.h": ["db/db_sqlite.c"],
            "yyjson.h": ["base/json.c"], "yaml.h": ["app/config_file.c"],
            "sodium.h": ["access/access.c", "access/secret.c", "http/idempotency_store.c", "sched/webhook_signature.c"]}
 SQL_FILES = re.compile(r"(_store|_query|_sqlite|migrate|store)\.c$|db/claim\.h$")

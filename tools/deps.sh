@@ -3,7 +3,7 @@
 # Installs what building and testing need, from Debian packages only. Idempotent; quiet when nothing is missing.
 set -eu
 
-BUILD="gcc make git meson ninja-build pkg-config libmicrohttpd-dev libcurl4-openssl-dev libsodium-dev libyaml-dev
+BUILD="gcc make git meson ninja-build pkg-config libssl-dev libcurl4-openssl-dev libsodium-dev libyaml-dev
  libsqlite3-dev zlib1g-dev tzdata ca-certificates python3 python3-yaml"
 TEST="libcmocka-dev python3-jsonschema wrk sqlite3 openssl clang libclang-rt-14-dev"
 CHECK="clang-tidy clang-format cppcheck gcovr"

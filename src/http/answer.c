@@ -218,10 +218,10 @@ void http_answer_error(struct http_request *request, enum err_code code, const s
     struct err hidden;
     if (request->has_idempotency && strcmp(err->api_code, IDEMPOTENCY_RACE) == 0 && replay_after_race(request))
         return;
-    int status = http_status_of(code, err);
+    int status = request->refused_status ? request->refused_status : http_status_of(code, err);
     if (strcmp(err_api_code(err), IDEMPOTENCY_REUSED) == 0)
         request->replayed = true; /* about the key, not the answer of the request */
-    if (status == 500) { /* what went wrong inside is for the log, not for the caller */
+    if (status == 500) {          /* what went wrong inside is for the log, not for the caller */
         (void)err_set(&hidden, ERR_INTERNAL, NULL, "Internal server error");
         err = &hidden;
     }
@@ -256,7 +256,7 @@ void http_stream_wake(struct http_stream *stream)
     stream->woken = true;
     if (stream->asleep) {
         stream->asleep = false;
-        http_server_resume(stream->connection);
+        http_connection_post(stream->connection);
     }
     mutex_unlock(&stream->mutex);
 }

@@ -3,7 +3,7 @@
 #include "base/id.h"
 #include "base/mem.h"
 #include "db/store.h"
-#include "http/http_priv.h"
+#include "http/http_connection.h"
 
 #include <string.h>
 
@@ -11,28 +11,20 @@ enum { REPLAY_MAX = 1 << 20 };
 
 static const char *const method_names[HTTP_METHOD_COUNT] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
-/* RFC 9112 section 6.3 and 3.2: messages whose end or target is ambiguous are refused and the connection closed;
- * the library lets them through. */
-static enum err_code check_framing(struct http_request *request, struct err *err)
+/* Fields of which two would leave open what is meant; Host must be there, but for HTTP/1.0 (RFC 9112 section 3.2). */
+enum err_code checks_single_fields(const struct http_request *request, struct err *err)
 {
-    const char *what = NULL;
-    size_t lengths = http_server_count_header(request, "Content-Length");
-    if (lengths && http_server_count_header(request, "Transfer-Encoding"))
-        what = "Content-Length and Transfer-Encoding together";
-    else if (lengths > 1)
-        what = "more than one Content-Length";
-    else if (http_server_count_header(request, "Transfer-Encoding") > 1)
-        what = "more than one Transfer-Encoding";
-    else if (http_server_count_header(request, "Host") != 1)
-        what = http_header(request, "Host") ? "more than one Host" : "no Host";
-    if (!what)
+    static const char *const names[] = {"Host", "Authorization", "Content-Type", "Idempotency-Key"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (head_count(&request->head, names[i]) > 1)
+            return err_set(err, ERR_INVALID, "INVALID_PARAMETER", "the request has more than one %s", names[i]);
+    if (head_value(&request->head, "Host") || !request->head.minor)
         return OK;
-    request->answer.close_connection = true;
-    return err_set(err, ERR_INVALID, "INVALID_PARAMETER", "the request has %s", what);
+    return err_set(err, ERR_INVALID, "INVALID_PARAMETER", "the request has no Host");
 }
 
 /* A caller's id is taken over when it is short and plain; it goes into logs and answers. */
-static void set_request_id(struct http_request *request)
+void checks_set_request_id(struct http_request *request)
 {
     const char *given = http_header(request, "X-Request-Id");
     size_t n = given ? strlen(given) : 0;
@@ -69,7 +61,7 @@ static size_t body_max(const struct http_request *request)
     return request->route->body_max ? request->route->body_max : HTTP_BODY_MAX;
 }
 
-static enum err_code too_large(const struct http_request *request, struct err *err)
+enum err_code checks_too_large(const struct http_request *request, struct err *err)
 {
     return err_set(err, ERR_LIMIT, "PAYLOAD_TOO_LARGE", "the body must have at most %zu bytes", body_max(request));
 }
@@ -96,13 +88,11 @@ static bool is_json_type(enum http_method method, struct str type)
 
 static enum err_code check_body_head(struct http_request *request, struct err *err)
 {
-    const char *length = http_header(request, "Content-Length"), *type = http_header(request, "Content-Type");
-    int64_t n = 0;
-    if (length && !str_to_int(str_of(length), 0, INT64_MAX, &n))
-        return err_param(err, "Content-Length", "Content-Length must be a number");
-    if (n > (int64_t)body_max(request))
-        return too_large(request, err);
-    bool has_body = n > 0 || http_header(request, "Transfer-Encoding");
+    const char *type = http_header(request, "Content-Type");
+    const struct body_reader *body = &request->connection->body;
+    if (body_declared(body) > body_max(request))
+        return checks_too_large(request, err);
+    bool has_body = body->state != BODY_DONE;
     if (!has_body || !type || !(request->route->flags & HTTP_JSON_BODY))
         return OK;
     if (is_json_type(request->method, str_of(type)))
@@ -133,10 +123,7 @@ static enum err_code read_idempotency_key(struct http_request *request, struct e
 enum err_code checks_head(struct http_request *request, struct err *err)
 {
     const struct http_server_options *options = http_server_options(request->server);
-    set_request_id(request);
-    enum err_code code = check_framing(request, err);
-    if (code == OK)
-        code = router_match(request, options->groups, options->group_count, err);
+    enum err_code code = router_match(request, options->groups, options->group_count, err);
     if (code == OK)
         code = check_caller(request, err);
     if (code == OK)
@@ -161,7 +148,7 @@ static enum err_code find_answer(struct db *db, void *arg, struct err *err)
 enum err_code checks_repeat(struct http_request *request, struct err *err)
 {
     struct find find = {.request = request};
-    idempotency_hash(&request->idempotency, method_names[request->method], request->target, http_body(request).p,
+    idempotency_hash(&request->idempotency, method_names[request->method], request->head.target, http_body(request).p,
                      http_body(request).n);
     buf_init(&find.body, REPLAY_MAX);
     enum err_code code = store_read(http_server_store(request->server), find_answer, &find, err);
@@ -172,7 +159,7 @@ enum err_code checks_repeat(struct http_request *request, struct err *err)
     return code;
 }
 
-static enum err_code parse_body(struct http_request *request, struct err *err)
+enum err_code checks_body(struct http_request *request, struct err *err)
 {
     struct str body = http_body(request);
     unsigned flags = request->route->flags;
@@ -185,12 +172,4 @@ static enum err_code parse_body(struct http_request *request, struct err *err)
         return code;
     const struct json *root = json_root(request->json);
     return json_is_object(root) && !json_count(root) ? OK : err_param(err, "body", "this call takes no body");
-}
-
-enum err_code checks_body(struct http_request *request, struct err *err)
-{
-    if (request->body.failed || request->discarded)
-        return too_large(request, err);
-    enum err_code code = parse_body(request, err);
-    return code;
 }

@@ -137,6 +137,12 @@ static bool walk_list(const struct trusted_proxies *trusted, struct str list, st
     return found;
 }
 
+bool client_address_is_trusted(const struct trusted_proxies *trusted, const char *peer)
+{
+    struct ip_address address;
+    return parse_plain(str_of(peer), &address) ? is_trusted(trusted, &address) : trusted->unix_peer;
+}
+
 void client_address_find(const struct trusted_proxies *trusted, const char *peer, struct str forwarded_for, struct str real_ip,
                          char out[CLIENT_ADDRESS_MAX])
 {
@@ -146,7 +152,7 @@ void client_address_find(const struct trusted_proxies *trusted, const char *peer
         format_address(&address, out);
     else
         (void)snprintf(out, CLIENT_ADDRESS_MAX, "%s", peer);
-    if (known ? !is_trusted(trusted, &address) : !trusted->unix_peer)
+    if (!client_address_is_trusted(trusted, peer))
         return;
     if (forwarded_for.n && walk_list(trusted, forwarded_for, &client))
         format_address(&client, out);

@@ -30,4 +30,7 @@ enum err_code trusted_proxies_add(struct trusted_proxies *trusted, const char *e
 void client_address_find(const struct trusted_proxies *trusted, const char *peer, struct str forwarded_for, struct str real_ip,
                          char out[CLIENT_ADDRESS_MAX]);
 
+/* Whether the peer's headers are believed (AUD-22). */
+bool client_address_is_trusted(const struct trusted_proxies *trusted, const char *peer);
+
 #endif

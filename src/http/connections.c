@@ -1,31 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/connections.h"
 
-#include "base/mem.h"
 #include "http/http_server.h"
 
 #include <sys/socket.h>
 
 enum { SWEEP_US = 5 * US_PER_S };
 
-static struct http_connection *of_node(struct list_node *node)
+/* 0: no limit. */
+static const int64_t max_age_s[CONNECTION_STEPS] = {
+    [CONNECTION_IDLE] = HTTP_IDLE_MAX_S,
+    [CONNECTION_READING] = HTTP_BODY_TIME_MAX_S,
+    [CONNECTION_WRITING] = HTTP_WRITE_MAX_S,
+    [CONNECTION_LINGERING] = HTTP_LINGER_MAX_S,
+};
+
+static struct connection_age *of_node(struct list_node *node)
 {
-    return CONTAINER_OF(node, struct http_connection, node);
+    return CONTAINER_OF(node, struct connection_age, node);
 }
 
-/* The library sees the end of the stream and closes; the descriptor stays valid until then. */
-static void cut(struct http_connection *connection)
+/* Its loop sees the end of the connection and closes; the descriptor stays valid until then. */
+static void cut(struct connection_age *age)
 {
-    (void)shutdown(connection->fd, SHUT_RDWR);
+    (void)shutdown(age->fd, SHUT_RDWR);
 }
 
-static void cut_older(struct list *list, int64_t before_us)
+static size_t cut_older(struct connections *c, enum connection_step step, int64_t before_us)
 {
-    for (struct list_node *node = list_first(list); node && of_node(node)->since_us < before_us; node = list_next(list, node))
+    size_t cuts = 0;
+    for (struct list_node *node = list_first(&c->steps[step]); node && of_node(node)->since_us < before_us;
+         node = list_next(&c->steps[step], node), cuts++)
         cut(of_node(node));
+    return cuts;
 }
 
-static void sweep(void *arg)
+static size_t sweep(struct connections *c)
+{
+    int64_t now = clock_mono(c->clock).us;
+    size_t cuts = 0;
+    for (int step = 0; step < CONNECTION_STEPS; step++)
+        if (max_age_s[step])
+            cuts += cut_older(c, (enum connection_step)step, now - max_age_s[step] * US_PER_S);
+    return cuts;
+}
+
+size_t connections_sweep(struct connections *connections)
+{
+    mutex_lock(&connections->mutex);
+    size_t cuts = sweep(connections);
+    mutex_unlock(&connections->mutex);
+    return cuts;
+}
+
+static void sweep_on(void *arg)
 {
     struct connections *c = arg;
     mutex_lock(&c->mutex);
@@ -34,9 +62,7 @@ static void sweep(void *arg)
             condition_wait(&c->wake, &c->mutex);
             continue;
         }
-        int64_t now = clock_mono(c->clock).us;
-        cut_older(&c->idle, now - (int64_t)HTTP_IDLE_MAX_S * US_PER_S);
-        cut_older(&c->reading, now - (int64_t)HTTP_BODY_TIME_MAX_S * US_PER_S);
+        (void)sweep(c);
         (void)condition_wait_for(&c->wake, &c->mutex, SWEEP_US);
     }
     mutex_unlock(&c->mutex);
@@ -47,9 +73,13 @@ void connections_init(struct connections *connections, size_t max, const struct 
     *connections = (struct connections){.max = max, .clock = clock};
     mutex_init(&connections->mutex);
     condition_init(&connections->wake);
-    list_init(&connections->idle);
-    list_init(&connections->reading);
-    thread_start(&connections->sweeper, "horae-http-age", sweep, connections);
+    for (int step = 0; step < CONNECTION_STEPS; step++)
+        list_init(&connections->steps[step]);
+}
+
+void connections_start(struct connections *connections)
+{
+    thread_start(&connections->sweeper, "horae-http-age", sweep_on, connections);
 }
 
 void connections_stop(struct connections *connections)
@@ -63,66 +93,65 @@ void connections_stop(struct connections *connections)
     mutex_release(&connections->mutex);
 }
 
-static void leave_list(struct connections *c, struct http_connection *connection)
+static void leave(struct connections *c, struct connection_age *age)
 {
-    if (connection->state == CONNECTION_IDLE)
-        list_remove(&c->idle, &connection->node);
-    else if (connection->state == CONNECTION_READING)
-        list_remove(&c->reading, &connection->node);
+    list_remove(&c->steps[age->step], &age->node);
 }
 
-static void enter(struct connections *c, struct http_connection *connection, enum connection_state state)
+static void enter(struct connections *c, struct connection_age *age, enum connection_step step)
 {
-    connection->state = state;
-    connection->since_us = clock_mono(c->clock).us;
-    if (state == CONNECTION_IDLE)
-        list_push_back(&c->idle, &connection->node);
-    else if (state == CONNECTION_READING)
-        list_push_back(&c->reading, &connection->node);
+    age->step = step;
+    age->since_us = clock_mono(c->clock).us;
+    list_push_back(&c->steps[step], &age->node);
 }
 
-struct http_connection *connections_add(struct connections *connections, int fd)
+static bool cut_oldest_idle(struct connections *c)
 {
-    struct http_connection *connection = xcalloc(1, sizeof *connection);
-    connection->fd = fd;
+    struct list_node *node = list_first(&c->steps[CONNECTION_IDLE]);
+    if (!node)
+        return false;
+    cut(of_node(node));
+    leave(c, of_node(node)); /* not a second time: it counts as lingering until its loop has closed it */
+    enter(c, of_node(node), CONNECTION_LINGERING);
+    return true;
+}
+
+bool connections_close_oldest(struct connections *connections)
+{
     mutex_lock(&connections->mutex);
-    if (connections->count >= connections->max && connections->idle.count)
-        cut(of_node(list_first(&connections->idle)));
-    if (!connections->count++)
-        condition_signal(&connections->wake);
-    enter(connections, connection, CONNECTION_IDLE);
+    bool cut_one = cut_oldest_idle(connections);
     mutex_unlock(&connections->mutex);
-    return connection;
+    return cut_one;
 }
 
-void connections_remove(struct connections *connections, struct http_connection *connection)
+bool connections_add(struct connections *connections, struct connection_age *age, int fd)
+{
+    *age = (struct connection_age){.fd = fd};
+    mutex_lock(&connections->mutex);
+    /* those that were cut a moment ago still count */
+    bool room =
+        connections->count < connections->max + connections->steps[CONNECTION_LINGERING].count || cut_oldest_idle(connections);
+    if (room) {
+        if (!connections->count++)
+            condition_signal(&connections->wake);
+        enter(connections, age, CONNECTION_IDLE);
+    }
+    mutex_unlock(&connections->mutex);
+    return room;
+}
+
+void connections_remove(struct connections *connections, struct connection_age *age)
 {
     mutex_lock(&connections->mutex);
-    leave_list(connections, connection);
+    leave(connections, age);
     connections->count--;
     mutex_unlock(&connections->mutex);
-    free(connection);
 }
 
-static void move(struct connections *c, struct http_connection *connection, enum connection_state state)
+void connections_enter(struct connections *connections, struct connection_age *age, enum connection_step step)
 {
-    mutex_lock(&c->mutex);
-    leave_list(c, connection);
-    enter(c, connection, state);
-    mutex_unlock(&c->mutex);
-}
-
-void connections_reading(struct connections *connections, struct http_connection *connection)
-{
-    move(connections, connection, CONNECTION_READING);
-}
-
-void connections_busy(struct connections *connections, struct http_connection *connection)
-{
-    move(connections, connection, CONNECTION_BUSY);
-}
-
-void connections_idle(struct connections *connections, struct http_connection *connection)
-{
-    move(connections, connection, CONNECTION_IDLE);
+    mutex_lock(&connections->mutex);
+    leave(connections, age);
+    enter(connections, age, step);
+    mutex_unlock(&connections->mutex);
 }

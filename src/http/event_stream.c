@@ -114,8 +114,8 @@ static size_t copy_part(const char *from, size_t length, size_t *sent, char *out
 static void set_resync(struct subscriber *subscriber)
 {
     struct event_hub *hub = subscriber->hub;
-    int n = snprintf(subscriber->intro, sizeof subscriber->intro, "id: %" PRId64 "\nevent: resync\ndata: {\"seq\":%" PRId64 "}\n\n",
-                     hub->next - 1, hub->next - 1);
+    int n = snprintf(subscriber->intro, sizeof subscriber->intro,
+                     "id: %" PRId64 "\nevent: resync\ndata: {\"seq\":%" PRId64 "}\n\n", hub->next - 1, hub->next - 1);
     subscriber->intro_length = (size_t)n;
     subscriber->intro_sent = 0;
     subscriber->next = hub->next;

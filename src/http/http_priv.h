@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "base/thread.h"
+#include "http/head.h"
 #include "http/http_server.h"
 #include "http/idempotency_store.h"
 
@@ -23,36 +24,34 @@ struct http_answer {
 enum http_phase {
     HTTP_READING,  /* body on its way */
     HTTP_HANDLING, /* the handler runs */
-    HTTP_SLEEPING, /* suspended until somebody answers */
+    HTTP_SLEEPING, /* until somebody answers */
     HTTP_ANSWERED,
 };
 
-struct http_connection; /* connections.h */
+struct http_connection; /* http_connection.h */
 
 struct http_request {
     struct http_server *server;
-    void *connection; /* the library's */
-    struct http_connection *registered;
+    struct http_connection *connection;
     struct mutex mutex; /* guards phase and answer against the thread that answers */
     enum http_phase phase;
     enum http_method method;
     bool is_head, method_known;
-    char *target;                   /* owned: as sent */
-    char *path;                     /* owned: without the query */
-    char *query;                    /* owned, NULL = none; decoded in place */
-    char *ids[HTTP_PATH_IDS_MAX];   /* owned */
+    int refused_status;             /* of a head that cannot be read; 0 = it was */
+    struct head head;               /* its texts lie behind this struct, like the two below */
+    char *path;                     /* of the target, without the query */
+    char *query;                    /* NULL = none; decoded in place */
+    char *ids[HTTP_PATH_IDS_MAX];   /* owned; decoded */
     const struct http_route *route; /* NULL: refused before routing */
     void *context;
     struct http_param params[HTTP_PARAMS_MAX];
     size_t param_count;
     struct buf body;
-    bool head_seen;
-    size_t discarded; /* bytes of a body that nobody wants */
     struct json_doc *json;
     struct http_principal principal;
     char request_id[129];
     char client_address[64];
-    int64_t arrived_us, started_mono_us;
+    int64_t arrived_us;
     struct http_idempotency idempotency;
     bool has_idempotency, replayed;
     bool in_flight;           /* holds its key in the server's table */
@@ -68,12 +67,15 @@ struct http_request {
 
 struct http_stream {
     struct mutex mutex; /* guards all below */
-    void *connection;   /* the library's; NULL once closed */
+    struct http_connection *connection;
     struct http_stream_source source;
     bool asleep, woken, ending;
     struct http_server *server;
     struct list_node node; /* in the server's list */
 };
+
+/* http_connection.c: what has to be done with a connection that somebody answered or woke goes to its loop. Any thread. */
+void http_connection_post(struct http_connection *connection);
 
 /* router.c: finds the route and the ids of the path. OK, ERR_NOT_FOUND, or ERR_INVALID with METHOD_NOT_ALLOWED (and
  * the header Allow added). */
@@ -85,7 +87,10 @@ bool router_decode(char *text, bool plus);
 enum err_code params_parse(struct http_request *request, struct err *err);
 
 /* checks.c: what is wrong with a request head, before and after its body. */
+void checks_set_request_id(struct http_request *request);
+enum err_code checks_single_fields(const struct http_request *request, struct err *err);
 enum err_code checks_head(struct http_request *request, struct err *err);
+enum err_code checks_too_large(const struct http_request *request, struct err *err);
 enum err_code checks_body(struct http_request *request, struct err *err);
 
 /* answer.c: an answer that was kept. Takes the buffer's memory. */
@@ -94,10 +99,8 @@ void http_answer_again(struct http_request *request, int status, struct buf *bod
 /* checks.c: the answer of an earlier request with the same key; then request->answer.status is set. */
 enum err_code checks_repeat(struct http_request *request, struct err *err);
 
-/* http_server.c: for answer.c and stream.c, which do not see the library. */
-void http_server_answered(struct http_request *request); /* request->answer was filled in under the mutex */
-void http_server_resume(void *connection);
-size_t http_server_count_header(const struct http_request *request, const char *name);
+/* http_server.c */
+void http_server_answered(struct http_request *request); /* request->answer was filled in under the mutex; unlocks it */
 struct in_flight *http_server_in_flight(struct http_server *server);
 struct store *http_server_store(const struct http_server *server);
 const struct http_server_options *http_server_options(const struct http_server *server);

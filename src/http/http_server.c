@@ -1,38 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The adapter of libmicrohttpd: poll mode with a pool of threads (its epoll mode stalls when exactly 128·n connections
- * are ready), suspend and resume for answers that come later and for streams. No other file sees the library. */
+/* Start and stop of the server: socket, loops, the registry of connections, the streams that are open. */
 #include "http/http_server.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/panic.h"
-#include "http/connections.h"
-#include "http/http_priv.h"
+#include "http/http_connection.h"
 #include "http/in_flight.h"
 #include "http/listen.h"
 
-#include <arpa/inet.h>
-#include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { DISCARD_MAX = 8 << 20, SPARE_CONNECTIONS = 64, STREAM_BLOCK = 16384, THREAD_STACK = 256 << 10, STOP_POLL_US = 2000 };
+enum { STOP_POLL_US = 2000 };
 
 struct http_server {
     struct http_server_options options;
-    struct MHD_Daemon *daemon;
+    struct http_loop loops[HTTP_THREADS];
+    int started; /* of the loops */
     struct connections connections;
+    struct tls *tls; /* owned, NULL = plain */
     char address[300];
-    char *tls_cert, *tls_key; /* owned */
     struct in_flight in_flight;
     struct mutex mutex; /* guards streams */
     struct list streams;
-    bool ending;          /* streams end at their next turn */
-    _Atomic int requests; /* being handled or asleep */
+    _Atomic bool stopping;
+    _Atomic int requests; /* that are not answered to the end */
 };
 
 const struct http_server_options *http_server_options(const struct http_server *server)
@@ -55,519 +50,67 @@ const char *http_server_address(const struct http_server *server)
     return server->address;
 }
 
-/* ---- what handlers read ---- */
-
-enum http_method http_method(const struct http_request *request)
+struct http_loop *http_server_loop(struct http_server *server, int index)
 {
-    return request->method;
+    return &server->loops[index];
 }
 
-const char *http_path(const struct http_request *request)
+struct connections *http_server_connections(struct http_server *server)
 {
-    return request->path;
+    return &server->connections;
 }
 
-const char *http_path_id(const struct http_request *request, int index)
+struct tls *http_server_tls(struct http_server *server)
 {
-    return request->ids[index];
+    return server->tls;
 }
 
-const char *http_header(const struct http_request *request, const char *name)
+bool http_server_is_stopping(struct http_server *server)
 {
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+    return atomic_load_explicit(&server->stopping, memory_order_relaxed);
 }
 
-bool http_cookie(const struct http_request *request, const char *name, char *out, size_t capacity)
+void http_server_count(struct http_server *server, int change)
 {
-    const char *value = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, name);
-    if (!value || strlen(value) >= capacity)
-        return false;
-    (void)snprintf(out, capacity, "%s", value);
-    return true;
+    atomic_fetch_add(&server->requests, change);
 }
 
-struct str http_body(const struct http_request *request)
+/* The caller holds request->mutex. Asleep, nobody else can move the request before it was posted. */
+void http_server_answered(struct http_request *request)
 {
-    return (struct str){request->body.len ? request->body.data : "", request->body.len};
-}
-
-const struct json *http_body_json(const struct http_request *request)
-{
-    return request->json ? json_root(request->json) : NULL;
-}
-
-const struct http_principal *http_principal(const struct http_request *request)
-{
-    return &request->principal;
-}
-
-const char *http_request_id(const struct http_request *request)
-{
-    return request->request_id;
-}
-
-const char *http_client_address(const struct http_request *request)
-{
-    return request->client_address;
-}
-
-int64_t http_arrived_us(const struct http_request *request)
-{
-    return request->arrived_us;
-}
-
-bool http_is_tls(const struct http_request *request)
-{
-    return request->server->options.tls_cert_file != NULL;
-}
-
-const struct http_idempotency *http_idempotency(const struct http_request *request)
-{
-    return request->has_idempotency ? &request->idempotency : NULL;
-}
-
-struct header_count {
-    const char *name;
-    size_t count;
-};
-
-static enum MHD_Result count_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    (void)kind, (void)value;
-    struct header_count *count = arg;
-    if (str_equal_ignoring_case(str_of(name), count->name))
-        count->count++;
-    return MHD_YES;
-}
-
-size_t http_server_count_header(const struct http_request *request, const char *name)
-{
-    struct header_count count = {name, 0};
-    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_one, &count);
-    return count.count;
+    bool asleep = request->phase == HTTP_SLEEPING;
+    struct http_connection *connection = request->connection;
+    if (asleep)
+        request->phase = HTTP_HANDLING;
+    mutex_unlock(&request->mutex);
+    if (asleep)
+        http_connection_post(connection);
 }
 
 /* ---- streams ---- */
 
-static ssize_t produce(void *arg, uint64_t position, char *out, size_t capacity)
-{
-    (void)position;
-    struct http_stream *stream = arg;
-    for (;;) {
-        mutex_lock(&stream->mutex);
-        stream->woken = false;
-        bool ending = stream->ending;
-        mutex_unlock(&stream->mutex);
-        long n = ending ? -1 : stream->source.produce(stream->source.arg, out, capacity);
-        if (n > 0)
-            return n;
-        if (n < 0)
-            return MHD_CONTENT_READER_END_OF_STREAM;
-        mutex_lock(&stream->mutex);
-        if (!stream->woken) {
-            stream->asleep = true;
-            MHD_suspend_connection(stream->connection);
-            mutex_unlock(&stream->mutex);
-            return 0;
-        }
-        mutex_unlock(&stream->mutex);
-    }
-}
-
-static void close_stream(void *arg)
-{
-    struct http_stream *stream = arg;
-    struct http_server *server = stream->server;
-    mutex_lock(&server->mutex);
-    list_remove(&server->streams, &stream->node);
-    mutex_unlock(&server->mutex);
-    stream->source.closed(stream->source.arg);
-    mutex_release(&stream->mutex);
-    free(stream);
-}
-
-static struct MHD_Response *stream_response(struct http_server *server, struct http_stream *stream)
+void http_server_add_stream(struct http_server *server, struct http_stream *stream)
 {
     stream->server = server;
     mutex_lock(&server->mutex);
     list_push_back(&server->streams, &stream->node);
-    stream->ending = server->ending;
+    mutex_lock(&stream->mutex);
+    stream->ending = http_server_is_stopping(server);
+    mutex_unlock(&stream->mutex);
     mutex_unlock(&server->mutex);
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, produce, stream, close_stream);
 }
 
-void http_server_resume(void *connection)
+void http_server_remove_stream(struct http_server *server, struct http_stream *stream)
 {
-    MHD_resume_connection(connection);
+    mutex_lock(&server->mutex);
+    list_remove(&server->streams, &stream->node);
+    mutex_unlock(&server->mutex);
 }
 
-/* ---- answers ---- */
-
-/* The caller holds request->mutex. */
-void http_server_answered(struct http_request *request)
-{
-    bool asleep = request->phase == HTTP_SLEEPING;
-    void *connection = request->connection;
-    if (asleep)
-        request->phase = HTTP_ANSWERED;
-    mutex_unlock(&request->mutex);
-    if (asleep) /* nobody else can move the request before this */
-        MHD_resume_connection(connection);
-}
-
-static struct MHD_Response *make_response(struct http_request *request)
-{
-    struct http_answer *answer = &request->answer;
-    struct MHD_Response *response;
-    if (answer->stream)
-        response = stream_response(request->server, answer->stream);
-    else if (answer->is_static || !answer->body)
-        response =
-            MHD_create_response_from_buffer(answer->length, answer->body ? answer->body : (char[]){""}, MHD_RESPMEM_PERSISTENT);
-    else
-        response = MHD_create_response_from_buffer(answer->length, answer->body, MHD_RESPMEM_MUST_FREE);
-    must(response);
-    answer->body = NULL;
-    answer->stream = NULL;
-    if (answer->type)
-        (void)MHD_add_response_header(response, "Content-Type", answer->type);
-    for (size_t i = 0; i < request->header_count; i++)
-        (void)MHD_add_response_header(response, request->headers[i].name, request->headers[i].value);
-    (void)MHD_add_response_header(response, "X-Request-Id", request->request_id);
-    (void)MHD_add_response_header(response, "Cache-Control", "no-store");
-    (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    if (answer->close_connection)
-        (void)MHD_add_response_header(response, "Connection", "close");
-    return response;
-}
-
-static struct metric *requests_metric(const char *route, int status)
-{
-    char labels[200];
-    (void)snprintf(labels, sizeof labels, "route=\"%s\",status=\"%d\"", route, status);
-    return metric_get(METRIC_COUNTER, "horae_http_requests_total", "Requests answered, by route and status.", labels);
-}
-
-static void count_request(const struct http_request *request)
-{
-    metric_add(requests_metric(request->route ? request->route->path : "none", request->answer.status), 1);
-}
-
-static enum MHD_Result queue_answer(struct http_request *request)
-{
-    request->phase = HTTP_ANSWERED;
-    count_request(request);
-    struct MHD_Response *response = make_response(request);
-    enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)request->answer.status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-static void refuse(struct http_request *request, enum err_code code, const struct err *err)
-{
-    if (!request->answer.status)
-        http_answer_error(request, code, err);
-}
-
-/* ---- one request ---- */
-
-static const char *const method_names[HTTP_METHOD_COUNT] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
-
-static void set_method(struct http_request *request, const char *name)
-{
-    request->is_head = strcmp(name, "HEAD") == 0;
-    if (request->is_head)
-        name = "GET";
-    for (int i = 0; i < HTTP_METHOD_COUNT; i++)
-        if (strcmp(name, method_names[i]) == 0) {
-            request->method = (enum http_method)i;
-            request->method_known = true;
-        }
-}
-
-/* Repeated lines of a header, joined in their order, or the last one. */
-struct header_lines {
-    const char *name;
-    bool last_only;
-    struct buf text;
-};
-
-static enum MHD_Result join_line(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    (void)kind;
-    struct header_lines *lines = arg;
-    if (!str_equal_ignoring_case(str_of(name), lines->name) || !value)
-        return MHD_YES;
-    if (lines->last_only)
-        buf_clear(&lines->text);
-    else if (lines->text.len)
-        buf_add_char(&lines->text, ',');
-    buf_add_text(&lines->text, value);
-    return MHD_YES;
-}
-
-static void set_address(struct http_request *request)
-{
-    const struct http_server_options *options = &request->server->options;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char peer[64] = "";
-    const struct sockaddr *address = info ? info->client_addr : NULL;
-    if (address && address->sa_family == AF_INET)
-        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, peer, sizeof peer);
-    else if (address && address->sa_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, peer, sizeof peer);
-    struct header_lines forwarded = {.name = "X-Forwarded-For"}, real = {.name = "X-Real-IP", .last_only = true};
-    buf_init(&forwarded.text, HTTP_HEADERS_MAX_BYTES);
-    buf_init(&real.text, HTTP_HEADERS_MAX_BYTES);
-    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, join_line, &forwarded);
-    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, join_line, &real);
-    client_address_find(options->trusted, peer, (struct str){forwarded.text.data, forwarded.text.len},
-                        (struct str){real.text.data, real.text.len}, request->client_address);
-    buf_release(&forwarded.text);
-    buf_release(&real.text);
-}
-
-/* The target as sent, before anything is decoded. */
-static void *on_request_line(void *arg, const char *target, struct MHD_Connection *connection)
-{
-    struct http_server *server = arg;
-    struct http_request *request = xcalloc(1, sizeof *request);
-    request->server = server;
-    request->connection = connection;
-    request->arrived_us = clock_wall(server->options.clock).us;
-    mutex_init(&request->mutex);
-    request->target = xstrdup(target);
-    size_t n = strcspn(target, "?");
-    request->path = xstrndup(target, n);
-    request->query = target[n] ? xstrdup(target + n + 1) : NULL;
-    return request;
-}
-
-static enum MHD_Result first_call(struct http_request *request, const char *method)
-{
-    struct err err;
-    request->head_seen = true;
-    atomic_fetch_add(&request->server->requests, 1);
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    request->registered = info ? info->socket_context : NULL;
-    if (request->registered)
-        connections_reading(&request->server->connections, request->registered);
-    set_method(request, method);
-    set_address(request);
-    buf_init(&request->body, HTTP_BODY_BULK_MAX + 1);
-    enum err_code code = checks_head(request, &err);
-    if (request->route)
-        request->body.max = request->route->body_max ? request->route->body_max : HTTP_BODY_MAX;
-    if (code == OK)
-        return MHD_YES;
-    refuse(request, code, &err);
-    const char *length = http_header(request, "Content-Length");
-    int64_t n = 0;
-    bool long_body = length && (!str_to_int(str_of(length), 0, INT64_MAX, &n) || n > DISCARD_MAX);
-    if (request->answer.close_connection || long_body || http_header(request, "Expect"))
-        return queue_answer(request); /* without reading the body; the connection closes after it */
-    return MHD_YES;
-}
-
-static enum MHD_Result take_body(struct http_request *request, const char *bytes, size_t *count)
-{
-    if (request->answer.status || request->body.failed || request->discarded || request->body.len + *count > request->body.max) {
-        request->discarded += *count;
-        if (request->discarded > DISCARD_MAX)
-            return MHD_NO;
-    } else {
-        buf_add(&request->body, bytes, *count);
-    }
-    *count = 0;
-    return MHD_YES;
-}
-
-/* After a handler returned: it answered, asked to go on, or somebody else will do one of the two. */
-static enum MHD_Result finish_or_sleep(struct http_request *request)
-{
-    for (;;) {
-        mutex_lock(&request->mutex);
-        void (*go_on)(struct http_request * request, void *arg) = request->go_on;
-        request->go_on = NULL;
-        bool answered = request->answer.status != 0;
-        if (!answered && !go_on) {
-            request->phase = HTTP_SLEEPING;
-            MHD_suspend_connection(request->connection);
-        } else if (go_on) {
-            request->phase = HTTP_HANDLING;
-        }
-        mutex_unlock(&request->mutex);
-        if (answered)
-            return queue_answer(request);
-        if (!go_on)
-            return MHD_YES;
-        go_on(request, request->go_on_arg);
-    }
-}
-
-/* With an Idempotency-Key, one at a time: what came first is answered first, and repeats find its answer. */
-static void handle(struct http_request *request, void *arg)
-{
-    (void)arg;
-    struct err err;
-    if (request->has_idempotency) {
-        if (!request->in_flight && !in_flight_enter(&request->server->in_flight, request, handle))
-            return;
-        enum err_code code = checks_repeat(request, &err);
-        if (code != OK)
-            refuse(request, code, &err);
-        if (request->answer.status)
-            return;
-    }
-    request->route->handle(request, request->context);
-}
-
-static enum MHD_Result run_handler(struct http_request *request)
-{
-    struct err err;
-    if (request->registered)
-        connections_busy(&request->server->connections, request->registered);
-    if (!request->answer.status) {
-        enum err_code code = checks_body(request, &err);
-        if (code != OK)
-            refuse(request, code, &err);
-    }
-    if (request->answer.status)
-        return queue_answer(request);
-    request->phase = HTTP_HANDLING;
-    handle(request, NULL);
-    return finish_or_sleep(request);
-}
-
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
-                                  const char *version, const char *upload, size_t *upload_size, void **slot)
-{
-    (void)arg, (void)connection, (void)url, (void)version;
-    struct http_request *request = *slot;
-    if (!request->head_seen)
-        return first_call(request, method);
-    if (*upload_size)
-        return take_body(request, upload, upload_size);
-    return request->phase == HTTP_READING ? run_handler(request) : finish_or_sleep(request);
-}
-
-static void free_request(struct http_request *request)
-{
-    for (size_t i = 0; i < HTTP_PATH_IDS_MAX; i++)
-        free(request->ids[i]);
-    for (size_t i = 0; i < request->header_count; i++) {
-        free(request->headers[i].name);
-        free(request->headers[i].value);
-    }
-    if (!request->answer.is_static)
-        free(request->answer.body);
-    json_doc_free(request->json);
-    buf_release(&request->body);
-    mutex_release(&request->mutex);
-    free(request->target);
-    free(request->path);
-    free(request->query);
-    free(request);
-}
-
-static void on_completed(void *arg, struct MHD_Connection *connection, void **slot, enum MHD_RequestTerminationCode why)
-{
-    (void)connection, (void)why;
-    struct http_server *server = arg;
-    struct http_request *request = *slot;
-    if (!request)
-        return;
-    if (request->registered)
-        connections_idle(&server->connections, request->registered);
-    if (request->head_seen)
-        atomic_fetch_sub(&server->requests, 1);
-    free_request(request);
-    *slot = NULL;
-}
-
-static void on_connection(void *arg, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what)
-{
-    struct http_server *server = arg;
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *context = connections_add(&server->connections, info->connect_fd);
-    } else if (*context) {
-        connections_remove(&server->connections, *context);
-        *context = NULL;
-    }
-}
-
-/* ---- life ---- */
-
-/* We decode ourselves, after splitting. */
-static size_t leave_escaped(void *arg, struct MHD_Connection *connection, char *text)
-{
-    (void)arg, (void)connection;
-    return strlen(text);
-}
-
-PRINTF_LIKE(2, 0) static void library_log(void *arg, const char *format, va_list arguments)
-{
-    (void)arg;
-    char line[500];
-    (void)vsnprintf(line, sizeof line, format, arguments);
-    line[strcspn(line, "\n")] = '\0';
-    log_debug("http", "%s", line);
-}
-
-static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
-{
-    const struct http_server_options *o = &server->options;
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls_cert},
-                                   {MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key},
-                                   {MHD_OPTION_END, 0, NULL}};
-    if (server->tls_cert)
-        flags |= MHD_USE_TLS;
-    else
-        tls[0] = tls[2];
-    return MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, library_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections + SPARE_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HTTP_HEADERS_MAX_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK,
-        leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        server, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
-}
-
-enum err_code http_server_start(const struct http_server_options *options, struct http_server **ret, struct err *err)
-{
-    struct http_server *server = xcalloc(1, sizeof *server);
-    server->options = *options;
-    (void)requests_metric("none", 404); /* the family is there from the start */
-    mutex_init(&server->mutex);
-    list_init(&server->streams);
-    in_flight_init(&server->in_flight);
-    connections_init(&server->connections, (size_t)options->max_connections, options->clock);
-    int fd = -1;
-    enum err_code code = OK;
-    if (options->tls_cert_file)
-        code = listen_read_tls(options->tls_cert_file, options->tls_key_file, &server->tls_cert, &server->tls_key, err);
-    if (code == OK)
-        code = listen_open(options->listen, options->tls_cert_file ? "https" : "http", &fd, server->address,
-                           sizeof server->address, err);
-    if (code == OK && !(server->daemon = start_daemon(server, fd))) {
-        (void)close(fd);
-        code = err_set(err, ERR_UNAVAILABLE, NULL, "the HTTP server cannot start%s",
-                       server->tls_cert ? ": is the certificate valid, and does the key belong to it?" : "");
-    }
-    if (code != OK) {
-        http_server_stop(server, 0);
-        return code;
-    }
-    *ret = server;
-    return OK;
-}
-
+/* They end at their next turn. */
 static void end_streams(struct http_server *server)
 {
     mutex_lock(&server->mutex);
-    server->ending = true;
     for (struct list_node *node = list_first(&server->streams); node; node = list_next(&server->streams, node)) {
         struct http_stream *stream = CONTAINER_OF(node, struct http_stream, node);
         mutex_lock(&stream->mutex);
@@ -578,22 +121,73 @@ static void end_streams(struct http_server *server)
     mutex_unlock(&server->mutex);
 }
 
-void http_server_stop(struct http_server *server, int64_t timeout_us)
+/* ---- life ---- */
+
+static enum err_code start_loops(struct http_server *server, int listen_fd, struct err *err)
 {
-    if (server->daemon) {
-        int fd = MHD_quiesce_daemon(server->daemon);
-        end_streams(server);
-        /* Requests that sleep are answered by whoever holds them; the library cannot stop before. */
-        for (int64_t waited = 0; atomic_load(&server->requests) > 0 && waited < timeout_us; waited += STOP_POLL_US)
-            (void)usleep(STOP_POLL_US);
-        MHD_stop_daemon(server->daemon);
-        if (fd >= 0)
-            (void)close(fd);
+    static const char *const names[HTTP_THREADS] = {"horae-http-0", "horae-http-1", "horae-http-2", "horae-http-3"};
+    enum err_code code = OK;
+    /* the one that accepts comes last: then all that it may hand a connection to are there */
+    for (int i = HTTP_THREADS - 1; code == OK && i >= 0; i--) {
+        code = http_loop_start(&server->loops[i], server, i ? -1 : listen_fd, names[i], err);
+        server->started++;
     }
+    return code;
+}
+
+enum err_code http_server_start(const struct http_server_options *options, struct http_server **ret, struct err *err)
+{
+    struct http_server *server = xcalloc(1, sizeof *server);
+    int fd = -1;
+    enum err_code code = OK;
+    server->options = *options;
+    (void)metric_get(METRIC_COUNTER, "horae_http_requests_total", "Requests answered, by route and status.",
+                     "route=\"none\",status=\"404\""); /* the family is there from the start */
+    mutex_init(&server->mutex);
+    list_init(&server->streams);
+    in_flight_init(&server->in_flight);
+    connections_init(&server->connections, (size_t)options->max_connections, options->clock);
+    connections_start(&server->connections);
+    if (options->tls_cert_file)
+        code = tls_new(options->tls_cert_file, options->tls_key_file, &server->tls, err);
+    if (code == OK)
+        code = listen_open(options->listen, options->tls_cert_file ? "https" : "http", &fd, server->address,
+                           sizeof server->address, err);
+    if (code == OK)
+        code = start_loops(server, fd, err);
+    if (code != OK) {
+        if (fd >= 0 && server->started < HTTP_THREADS)
+            (void)close(fd); /* no loop has it yet */
+        http_server_stop(server, 0);
+        return code;
+    }
+    *ret = server;
+    return OK;
+}
+
+static void free_server(struct http_server *server)
+{
     connections_stop(&server->connections);
     in_flight_release(&server->in_flight);
     mutex_release(&server->mutex);
-    free(server->tls_cert);
-    free(server->tls_key);
+    tls_free(server->tls);
     free(server);
+}
+
+void http_server_stop(struct http_server *server, int64_t timeout_us)
+{
+    atomic_store(&server->stopping, true);
+    if (server->started == HTTP_THREADS)
+        http_loop_stop_accepting(&server->loops[0]);
+    end_streams(server);
+    /* Requests that sleep are answered by whoever holds them. */
+    for (int64_t waited = 0; atomic_load(&server->requests) > 0 && waited < timeout_us; waited += STOP_POLL_US)
+        (void)usleep(STOP_POLL_US);
+    for (int i = HTTP_THREADS - server->started; i < HTTP_THREADS; i++)
+        http_loop_stop(&server->loops[i]);
+    if (atomic_load(&server->requests) > 0) {
+        log_warn("http", "%d requests were not answered before the stop", atomic_load(&server->requests));
+        return; /* who answers them later must find them */
+    }
+    free_server(server);
 }

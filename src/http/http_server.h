@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server: sockets, threads, the checks that come before any handler (framing, path, method, parameters, body,
- * authentication, permission), and the life of connections. Built on libmicrohttpd, which only http_server.c sees. */
+ * authentication, permission), and the life of connections. HTTP/1.1 and 1.0, with TLS when it is configured. */
 #ifndef HORAE_HTTP_HTTP_SERVER_H
 #define HORAE_HTTP_HTTP_SERVER_H
 
@@ -14,9 +14,10 @@ struct store;
 enum {
     HTTP_ROUTE_GROUPS_MAX = 16,
     HTTP_THREADS = 4,
-    HTTP_HEADERS_MAX_BYTES = 32768,
     HTTP_IDLE_MAX_S = 75,       /* a connection without a complete request head for so long is closed */
     HTTP_BODY_TIME_MAX_S = 120, /* a body must have arrived after so long */
+    HTTP_WRITE_MAX_S = 60,      /* a client that takes nothing of its answer for so long is let go */
+    HTTP_LINGER_MAX_S = 10,     /* and one that does not close after its last answer */
 };
 
 struct http_server_options {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/listen.h"
 
-#include "base/buf.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -13,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, TLS_FILE_MAX = 1 << 20 };
+enum { BACKLOG = 1024 };
 
 static enum err_code split(const char *where, char *host, size_t capacity, const char **ret_port, struct err *err)
 {
@@ -77,30 +76,4 @@ enum err_code listen_open(const char *where, const char *scheme, int *ret_fd, ch
     write_address(fd, host, scheme, address, capacity);
     *ret_fd = fd;
     return OK;
-}
-
-static enum err_code read_file(const char *path, const char *param, char **ret, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_param(err, param, "%s: cannot read %s: %s", param, path, strerror(errno));
-    struct buf text;
-    char block[4096];
-    ssize_t n;
-    buf_init(&text, TLS_FILE_MAX);
-    while ((n = read(fd, block, sizeof block)) > 0)
-        buf_add(&text, block, (size_t)n);
-    (void)close(fd);
-    if (n < 0 || text.failed || !text.len) {
-        buf_release(&text);
-        return err_param(err, param, "%s: %s is empty, too large or cannot be read", param, path);
-    }
-    *ret = buf_take(&text);
-    return OK;
-}
-
-enum err_code listen_read_tls(const char *cert_file, const char *key_file, char **ret_cert, char **ret_key, struct err *err)
-{
-    enum err_code code = read_file(cert_file, "tls_cert", ret_cert, err);
-    return code == OK ? read_file(key_file, "tls_key", ret_key, err) : code;
 }

@@ -34,29 +34,48 @@ bool router_decode(char *text, bool plus)
     return str_is_utf8(text, (size_t)(out - text));
 }
 
-/* One segment of pattern and path; both begin after a slash. */
-static size_t segment_length(const char *text)
+enum { SEGMENTS_MAX = 12 };
+
+struct segments {
+    struct str items[SEGMENTS_MAX];
+    size_t count;
+};
+
+/* False: more than any route has. */
+static bool split(const char *path, struct segments *ret)
 {
-    return strcspn(text, "/");
+    ret->count = 0;
+    while (*path == '/') {
+        const char *end = strchr(++path, '/');
+        size_t n = end ? (size_t)(end - path) : strlen(path);
+        if (ret->count == SEGMENTS_MAX)
+            return false;
+        ret->items[ret->count++] = (struct str){path, n};
+        path += n;
+    }
+    return !*path && ret->count > 0;
 }
 
-/* Compares segment by segment; fills `ids` with where the {…} segments are. */
-static bool matches(const char *pattern, const char *path, struct str ids[HTTP_PATH_IDS_MAX])
+/* Segment by segment; fills `ids` with where the {…} segments are. */
+static bool matches(const char *pattern, const struct segments *path, struct str ids[HTTP_PATH_IDS_MAX])
 {
     size_t id_count = 0;
-    while (*pattern == '/' && *path == '/') {
-        size_t n = segment_length(++pattern), m = segment_length(++path);
-        if (pattern[0] == '{') {
-            if (!m || id_count == HTTP_PATH_IDS_MAX)
-                return false;
-            ids[id_count++] = (struct str){path, m};
-        } else if (n != m || memcmp(pattern, path, n) != 0) {
+    for (size_t i = 0; i < path->count; i++) {
+        struct str segment = path->items[i];
+        if (*pattern++ != '/')
             return false;
+        if (*pattern == '{') {
+            if (!segment.n || id_count == HTTP_PATH_IDS_MAX)
+                return false;
+            ids[id_count++] = segment;
+            pattern = strchr(pattern, '}') + 1;
+        } else if (strncmp(pattern, segment.p, segment.n) != 0 || (pattern[segment.n] && pattern[segment.n] != '/')) {
+            return false;
+        } else {
+            pattern += segment.n;
         }
-        pattern += n;
-        path += m;
     }
-    return !*pattern && !*path;
+    return !*pattern;
 }
 
 static enum err_code take_ids(struct http_request *request, const struct str ids[HTTP_PATH_IDS_MAX], struct err *err)
@@ -72,11 +91,14 @@ static enum err_code take_ids(struct http_request *request, const struct str ids
 enum err_code router_match(struct http_request *request, const struct http_routes *groups, size_t count, struct err *err)
 {
     char allow[64] = "";
+    struct segments path;
+    if (!split(request->path, &path))
+        return err_set(err, ERR_NOT_FOUND, NULL, "Resource not found");
     for (size_t g = 0; g < count; g++)
         for (size_t i = 0; i < groups[g].count; i++) {
             const struct http_route *route = &groups[g].rows[i];
             struct str ids[HTTP_PATH_IDS_MAX] = {{0}};
-            if (!matches(route->path, request->path, ids))
+            if (!matches(route->path, &path, ids))
                 continue;
             if (request->method_known && route->method == request->method) {
                 request->route = route;

@@ -70,11 +70,28 @@ static const struct db_sql sql_change_slots = {
 static const struct db_sql sql_definition = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.id = ?1"};
 static const struct db_sql sql_set_definition = {"UPDATE sched_tasks SET definition = ?2 WHERE id = ?1"};
 
-const struct db_sql *const sched_store_sql[] = {&sql_keep_totals, &sql_add_to_deleted, &sql_insert,          &sql_update,        &sql_delete,     &sql_labels_clear,
-                                                &sql_label_add,       &sql_snapshot_add,  &sql_taken,      &sql_each,
-                                                &sql_by_name,         &sql_by_uid,        &sql_list,       &sql_count,
-                                                &sql_last_task,       &sql_last_snapshot, &sql_verdicts,   &sql_change_counters,
-                                                &sql_change_verdicts, &sql_change_slots,  &sql_definition, &sql_set_definition};
+const struct db_sql *const sched_store_sql[] = {&sql_keep_totals,
+                                                &sql_add_to_deleted,
+                                                &sql_insert,
+                                                &sql_update,
+                                                &sql_delete,
+                                                &sql_labels_clear,
+                                                &sql_label_add,
+                                                &sql_snapshot_add,
+                                                &sql_taken,
+                                                &sql_each,
+                                                &sql_by_name,
+                                                &sql_by_uid,
+                                                &sql_list,
+                                                &sql_count,
+                                                &sql_last_task,
+                                                &sql_last_snapshot,
+                                                &sql_verdicts,
+                                                &sql_change_counters,
+                                                &sql_change_verdicts,
+                                                &sql_change_slots,
+                                                &sql_definition,
+                                                &sql_set_definition};
 const size_t sched_store_sql_count = ARRAY_LEN(sched_store_sql);
 
 void task_write_free(struct task_write *write)
