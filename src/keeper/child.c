@@ -2,13 +2,15 @@
 /* The child shares our memory until exec (CLONE_VM), on a stack of its own, while we wait (CLONE_VFORK). So it
  * reports what failed straight into a struct of ours, and it must change nothing else. All signals are blocked around
  * the clone: a handler must not run in the child. User and groups go through bare system calls, because the C
- * library's functions would try to change all threads of a process. */
+ * library's functions would try to change all threads of a process. It is born inside its cgroup: moving there later
+ * waits for a grace period of the kernel (measured: 5 to 11 ms, against 60 µs for all of this). */
 #include "keeper/child.h"
 
 #include "base/panic.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@ static const char DEFAULT_PATH[] = "/usr/local/bin:/usr/bin:/bin";
 struct child {
     const struct spawn_plan *plan;
     struct spawn_failure *failure;
+    bool joins_cgroup; /* it was not born there */
 };
 
 /* Bare as well: what runs at the end of a process would run in the keeper's memory. */
@@ -51,11 +54,13 @@ static void reset_signals(void)
         (void)syscall(SYS_rt_sigaction, signo, standard, NULL, (NSIG - 1) / 8);
 }
 
+/* The slow way, where the fast one is not to be had: another machine than x86-64, a tree that is none (tests). */
 static void join_cgroup(struct child *child)
 {
+    int fd = openat(child->plan->cgroup_fd, "cgroup.procs", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     char text[16];
     int n = snprintf(text, sizeof text, "%d", (int)getpid());
-    if (child->plan->cgroup_fd >= 0 && write(child->plan->cgroup_fd, text, (size_t)n) != n)
+    if (fd < 0 || write(fd, text, (size_t)n) != n)
         fail(child, "cannot enter the cgroup", "");
 }
 
@@ -133,7 +138,8 @@ static int child_main(void *arg)
     const struct spawn_plan *plan = child->plan;
     sigset_t none;
     (void)setsid();
-    join_cgroup(child);
+    if (child->joins_cgroup)
+        join_cgroup(child);
     place_descriptors(child);
     become_user(child);
     if (chdir(plan->cwd) != 0)
@@ -147,6 +153,49 @@ static int child_main(void *arg)
     fail(child, "cannot run", plan->argv[0]);
 }
 
+/* clone3 with a stack of the child's own has no function in the C library: the child cannot return from one. The pid,
+ * or −errno. */
+static long clone_into(int cgroup_fd, char *stack, size_t stack_size, struct child *child)
+{
+#ifdef __x86_64__
+    struct clone_args arguments = {.flags = (uint64_t)CLONE_VM | (uint64_t)CLONE_VFORK | (uint64_t)CLONE_INTO_CGROUP,
+                                   .exit_signal = SIGCHLD,
+                                   .stack = (uint64_t)(uintptr_t)stack,
+                                   .stack_size = stack_size,
+                                   .cgroup = (uint64_t)cgroup_fd};
+    long result;
+    register int (*function)(void *) __asm__("r8") = child_main;
+    register void *argument __asm__("r9") = child;
+    __asm__ volatile("syscall\n\t"
+                     "testq %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xorl %%ebp, %%ebp\n\t"
+                     "movq %%r9, %%rdi\n\t"
+                     "callq *%%r8\n\t"
+                     "ud2\n"
+                     "1:"
+                     : "=a"(result)
+                     : "0"((long)SYS_clone3), "D"(&arguments), "S"(sizeof arguments), "r"(function), "r"(argument)
+                     : "rcx", "r11", "memory");
+    return result;
+#else
+    (void)cgroup_fd, (void)stack, (void)stack_size, (void)child;
+    return -ENOSYS;
+#endif
+}
+
+static pid_t clone_child(const struct spawn_plan *plan, struct child *child)
+{
+    must(plan->stack_size % 16 == 0);
+    if (plan->cgroup_fd >= 0) {
+        long pid = clone_into(plan->cgroup_fd, plan->stack, plan->stack_size, child);
+        if (pid > 0)
+            return (pid_t)pid;
+        child->joins_cgroup = true;
+    }
+    return clone(child_main, plan->stack + plan->stack_size, CLONE_VM | CLONE_VFORK | SIGCHLD, child);
+}
+
 pid_t spawn(const struct spawn_plan *plan, struct spawn_failure *failure)
 {
     *failure = (struct spawn_failure){.what = NULL, .name = ""};
@@ -154,8 +203,7 @@ pid_t spawn(const struct spawn_plan *plan, struct spawn_failure *failure)
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, &before);
-    must(plan->stack_size % 16 == 0);
-    pid_t pid = clone(child_main, plan->stack + plan->stack_size, CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+    pid_t pid = clone_child(plan, &child);
     int saved = errno;
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     if (pid < 0) {

@@ -13,7 +13,7 @@ struct spawn_plan {
     const char *cwd;         /* "/" when there is none */
     const struct user *user; /* NULL = as the keeper */
     int fds[4];              /* become 0 … 3; each is 4 or more */
-    int cgroup_fd;           /* cgroup.procs, −1 = none */
+    int cgroup_fd;           /* folder of the cgroup in which it shall be born, −1 = the keeper's own */
     uint64_t files_soft;     /* RLIMIT_NOFILE of the command */
     pid_t keeper;
     char *stack; /* of the child until exec */

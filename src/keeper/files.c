@@ -4,7 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+enum { FILE_PATH_MAX = 4096 };
 
 bool file_read_text(const char *path, char *out, size_t capacity)
 {
@@ -22,6 +26,31 @@ bool file_read_text(const char *path, char *out, size_t capacity)
     (void)close(fd);
     out[length] = '\0';
     return n >= 0;
+}
+
+bool file_join(char *out, size_t capacity, const char *folder, const char *name)
+{
+    int n = snprintf(out, capacity, "%s/%s", folder, name);
+    return n > 0 && (size_t)n < capacity;
+}
+
+bool file_read_in(const char *folder, const char *name, char *out, size_t capacity)
+{
+    char path[FILE_PATH_MAX];
+    return file_join(path, sizeof path, folder, name) && file_read_text(path, out, capacity);
+}
+
+bool file_write_in(const char *folder, const char *name, const char *text)
+{
+    char path[FILE_PATH_MAX];
+    int fd = file_join(path, sizeof path, folder, name) ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) : -1;
+    if (fd < 0)
+        return false;
+    bool good = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    int saved = errno;
+    (void)close(fd);
+    errno = saved;
+    return good;
 }
 
 uint64_t file_hash(const void *bytes, size_t length)

@@ -12,6 +12,11 @@ enum { FILES_TEXT_MAX = 1 << 20 };
 
 /* The beginning of the file, at most capacity − 1 bytes, NUL-terminated. */
 bool file_read_text(const char *path, char *out, size_t capacity);
+/* FOLDER/NAME into `out`; false when it does not fit. */
+bool file_join(char *out, size_t capacity, const char *folder, const char *name);
+bool file_read_in(const char *folder, const char *name, char *out, size_t capacity);
+/* One write; makes the file when it is missing (a fake tree of control groups has none). False: errno says why. */
+bool file_write_in(const char *folder, const char *name, const char *text);
 /* FNV-1a, 64 bits: tells apart, protects against nothing. */
 uint64_t file_hash(const void *bytes, size_t length);
 

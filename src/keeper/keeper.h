@@ -85,7 +85,7 @@ enum err_code keeper_open(const char *data_dir, const char *executable, const st
 enum err_code keeper_connect(struct keeper *keeper, bool spawn, struct err *err);
 /* Orders are buffered (bounded by 64 MiB: ERR_LIMIT) and leave with keeper_dispatch when the socket is full. */
 enum err_code keeper_start(struct keeper *keeper, const struct keeper_start *start, struct err *err);
-/* To the whole process group (and, SIGKILL with a cgroup, the whole tree). Unknown ids are ignored. */
+/* To the process group; SIGKILL to all that the command has started. Unknown ids are ignored. */
 enum err_code keeper_signal(struct keeper *keeper, int64_t id, int32_t attempt, int signo, struct err *err);
 /* The end is safe in the store: the keeper may forget it. */
 enum err_code keeper_ack(struct keeper *keeper, int64_t id, int32_t attempt, struct err *err);
@@ -97,7 +97,13 @@ enum err_code keeper_dispatch(struct keeper *keeper, short revents, struct err *
  * otherwise it waits for the next server. NULL is fine. */
 void keeper_close(struct keeper *keeper, bool shutdown_when_idle);
 
-/* What this machine offers for limits: "cgroup v2" or why not, for the log and for refusing `limits` clearly. */
-bool keeper_limits_available(char *reason, size_t capacity);
+/* What a keeper can do where this process stands, and why not. */
+struct keeper_abilities {
+    bool limits;         /* `limits` of a command can be kept (cgroup v2 with its controllers) */
+    bool trees;          /* all that a command starts can be ended, however it forks away (cgroup.kill) */
+    char no_limits[400]; /* reasons; "" when it can */
+    char no_trees[400];
+};
+void keeper_look_around(struct keeper_abilities *ret);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a command: RUNNING, REAPED (its first process is gone, its streams may still carry bytes), ENDED (all
- * is known; kept until the server acknowledges it). One that could not be started is ENDED from the beginning. */
+/* The life of a command: RUNNING, REAPED (its first process is gone; its streams may still carry bytes, and one that was
+ * told to end may have left others, which get their grace), ENDED (all is known; kept until the server acknowledges
+ * it). One that could not be started is ENDED from the beginning. */
 #include "keeper/keeper_daemon.h"
 
 #include "base/mem.h"
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 static void finish(struct command *command);
+static void look_at_rest(struct command *command);
 
 /* ---- the table ---- */
 
@@ -38,6 +40,7 @@ static struct command *command_new(struct daemon *daemon, const struct keeper_st
     command->id = start->id;
     command->attempt = start->attempt;
     command->percent = -1;
+    command->limited = cgroup_is_wanted(&start->limits);
     command->started_us = clock_wall(daemon->clock).us;
     command->progress.source.fd = -1;
     command->progress.command = command;
@@ -76,6 +79,7 @@ void command_free(struct command *command)
         tail_release(&command->streams[i].tail, &daemon->tails);
     log_writer_release(&command->log);
     free(command->failure);
+    free(command->mark);
     free(command->cgroup.path);
     free(command);
 }
@@ -90,7 +94,6 @@ void command_forget(struct command *command)
         list_remove(&daemon->to_tell, &command->to_tell);
     if (command->timer.position)
         heap_remove(&daemon->timers, &command->timer);
-    cgroup_remove(&command->cgroup);
     list_remove(&daemon->commands, &command->node);
     list_push_back(&daemon->trash, &command->node); /* events of its pipes may still be in the batch */
 }
@@ -176,20 +179,19 @@ static void spawn_with(struct command *command, const struct keeper_start *start
     }
     command->pid = pid;
     (void)int_map_put(&daemon->by_pid, pid, command);
-    guard_add(&daemon->guard, pid);
+    guard_add(&daemon->guard, pid, command->mark);
 }
 
 static void prepare_and_spawn(struct command *command, const struct keeper_start *start, const struct user *user)
 {
-    int fds[5] = {-1, -1, -1, -1, -1}; /* 0 … 3 of the child, cgroup.procs */
+    int fds[5] = {-1, -1, -1, -1, -1}; /* 0 … 3 of the child, its cgroup */
     int error = 0;
     char reason[CGROUP_REASON_MAX];
     if (!streams_open(command, fds + 1, &error))
         fail_start(command, "cannot make its pipes: %s", strerror(error));
     else if ((fds[0] = open_stdin(command, start)) < 0)
         fail_start(command, "cannot make its standard input: %s", strerror(errno));
-    else if (cgroup_is_wanted(&start->limits) && !cgroup_make(&command->daemon->cgroups, &command->cgroup, command->id,
-                                                              command->attempt, &start->limits, &fds[4], reason))
+    else if (!tree_prepare(command, start, &fds[4], reason))
         fail_start(command, "limits cannot be set: %s", reason);
     else
         spawn_with(command, start, user, fds);
@@ -226,18 +228,24 @@ void command_signal(struct command *command, int signo)
 {
     if (command->state == COMMAND_ENDED)
         return;
-    command->kill_asked |= signo == SIGKILL;
+    command->end_asked |= signo == SIGTERM || signo == SIGKILL;
+    if (signo == SIGKILL) {
+        command->kill_asked = true;
+        (void)tree_end(command);
+        look_at_rest(command);
+        return;
+    }
     (void)kill(-command->pid, signo);
-    if (signo == SIGKILL)
-        cgroup_kill(&command->cgroup);
-    else if (signo == SIGTERM || signo == SIGHUP || signo == SIGINT)
+    if (signo == SIGTERM || signo == SIGHUP || signo == SIGINT)
         (void)kill(-command->pid, SIGCONT); /* a stopped process would not see it */
 }
 
 void commands_kill_all(struct daemon *daemon)
 {
-    for (struct list_node *node = list_first(&daemon->commands); node; node = list_next(&daemon->commands, node))
+    for (struct list_node *node = list_first(&daemon->commands), *next; node; node = next) {
+        next = list_next(&daemon->commands, node); /* one that ends moves to the end of the list */
         command_signal(CONTAINER_OF(node, struct command, node), SIGKILL);
+    }
 }
 
 /* ---- end ---- */
@@ -247,12 +255,13 @@ static void finish(struct command *command)
     struct daemon *daemon = command->daemon;
     (void)streams_drain(command, true);
     command->state = COMMAND_ENDED;
-    command->drain_until_us = command->output_due_us = 0;
+    command->drain_until_us = command->output_due_us = command->tree_look_us = 0;
     command_set_timer(command);
     if (!command->finished_us)
         command->finished_us = clock_wall(daemon->clock).us;
     if (command->pid)
         guard_remove(&daemon->guard, command->pid);
+    cgroup_remove(&command->cgroup);
     if (command->log.fd >= 0) { /* thousands may wait for their acknowledgement */
         (void)close(command->log.fd);
         command->log.fd = -1;
@@ -264,8 +273,28 @@ static void finish(struct command *command)
 
 void command_stream_closed(struct command *command)
 {
-    if (command->state == COMMAND_REAPED && command->streams[0].source.fd < 0 && command->streams[1].source.fd < 0)
+    if (command->state == COMMAND_REAPED && !command->tree_look_us && command->streams[0].source.fd < 0 &&
+        command->streams[1].source.fd < 0)
         finish(command);
+}
+
+/* A run that was told to end is over when nothing of it is left. First its group, which heard the signal and has its
+ * grace until the order to kill comes; then what has left the group, which heard nothing and has no run any more. */
+static void look_at_rest(struct command *command)
+{
+    if (command->state != COMMAND_REAPED)
+        return;
+    int64_t now = daemon_now_us(command->daemon);
+    bool has_grace = tree_group_lives(command) && !command->kill_asked;
+    if (!has_grace && !command->tree_until_us)
+        command->tree_until_us = now + TREE_WAIT_MS * US_PER_MS;
+    if (!has_grace && (tree_end(command) || now >= command->tree_until_us)) {
+        command->finished_us = clock_wall(command->daemon->clock).us;
+        finish(command);
+        return;
+    }
+    command->tree_look_us = now + TREE_LOOK_MS * US_PER_MS;
+    command_set_timer(command);
 }
 
 static void note_reaped(struct command *command, int status)
@@ -276,23 +305,31 @@ static void note_reaped(struct command *command, int status)
     command->status = status;
     command->finished_us = clock_wall(daemon->clock).us;
     command->oom_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && cgroup_oom_killed(&command->cgroup);
-    cgroup_kill(&command->cgroup); /* limits end with the command: nothing may live on inside */
-    if (streams_drain(command, false)) {
+    command->tree_since_us = daemon_now_us(daemon);
+    if (command->limited) /* limits end with the command: nothing may live on inside */
+        command->kill_asked = true;
+    bool drained = streams_drain(command, false);
+    if ((command->end_asked || command->limited) && tree_is_held(command))
+        look_at_rest(command);
+    else if (command->end_asked || command->limited) { /* others may end with it: one search serves all */
+        command->tree_look_us = command->tree_since_us + TREE_LOOK_MS * US_PER_MS;
+        command_set_timer(command);
+    } else if (drained)
         finish(command);
-        return;
+    else {
+        command->drain_until_us = daemon_now_us(daemon) + DRAIN_AFTER_EXIT_MS * US_PER_MS;
+        command_set_timer(command);
     }
-    command->drain_until_us = daemon_now_us(daemon) + DRAIN_AFTER_EXIT_MS * US_PER_MS;
-    command_set_timer(command);
 }
 
 static void guard_again(struct daemon *daemon)
 {
     guard_gone(&daemon->guard);
-    if (!guard_start(&daemon->guard))
+    if (!guard_start(&daemon->guard, &daemon->cgroups))
         return;
     size_t cursor = 0;
     for (struct command *command; (command = int_map_next(&daemon->by_pid, &cursor));)
-        guard_add(&daemon->guard, command->pid);
+        guard_add(&daemon->guard, command->pid, command->mark);
 }
 
 /* The state is looked at first and taken second: as long as it is not taken, its number names no other group. */
@@ -325,7 +362,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 void command_set_timer(struct command *command)
 {
-    int64_t due = earlier(command->drain_until_us, command->output_due_us);
+    int64_t due = earlier(earlier(command->drain_until_us, command->output_due_us), command->tree_look_us);
     struct heap *timers = &command->daemon->timers;
     if (due)
         heap_set(timers, &command->timer, due);
@@ -341,6 +378,8 @@ void command_timer(struct command *command, int64_t now_us)
     }
     if (command->drain_until_us && command->drain_until_us <= now_us)
         finish(command);
+    else if (command->tree_look_us && command->tree_look_us <= now_us)
+        look_at_rest(command);
     else
         command_set_timer(command);
 }

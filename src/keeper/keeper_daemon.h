@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside of the keeper's process: one thread, one epoll loop, everything owned by `struct daemon`. Who lives where:
  * keeper_main.c the process and its loop, keeper_peer.c connections and messages, keeper_command.c the life of a
- * command, keeper_report.c what is told about it, child.c the step into the child, guard.c the watch over groups. */
+ * command, keeper_tree.c all that it has started, keeper_report.c what is told about it, child.c the step into the
+ * child, guard.c the watch over groups. */
 #ifndef HORAE_KEEPER_KEEPER_DAEMON_H
 #define HORAE_KEEPER_KEEPER_DAEMON_H
 
@@ -13,6 +14,7 @@
 #include "keeper/guard.h"
 #include "keeper/keeper_protocol.h"
 #include "keeper/log_writer.h"
+#include "keeper/processes.h"
 #include "keeper/tail.h"
 
 #include <sys/types.h>
@@ -20,6 +22,8 @@
 enum {
     IDLE_EXIT_MS = 60000,       /* nothing lives, nothing is unacknowledged, nobody is connected */
     DRAIN_AFTER_EXIT_MS = 1000, /* background processes may hold the streams that long */
+    TREE_LOOK_MS = 10,          /* between looks at what is left of a run that was told to end */
+    TREE_WAIT_MS = 5000,        /* after SIGKILL: what does not die then hangs in the kernel */
     OUTPUT_EVERY_MS = 100,
     PEERS_MAX = 8,              /* connections that have not said HELLO yet, and the server */
     PEER_BACKLOG_MAX = 1 << 20, /* unsent bytes above which nothing new is put in */
@@ -70,13 +74,15 @@ struct command {
     int64_t started_us, finished_us; /* wall */
     int status;                      /* as waitpid tells it */
     int percent;                     /* −1 = none told */
-    bool kill_asked, oom_killed;
+    bool limited, end_asked, kill_asked, oom_killed;
     char *failure;            /* owned; why it could not be started */
+    char *mark;               /* owned; entry of its environment by which its processes are found, NULL = none needed */
     struct stream streams[2]; /* standard output, standard error */
     struct progress progress;
     struct log_writer log;
     struct cgroup cgroup;
     int64_t drain_until_us, output_due_us, output_told_us; /* monotonic; 0 = none */
+    int64_t tree_look_us, tree_until_us, tree_since_us;    /* next look, last one, when something was there; as above */
 };
 
 struct peer {
@@ -105,11 +111,13 @@ struct daemon {
     struct tail_budget tails;
     struct guard guard;
     struct cgroup_tree cgroups;
-    uint64_t files_soft;   /* RLIMIT_NOFILE as the server had it: commands get it back */
-    uint64_t files_max;    /* ours */
-    char *stack;           /* of the child between clone and exec */
-    char *block;           /* READ_BYTES, for reading streams */
-    int64_t idle_since_us; /* monotonic; 0 = not idle */
+    struct process_table processes;
+    int64_t processes_read_us; /* monotonic */
+    uint64_t files_soft;       /* RLIMIT_NOFILE as the server had it: commands get it back */
+    uint64_t files_max;        /* ours */
+    char *stack;               /* of the child between clone and exec */
+    char *block;               /* READ_BYTES, for reading streams */
+    int64_t idle_since_us;     /* monotonic; 0 = not idle */
     int64_t idle_exit_us;
     bool shutdown_when_idle, done;
 };
@@ -130,6 +138,15 @@ void commands_reap(struct daemon *daemon);
 void commands_kill_all(struct daemon *daemon);
 void command_free(struct command *command);
 void command_set_timer(struct command *command);
+
+/* keeper_tree.c */
+/* Before the start: a cgroup (its folder goes to `*ret_cgroup_fd`, the caller closes it) or a mark. False: it wants
+ * limits that cannot be set, for `reason` (CGROUP_REASON_MAX). */
+bool tree_prepare(struct command *command, const struct keeper_start *start, int *ret_cgroup_fd, char *reason);
+bool tree_is_held(const struct command *command); /* by a cgroup: looking costs little */
+bool tree_group_lives(const struct command *command);
+/* SIGKILL to all that is left. True when there was nothing; else look again soon. */
+bool tree_end(struct command *command);
 
 /* keeper_stream.c: descriptors of a command */
 bool streams_open(struct command *command, int ret_child[3], int *ret_errno);

@@ -87,10 +87,11 @@ enum err_code keeper_install(const char *data_dir, char *path, size_t capacity, 
     return err_set(err, ERR_UNAVAILABLE, NULL, "cannot write the keeper to %s: %s", path, strerror(errno));
 }
 
-bool keeper_limits_available(char *reason, size_t capacity)
+void keeper_look_around(struct keeper_abilities *ret)
 {
     struct cgroup_tree tree;
-    bool available = cgroup_find(&tree);
-    (void)snprintf(reason, capacity, "%s", available ? "cgroup v2" : tree.reason);
-    return available;
+    cgroup_tree_find(&tree);
+    *ret = (struct keeper_abilities){.limits = tree.limits, .trees = tree.trees};
+    (void)snprintf(ret->no_limits, sizeof ret->no_limits, "%s", tree.no_limits);
+    (void)snprintf(ret->no_trees, sizeof ret->no_trees, "%s", tree.no_trees);
 }

@@ -364,11 +364,15 @@ static void find_cgroup(const char *root, char out[3300])
 static void limits_are_written_into_a_cgroup_of_its_own(void **state)
 {
     struct kit *kit = *state;
-    char root[3200], folder[3300], reason[200], pid[32], *argv[4];
+    char root[3200], folder[3300], pid[32], *argv[4];
     struct err err;
+    struct keeper_abilities abilities;
     make_fake_tree(kit, root, "cpuset cpu io memory pids\n");
-    assert_true(keeper_limits_available(reason, sizeof reason));
-    assert_string_equal(reason, "cgroup v2");
+    keeper_look_around(&abilities);
+    assert_true(abilities.limits);
+    assert_false(abilities.trees);
+    assert_string_equal(abilities.no_limits, "");
+    assert_non_null(strstr(abilities.no_trees, "has no cgroup.kill"));
     kit_connect(kit);
     struct keeper_start start = kit_shell(kit, 42, argv, "sleep 1000");
     start.limits = (struct keeper_limits){.memory_bytes = 1048576, .cpu_percent = 150, .pids = 20};
@@ -396,10 +400,12 @@ static void limits_are_written_into_a_cgroup_of_its_own(void **state)
 static void limits_that_cannot_be_kept_refuse_the_start(void **state)
 {
     struct kit *kit = *state;
-    char root[3200], reason[300], expected[600], *argv[4];
+    char root[3200], expected[600], *argv[4];
+    struct keeper_abilities abilities;
     make_fake_tree(kit, root, "cpu pids\n");
-    assert_false(keeper_limits_available(reason, sizeof reason));
-    assert_non_null(strstr(reason, "has no memory controller"));
+    keeper_look_around(&abilities);
+    assert_false(abilities.limits);
+    assert_non_null(strstr(abilities.no_limits, "has no memory controller"));
     kit_connect(kit);
     struct keeper_start start = kit_shell(kit, 1, argv, "exit 0");
     start.limits.pids = 5;
@@ -416,12 +422,14 @@ static void limits_that_cannot_be_kept_refuse_the_start(void **state)
 static void a_tree_in_use_that_is_not_delegated_is_left_alone(void **state)
 {
     struct kit *kit = *state;
-    char root[3200], reason[300];
+    char root[3200];
+    struct keeper_abilities abilities;
     make_fake_tree(kit, root, "cpu memory pids\n");
     write_file(root, "cgroup.subtree_control", "");
     write_file(root, "cgroup.procs", "1\n");
-    assert_false(keeper_limits_available(reason, sizeof reason));
-    assert_non_null(strstr(reason, "Delegate=yes"));
+    keeper_look_around(&abilities);
+    assert_false(abilities.limits);
+    assert_non_null(strstr(abilities.no_limits, "Delegate=yes"));
     assert_int_equal(unsetenv("HORAE_CGROUP_ROOT"), 0);
 }
 

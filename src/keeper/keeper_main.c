@@ -176,6 +176,7 @@ static void daemon_release(struct daemon *daemon)
     int_map_release(&daemon->by_id);
     int_map_release(&daemon->by_pid);
     heap_release(&daemon->timers);
+    process_table_release(&daemon->processes);
     free(daemon->stack);
     free(daemon->block);
 }
@@ -191,15 +192,15 @@ static enum launch_status set_up(struct daemon *daemon, const struct arguments *
     (void)prctl(PR_SET_NAME, "horae-keeper");
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans of commands come to us to be reaped */
     raise_files(daemon);
+    char real[CGROUP_PATH_MAX];
+    cgroup_tree_init(&daemon->cgroups, getcwd(real, sizeof real) ? real : data_dir);
     daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     daemon->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (daemon->epoll_fd < 0 || daemon->null_fd < 0 || !take_signals(daemon) || !guard_start(&daemon->guard) ||
+    if (daemon->epoll_fd < 0 || daemon->null_fd < 0 || !take_signals(daemon) || !guard_start(&daemon->guard, &daemon->cgroups) ||
         !listen_here(daemon)) {
         (void)snprintf(text, capacity, "the keeper cannot start in %.300s: %s", data_dir, strerror(errno));
         return LAUNCH_FAILED;
     }
-    char real[CGROUP_PATH_MAX];
-    cgroup_tree_init(&daemon->cgroups, getcwd(real, sizeof real) ? real : data_dir);
     return LAUNCH_READY;
 }
 

@@ -222,33 +222,88 @@ static void a_signal_reaches_the_whole_group(void **state)
     assert_int_equal(keeper_signal(kit->keeper, 1, 1, 999, &err), ERR_INVALID);
 }
 
+/* The first process obeys, its child does not: the run goes on until the order to kill. */
 static void a_forced_end_takes_children_that_ignore_the_polite_one(void **state)
 {
     struct kit *kit = *state;
     char *argv[4];
     struct err err;
     struct keeper_start start =
-        kit_shell(kit, 1, argv, "(trap '' TERM; sh -c 'echo $$ > child; while :; do sleep 1; done') & wait");
+        kit_shell(kit, 1, argv, "(trap '' TERM; sh -c 'echo $$ > child; exec >&- 2>&-; while :; do sleep 1; done') & wait");
     kit_start(kit, &start);
     free(argv[2]);
     pid_t child = kit_wait_pid_file(kit, "child");
     struct kit_record *record = kit_find(kit, 1, 1);
+    kit_wait(kit, &record->started, 1);
     assert_int_equal(keeper_signal(kit->keeper, 1, 1, SIGTERM, &err), OK);
-    kit_wait(kit, &record->exited, 1); /* the first process is gone; the child holds the streams */
-    assert_int_equal(record->signo, SIGTERM);
+    kit_wait_gone((pid_t)record->pid);
+    assert_int_equal(kit_run(kit, 2, "exit 2")->exit_code, 2); /* whatever was told before came before */
+    assert_int_equal(record->exited, 0);
     assert_true(kit_is_alive(child));
-    (void)kill(child, SIGKILL);
-    start = kit_shell(kit, 2, argv, "rm child; (trap '' TERM; sh -c 'echo $$ > child; while :; do sleep 1; done') & wait");
+    assert_int_equal(keeper_signal(kit->keeper, 1, 1, SIGKILL, &err), OK);
+    kit_wait(kit, &record->exited, 1);
+    assert_int_equal(record->signo, SIGTERM); /* of the first process */
+    assert_false(kit_is_alive(child));
+}
+
+/* What left the group, its session and its parent behind: all that a daemon does. `setsid` forks when it must. */
+static const char ESCAPE[] = "(setsid sh -c 'echo $$ > child; exec </dev/null >/dev/null 2>&1; while :; do sleep 1; done' &); ";
+
+static pid_t start_escape(struct kit *kit, int64_t id, const char *then)
+{
+    char *argv[4], script[400], mark[64], former[3200];
+    static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
+    (void)snprintf(mark, sizeof mark, "HORAE_EXECUTION_UID=0000-%d", (int)id);
+    char *env[] = {path, mark, NULL};
+    (void)snprintf(script, sizeof script, "%s%s", ESCAPE, then);
+    (void)snprintf(former, sizeof former, "%s/child", kit->dir);
+    (void)unlink(former);
+    struct keeper_start start = kit_shell(kit, id, argv, script);
+    start.env = env;
     kit_start(kit, &start);
     free(argv[2]);
-    record = kit_find(kit, 2, 1);
-    kit_wait(kit, &record->started, 1);
-    kit_wait_gone(child);
-    child = kit_wait_pid_file(kit, "child");
+    kit_wait(kit, &kit_find(kit, id, 1)->started, 1);
+    return kit_wait_pid_file(kit, "child");
+}
+
+static void ends_reach_what_left_the_group(struct kit *kit)
+{
+    struct err err;
+    pid_t child = start_escape(kit, 1, "sleep 1000"); /* obeys: what escaped has no run any more */
+    assert_int_equal(keeper_signal(kit->keeper, 1, 1, SIGTERM, &err), OK);
+    kit_wait(kit, &kit_find(kit, 1, 1)->exited, 1);
+    assert_false(kit_is_alive(child));
+    child = start_escape(kit, 2, "trap '' TERM; while :; do sleep 1; done");
     assert_int_equal(keeper_signal(kit->keeper, 2, 1, SIGKILL, &err), OK);
-    kit_wait(kit, &record->exited, 1);
-    assert_int_equal(record->signo, SIGKILL);
+    kit_wait(kit, &kit_find(kit, 2, 1)->exited, 1);
+    assert_false(kit_is_alive(child));
+    child = start_escape(kit, 3, "exit 0"); /* nobody told it to end: as with cron, it lives on */
+    kit_wait(kit, &kit_find(kit, 3, 1)->exited, 1);
+    assert_true(kit_is_alive(child));
+    (void)kill(child, SIGKILL);
     kit_wait_gone(child);
+    child = start_escape(kit, 4, "sleep 1000"); /* and with its keeper everything ends */
+    (void)kill(kit->keeper_pid, SIGKILL);
+    kit_wait_gone(child);
+}
+
+static void an_end_reaches_what_left_the_group(void **state)
+{
+    struct keeper_abilities abilities;
+    keeper_look_around(&abilities);
+    if (!abilities.trees)
+        skip(); /* no cgroup v2 that this user may write; the next test is about that */
+    ends_reach_what_left_the_group(*state);
+}
+
+static void without_cgroups_it_is_searched_for(void **state)
+{
+    struct kit *kit = *state;
+    kit_close(kit, true);
+    assert_int_equal(setenv("HORAE_CGROUP_ROOT", "/nowhere", 1), 0);
+    kit_connect(kit);
+    ends_reach_what_left_the_group(kit);
+    assert_int_equal(unsetenv("HORAE_CGROUP_ROOT"), 0);
 }
 
 static void a_stopped_command_hears_the_polite_signal(void **state)
@@ -383,6 +438,8 @@ int main(void)
         KIT_TEST(another_user_is_taken_with_its_groups),
         KIT_TEST(a_signal_reaches_the_whole_group),
         KIT_TEST(a_forced_end_takes_children_that_ignore_the_polite_one),
+        KIT_TEST(an_end_reaches_what_left_the_group),
+        KIT_TEST(without_cgroups_it_is_searched_for),
         KIT_TEST(a_stopped_command_hears_the_polite_signal),
         KIT_TEST(a_background_process_that_holds_the_streams_does_not_hang_the_run),
         KIT_TEST(output_is_told_but_not_for_every_byte),
