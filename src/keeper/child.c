@@ -3,7 +3,9 @@
  * reports what failed straight into a struct of ours, and it must change nothing else. All signals are blocked around
  * the clone: a handler must not run in the child. User and groups go through bare system calls, because the C
  * library's functions would try to change all threads of a process. It is born inside its cgroup: moving there later
- * waits for a grace period of the kernel (measured: 5 to 11 ms, against 60 µs for all of this). */
+ * waits for a grace period of the kernel (measured: 5 to 11 ms, against 60 µs for all of this). It leads a group, not a
+ * session: a session is an autogroup, whose making and scheduling halves the rate of starts on a busy machine, and it
+ * would give each of a hundred commands the weight of all that runs beside them. */
 #include "keeper/child.h"
 
 #include "base/panic.h"
@@ -137,7 +139,7 @@ static int child_main(void *arg)
     struct child *child = arg;
     const struct spawn_plan *plan = child->plan;
     sigset_t none;
-    (void)setsid();
+    (void)setpgid(0, 0);
     if (child->joins_cgroup)
         join_cgroup(child);
     place_descriptors(child);

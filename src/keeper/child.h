@@ -26,7 +26,7 @@ struct spawn_failure {
     int error;        /* errno */
 };
 
-/* The pid; the child leads a session and group of its own by then, and the new program is loaded. −1: `failure`
+/* The pid; the child leads a group of its own by then, and the new program is loaded. −1: `failure`
  * says why, and no child is left. Blocks until exec. */
 pid_t spawn(const struct spawn_plan *plan, struct spawn_failure *failure);
 

@@ -70,7 +70,7 @@ struct command {
     int32_t attempt;
     enum command_state state;
     unsigned say;
-    pid_t pid;                       /* and its process group and session; 0 = never started */
+    pid_t pid;                       /* and its process group; 0 = never started */
     int64_t started_us, finished_us; /* wall */
     int status;                      /* as waitpid tells it */
     int percent;                     /* −1 = none told */

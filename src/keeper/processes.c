@@ -15,17 +15,16 @@
 
 enum { PID_MAX = 0x7FFFFFFF, STAT_TEXT_MAX = 1024, ENVIRONMENT_MAX = 1 << 20 };
 
-/* "pid (name) state parent group session …"; the name may hold anything. */
+/* "pid (name) state parent group …"; the name may hold anything. */
 static bool parse_stat(const char *text, struct process *ret)
 {
     const char *rest = strrchr(text, ')');
     char state;
-    int parent, group, session;
-    if (!rest || sscanf(rest + 1, " %c %d %d %d", &state, &parent, &group, &session) != 4 || state == 'Z' || state == 'X')
+    int parent, group;
+    if (!rest || sscanf(rest + 1, " %c %d %d", &state, &parent, &group) != 3 || state == 'Z' || state == 'X')
         return false;
     ret->parent = parent;
     ret->group = group;
-    ret->session = session;
     return true;
 }
 
@@ -98,7 +97,7 @@ static bool carries(pid_t pid, const char *entry)
 
 static bool belongs(const struct process_table *table, const struct process *process, const struct process_marks *marks)
 {
-    if (process->pid == marks->leader || process->group == marks->leader || process->session == marks->leader)
+    if (process->pid == marks->leader || process->group == marks->leader)
         return true;
     const struct process *parent = find(table, process->parent);
     if (parent && parent->ours)

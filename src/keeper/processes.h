@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The search for what a command started, where no cgroup holds it together: its group, its session, its descendants,
- * and orphans that carry a mark in their environment. A process that leaves its session *and* drops the mark *and* loses
- * its parent is not found. */
+/* The search for what a command started, where no cgroup holds it together: its group, its descendants, and orphans that
+ * carry a mark in their environment. A process that leaves the group *and* loses its parent *and* drops the mark is not
+ * found. */
 #ifndef HORAE_KEEPER_PROCESSES_H
 #define HORAE_KEEPER_PROCESSES_H
 
@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 struct process {
-    pid_t pid, parent, group, session;
+    pid_t pid, parent, group;
     bool ours; /* scratch of a search */
 };
 
@@ -21,8 +21,8 @@ struct process_table {
 
 /* What belongs to a command. */
 struct process_marks {
-    pid_t leader; /* and number of the group and session that it began with */
-    pid_t adopter; /* whose child an orphan becomes; 0 = any: all environments are looked at */
+    pid_t leader;            /* and number of the group that it began with */
+    pid_t adopter;           /* whose child an orphan becomes; 0 = any: all environments are looked at */
     const char *environment; /* an entry NAME=VALUE that its processes carry; NULL = none */
 };
 
