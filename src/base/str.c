@@ -99,6 +99,11 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
     return n;
 }
 
+size_t str_utf8_next(const char *text, size_t length)
+{
+    return length ? utf8_sequence((const unsigned char *)text, length) : 0;
+}
+
 bool str_is_utf8(const char *text, size_t length)
 {
     const unsigned char *p = (const unsigned char *)text;

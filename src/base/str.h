@@ -25,6 +25,8 @@ bool str_split(struct str *rest, char separator, struct str *ret_part);
 bool str_to_int(struct str text, int64_t min, int64_t max, int64_t *ret);
 bool str_to_bool(struct str text, bool *ret); /* "true" | "false" exactly */
 
+/* Bytes of the UTF-8 sequence at the beginning of the text, 0 when there is no valid one. */
+size_t str_utf8_next(const char *text, size_t length);
 /* Valid UTF-8: no overlong forms, no surrogates, at most U+10FFFF. */
 bool str_is_utf8(const char *text, size_t length);
 /* Largest length ≤ `limit` that does not cut a code point of valid UTF-8 text. */

@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-enum { CGROUP_PATH_MAX = 4096, CGROUP_REASON_MAX = 400 };
+enum { CGROUP_PATH_MAX = 4096, CGROUP_REASON_MAX = KEEPER_REASON_MAX };
 
 struct cgroup_tree {
     char root[CGROUP_PATH_MAX]; /* "" = none that we may write; both reasons say why */

@@ -21,6 +21,20 @@ enum {
 
 struct keeper;
 
+enum { KEEPER_REASON_MAX = 400 };
+
+/* What a keeper can do on this machine, and why not. */
+struct keeper_abilities {
+    bool limits; /* `limits` of a command can be kept (cgroup v2 with its controllers) */
+    bool trees;  /* all that a command starts is held together (cgroup.kill); else it is searched for in /proc */
+    char no_limits[KEEPER_REASON_MAX], no_trees[KEEPER_REASON_MAX]; /* reasons; "" when it can */
+};
+
+struct keeper_info {
+    int64_t pid; /* 0 = unknown */
+    struct keeper_abilities abilities;
+};
+
 struct keeper_exit {
     int64_t id;
     int32_t attempt;
@@ -74,15 +88,19 @@ struct keeper_start {
     struct keeper_limits limits;
 };
 
-/* Writes the embedded executable to DATA_DIR/keeper-<hash> (mode 0700) unless it is there already; `path` gets it. */
+/* Writes the embedded executable to DATA_DIR/keeper-<hash> (mode 0700) unless it is there already; `path` gets it.
+ * Removes those of other versions. */
 enum err_code keeper_install(const char *data_dir, char *path, size_t capacity, struct err *err);
 
 /* Prepares; connects nothing. `executable` from keeper_install. The socket is DATA_DIR/keeper.sock (0600). */
 enum err_code keeper_open(const char *data_dir, const char *executable, const struct keeper_callbacks *callbacks,
                           struct keeper **ret, struct err *err);
 /* Connects to a living keeper; with `spawn`, starts one when there is none (double fork, session of its own, all
- * descriptors closed). ERR_NOT_FOUND: none lives and spawn is false. Blocks at most 5 s. Calls `connected`. */
+ * descriptors closed). ERR_NOT_FOUND: none lives and spawn is false. ERR_CONFLICT: one lives that speaks no version of
+ * the protocol that we do; the message says what to do. Blocks at most 5 s. Calls `connected`. */
 enum err_code keeper_connect(struct keeper *keeper, bool spawn, struct err *err);
+/* Of the keeper of the last connection. */
+const struct keeper_info *keeper_info(const struct keeper *keeper);
 /* Orders are buffered (bounded by 64 MiB: ERR_LIMIT) and leave with keeper_dispatch when the socket is full. */
 enum err_code keeper_start(struct keeper *keeper, const struct keeper_start *start, struct err *err);
 /* To the process group; SIGKILL to all that the command has started. Unknown ids are ignored. */
@@ -97,13 +115,7 @@ enum err_code keeper_dispatch(struct keeper *keeper, short revents, struct err *
  * otherwise it waits for the next server. NULL is fine. */
 void keeper_close(struct keeper *keeper, bool shutdown_when_idle);
 
-/* What a keeper can do where this process stands, and why not. */
-struct keeper_abilities {
-    bool limits;         /* `limits` of a command can be kept (cgroup v2 with its controllers) */
-    bool trees;          /* all that a command starts can be ended, however it forks away (cgroup.kill) */
-    char no_limits[400]; /* reasons; "" when it can */
-    char no_trees[400];
-};
+/* What a keeper can do where this process stands. */
 void keeper_look_around(struct keeper_abilities *ret);
 
 #endif

@@ -284,6 +284,11 @@ enum err_code keeper_dispatch(struct keeper *keeper, short revents, struct err *
     return take_messages(keeper) ? OK : disconnect(keeper, err, "the keeper sent a message that does not fit the protocol");
 }
 
+const struct keeper_info *keeper_info(const struct keeper *keeper)
+{
+    return &keeper->info;
+}
+
 int keeper_poll_fd(const struct keeper *keeper)
 {
     return keeper->fd;

@@ -166,6 +166,7 @@ static bool say_hello(int fd)
     struct buf message;
     buf_init(&message, 64);
     size_t begin = message_begin(&message, KEEPER_MESSAGE_HELLO);
+    put_u32(&message, KEEPER_PROTOCOL_VERSION); /* lowest and highest that we speak */
     put_u32(&message, KEEPER_PROTOCOL_VERSION);
     message_end(&message, begin);
     bool good = send(fd, message.data, message.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)message.len;
@@ -173,11 +174,28 @@ static bool say_hello(int fd)
     return good;
 }
 
-static struct keeper_listing *parse_listing(struct wire *wire, size_t *ret_count)
+/* What a keeper answers to HELLO. */
+struct hello_answer {
+    struct keeper_abilities abilities;
+    struct keeper_listing *listing; /* owned */
+    size_t count;
+};
+
+static void take_reason(struct wire *wire, char out[KEEPER_REASON_MAX])
 {
+    const char *text = wire_text(wire, NULL);
+    (void)snprintf(out, KEEPER_REASON_MAX, "%s", text ? text : "");
+}
+
+static bool parse_listing(struct wire *wire, struct hello_answer *ret)
+{
+    ret->abilities.limits = wire_bool(wire);
+    ret->abilities.trees = wire_bool(wire);
+    take_reason(wire, ret->abilities.no_limits);
+    take_reason(wire, ret->abilities.no_trees);
     uint32_t count = wire_u32(wire);
     if (wire->bad || wire->left != (size_t)count * KEEPER_LISTING_BYTES)
-        return NULL;
+        return false;
     struct keeper_listing *listing = xcalloc(count, sizeof *listing);
     for (uint32_t i = 0; i < count; i++) {
         listing[i].id = wire_i64(wire);
@@ -186,49 +204,59 @@ static struct keeper_listing *parse_listing(struct wire *wire, size_t *ret_count
         listing[i].pid = wire_i64(wire);
         listing[i].started_us = wire_i64(wire);
     }
-    if (!wire_done(wire)) {
-        free(listing);
-        return NULL;
-    }
-    *ret_count = count;
-    return listing;
+    ret->listing = listing;
+    ret->count = count;
+    return wire_done(wire);
 }
 
-/* The first message; what follows stays in the socket for keeper_dispatch. NULL: the keeper closed, or is none. */
-static struct keeper_listing *read_listing(int fd, int64_t until_us, size_t *ret_count)
+static enum err_code refused(const struct keeper *keeper, struct wire *wire, int64_t pid, struct err *err)
+{
+    uint32_t lowest = wire_u32(wire), highest = wire_u32(wire), commands = wire_u32(wire);
+    return err_set(err, ERR_CONFLICT, NULL,
+                   "the keeper of %.200s (process %lld, %u commands) speaks protocol %u to %u, this server %d: start the version"
+                   " of horae that it belongs to, or end it with `kill %lld`; its commands end with it, as interrupted",
+                   keeper->data_dir, (long long)pid, commands, lowest, highest, KEEPER_PROTOCOL_VERSION, (long long)pid);
+}
+
+/* The first message; what follows stays in the socket for keeper_dispatch. ERR_BUSY: the keeper closed, or is none. */
+static enum err_code read_answer(const struct keeper *keeper, int fd, int64_t pid, int64_t until_us, struct hello_answer *ret,
+                                 struct err *err)
 {
     char head[KEEPER_HEADER_BYTES];
     struct keeper_header header;
-    if (!receive(fd, head, sizeof head, until_us) || !keeper_header_read(head, KEEPER_SIDE_KEEPER, &header) ||
-        header.type != KEEPER_MESSAGE_LISTING)
-        return NULL;
-    auto_free char *payload = xmalloc(header.length);
-    struct wire wire = {.p = payload, .left = header.length};
-    return receive(fd, payload, header.length, until_us) ? parse_listing(&wire, ret_count) : NULL;
+    bool good = receive(fd, head, sizeof head, until_us) && keeper_header_read(head, KEEPER_SIDE_KEEPER, &header) &&
+                (header.type == KEEPER_MESSAGE_LISTING || header.type == KEEPER_MESSAGE_REFUSED);
+    auto_free char *payload = good ? xmalloc(header.length) : NULL;
+    struct wire wire = {.p = payload, .left = good ? header.length : 0};
+    good = good && receive(fd, payload, header.length, until_us);
+    if (good && header.type == KEEPER_MESSAGE_REFUSED)
+        return refused(keeper, &wire, pid, err);
+    if (good && parse_listing(&wire, ret))
+        return OK;
+    return err_set(err, ERR_BUSY, NULL, "the keeper of %s does not answer, or does not speak our protocol", keeper->data_dir);
 }
 
-static int open_pidfd(int fd)
+static int64_t peer_pid(int fd)
 {
     struct ucred who;
     socklen_t size = sizeof who;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || who.pid <= 0)
-        return -1;
-    return (int)syscall(SYS_pidfd_open, who.pid, 0);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.pid > 0 ? who.pid : 0;
 }
 
-static void adopt(struct keeper *keeper, int fd, const struct keeper_listing *listing, size_t count)
+static void adopt(struct keeper *keeper, int fd, int64_t pid, const struct hello_answer *answer)
 {
     keeper_drop(keeper);
     keeper->fd = fd;
-    keeper->pidfd = open_pidfd(fd);
-    keeper_lose_unlisted(keeper, listing, count);
-    for (size_t i = 0; i < count; i++)
-        keeper_know(keeper, listing[i].id, listing[i].attempt);
+    keeper->pidfd = pid ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
+    keeper->info = (struct keeper_info){.pid = pid, .abilities = answer->abilities};
+    keeper_lose_unlisted(keeper, answer->listing, answer->count);
+    for (size_t i = 0; i < answer->count; i++)
+        keeper_know(keeper, answer->listing[i].id, answer->listing[i].attempt);
     if (keeper->callbacks.connected)
-        keeper->callbacks.connected(keeper->callbacks.arg, listing, count);
+        keeper->callbacks.connected(keeper->callbacks.arg, answer->listing, answer->count);
 }
 
-/* OK, ERR_NOT_FOUND (nobody listens), ERR_BUSY (connected, but no listing came). */
+/* OK, ERR_NOT_FOUND (nobody listens), ERR_BUSY (connected, but no answer came), ERR_CONFLICT (another protocol). */
 static enum err_code try_once(struct keeper *keeper, int64_t until_us, struct err *err)
 {
     int fd = connect_socket(keeper);
@@ -236,16 +264,17 @@ static enum err_code try_once(struct keeper *keeper, int64_t until_us, struct er
         return err_set(err, ERR_NOT_FOUND, NULL, "no keeper lives for %s", keeper->data_dir);
     if (fd < 0)
         return err_set(err, ERR_BUSY, NULL, "cannot connect to the keeper of %s: %s", keeper->data_dir, strerror(errno));
-    size_t count = 0;
-    struct keeper_listing *listing = say_hello(fd) ? read_listing(fd, until_us, &count) : NULL;
-    if (!listing) {
+    struct hello_answer answer = {.count = 0};
+    int64_t pid = peer_pid(fd);
+    enum err_code code = say_hello(fd)
+                             ? read_answer(keeper, fd, pid, until_us, &answer, err)
+                             : err_set(err, ERR_BUSY, NULL, "the keeper of %s has closed the connection", keeper->data_dir);
+    if (code == OK)
+        adopt(keeper, fd, pid, &answer);
+    else
         (void)close(fd);
-        return err_set(err, ERR_BUSY, NULL, "the keeper of %s does not answer, or speaks another version than %d",
-                       keeper->data_dir, KEEPER_PROTOCOL_VERSION);
-    }
-    adopt(keeper, fd, listing, count);
-    free(listing);
-    return OK;
+    free(answer.listing);
+    return code;
 }
 
 enum err_code keeper_connect(struct keeper *keeper, bool spawn, struct err *err)
@@ -255,7 +284,7 @@ enum err_code keeper_connect(struct keeper *keeper, bool spawn, struct err *err)
         return OK;
     for (int launches = 0;;) {
         enum err_code code = try_once(keeper, until_us, err);
-        if (code == OK || (code == ERR_NOT_FOUND && !spawn))
+        if (code == OK || code == ERR_CONFLICT || (code == ERR_NOT_FOUND && !spawn))
             return code;
         if (code == ERR_NOT_FOUND && launches++ > 0)
             rest(RETRY_MS); /* the one before left at once, or another one is still leaving */
@@ -265,8 +294,8 @@ enum err_code keeper_connect(struct keeper *keeper, bool spawn, struct err *err)
                 return code;
         }
         if (left_ms(until_us) == 0)
-            return err_set(err, ERR_TIMEOUT, NULL, "no keeper answered for %s within %d s", keeper->data_dir,
-                           CONNECT_TIMEOUT_MS / 1000);
+            return err_set(err, ERR_TIMEOUT, NULL, "the keeper of %s (keeper.lock names its process) did not answer within %d s",
+                           keeper->data_dir, CONNECT_TIMEOUT_MS / 1000);
         if (code == ERR_BUSY)
             rest(RETRY_MS);
     }

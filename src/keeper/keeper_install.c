@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keeper's executable is part of the server's (keeper_image.S, made by embed-executable.sh). It is written out
- * under a name that holds its hash, so that a newer server never replaces the program of a living keeper. */
+ * under a name that holds its hash, so that a newer server never writes over the program of a living keeper. */
 #include "keeper/keeper.h"
 
 #include "base/mem.h"
 #include "keeper/cgroup.h"
 #include "keeper/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { HASH_DIGITS = 16 };
 
 extern const char keeper_image_begin[];
 extern const char keeper_image_end[];
@@ -76,14 +79,37 @@ static bool write_image(const char *data_dir, const char *path)
     return good;
 }
 
+static bool is_program_name(const char *name)
+{
+    static const char prefix[] = "keeper-";
+    size_t digits = sizeof prefix - 1;
+    return strncmp(name, prefix, digits) == 0 && strspn(name + digits, "0123456789abcdef") == HASH_DIGITS &&
+           name[digits + HASH_DIGITS] == '\0';
+}
+
+/* Of former versions; a keeper that still runs one of them keeps it until it ends. */
+static void remove_others(const char *data_dir, const char *own)
+{
+    DIR *folder = opendir(data_dir);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        char path[4096];
+        if (is_program_name(entry->d_name) && file_join(path, sizeof path, data_dir, entry->d_name) && strcmp(path, own) != 0)
+            (void)unlink(path);
+    }
+    if (folder)
+        (void)closedir(folder);
+}
+
 enum err_code keeper_install(const char *data_dir, char *path, size_t capacity, struct err *err)
 {
     uint64_t hash = file_hash(keeper_image_begin, image_length());
     int n = snprintf(path, capacity, "%s/keeper-%016llx", data_dir, (unsigned long long)hash);
     if (n < 0 || (size_t)n >= capacity)
         return err_set(err, ERR_INVALID, NULL, "the path of the data directory is too long");
-    if (is_there(path) || write_image(data_dir, path))
+    if (is_there(path) || write_image(data_dir, path)) {
+        remove_others(data_dir, path);
         return OK;
+    }
     return err_set(err, ERR_UNAVAILABLE, NULL, "cannot write the keeper to %s: %s", path, strerror(errno));
 }
 

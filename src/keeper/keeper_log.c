@@ -127,6 +127,7 @@ enum err_code keeper_log_next(struct keeper_log *log, struct keeper_log_frame *r
         *ret = (struct keeper_log_frame){.stream = (enum keeper_stream)head.stream,
                                          .attempt = head.attempt,
                                          .offset = head.offsets[head.stream == KEEPER_STDERR],
+                                         .position = position,
                                          .at_us = head.at_us,
                                          .bytes = log->bytes,
                                          .length = head.length};

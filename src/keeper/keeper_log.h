@@ -18,6 +18,7 @@ struct keeper_log_frame {
     enum keeper_stream stream;
     int32_t attempt;
     int64_t offset;    /* of the first byte in its stream, over all attempts */
+    int64_t position;  /* of the first byte among those of both streams */
     int64_t at_us;     /* wall time */
     const char *bytes; /* borrowed until the next call */
     size_t length;     /* 1 … 65536 */

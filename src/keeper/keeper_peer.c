@@ -72,11 +72,26 @@ void peer_flush(struct peer *peer)
 
 /* ---- messages ---- */
 
+/* False in any case: the connection ends. What was sent before is still delivered. */
+static bool refuse(struct peer *peer)
+{
+    size_t at = message_begin(&peer->out, KEEPER_MESSAGE_REFUSED);
+    put_u32(&peer->out, KEEPER_PROTOCOL_VERSION);
+    put_u32(&peer->out, KEEPER_PROTOCOL_VERSION);
+    put_u32(&peer->out, (uint32_t)peer->daemon->commands.count);
+    message_end(&peer->out, at);
+    peer_flush(peer);
+    return false;
+}
+
 static bool on_hello(struct peer *peer, struct wire *wire)
 {
     struct daemon *daemon = peer->daemon;
-    if (wire_u32(wire) != KEEPER_PROTOCOL_VERSION || !wire_done(wire) || peer->said_hello)
+    uint32_t lowest = wire_u32(wire), highest = wire_u32(wire);
+    if (wire->bad || peer->said_hello)
         return false;
+    if (lowest > KEEPER_PROTOCOL_VERSION || highest < KEEPER_PROTOCOL_VERSION)
+        return refuse(peer);
     peer->said_hello = true;
     struct peer *before = daemon->server;
     if (before)

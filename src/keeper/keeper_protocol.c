@@ -19,6 +19,11 @@ static const struct message_rule {
 #undef KEEPER_MESSAGE
 };
 
+static uint16_t version_of(uint16_t type)
+{
+    return type == KEEPER_MESSAGE_HELLO || type == KEEPER_MESSAGE_REFUSED ? KEEPER_VERSION_ANY : KEEPER_PROTOCOL_VERSION;
+}
+
 bool keeper_header_read(const char bytes[KEEPER_HEADER_BYTES], enum keeper_side sender, struct keeper_header *ret)
 {
     struct keeper_header header;
@@ -28,7 +33,7 @@ bool keeper_header_read(const char bytes[KEEPER_HEADER_BYTES], enum keeper_side 
         const struct message_rule *rule = &rules[i];
         if (rule->type != header.type || rule->sender != sender)
             continue;
-        if (header.version != KEEPER_PROTOCOL_VERSION || header.length < rule->least || header.length > rule->most)
+        if (header.version != version_of(header.type) || header.length < rule->least || header.length > rule->most)
             return false;
         *ret = header;
         return true;
@@ -106,7 +111,7 @@ bool wire_done(const struct wire *wire)
 
 size_t message_begin(struct buf *out, enum keeper_message type)
 {
-    struct keeper_header header = {.type = (uint16_t)type, .version = KEEPER_PROTOCOL_VERSION};
+    struct keeper_header header = {.type = (uint16_t)type, .version = version_of((uint16_t)type)};
     size_t begin = out->len;
     buf_add(out, &header, sizeof header);
     return begin;

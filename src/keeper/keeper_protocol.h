@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages between server and keeper, shared by both sides. Each is {length of the payload u32, type u16, version
  * u16} and a payload of fixed-width numbers in this machine's byte order (both ends are on one machine) and texts
- * {length u32, bytes, NUL}. Who reads checks every length; the first thing that does not fit ends the connection. */
+ * {length u32, bytes, NUL}. Who reads checks every length; the first thing that does not fit ends the connection.
+ * A keeper outlives its server, so the next one may be of another version. HELLO says which versions the server
+ * speaks {lowest u32, highest u32}; the keeper answers with LISTING in the highest that it speaks, too, or with REFUSED
+ * {its lowest u32, its highest u32, commands that it has u32} and closes. Today there is one version. */
 #ifndef HORAE_KEEPER_KEEPER_PROTOCOL_H
 #define HORAE_KEEPER_KEEPER_PROTOCOL_H
 
@@ -9,7 +12,8 @@
 #include "keeper/keeper.h"
 
 enum {
-    KEEPER_PROTOCOL_VERSION = 1,
+    KEEPER_PROTOCOL_VERSION = 2,
+    KEEPER_VERSION_ANY = 0, /* in the heads of HELLO and REFUSED */
     KEEPER_HEADER_BYTES = 8,
     KEEPER_LISTING_BYTES = 29,  /* id, attempt, exited, pid, started */
     KEEPER_FAILURE_MAX = 512,   /* bytes of the text of a failed start */

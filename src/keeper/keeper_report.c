@@ -135,7 +135,12 @@ void report_refused(struct daemon *daemon, int64_t id, int32_t attempt, const ch
 
 static void put_listing(const struct daemon *daemon, struct buf *out)
 {
+    const struct cgroup_tree *tree = &daemon->cgroups;
     size_t at = message_begin(out, KEEPER_MESSAGE_LISTING);
+    put_bool(out, tree->limits);
+    put_bool(out, tree->trees);
+    put_text(out, tree->no_limits, strlen(tree->no_limits));
+    put_text(out, tree->no_trees, strlen(tree->no_trees));
     put_u32(out, (uint32_t)daemon->commands.count);
     for (struct list_node *node = list_first(&daemon->commands); node; node = list_next(&daemon->commands, node)) {
         const struct command *command = CONTAINER_OF(node, struct command, node);

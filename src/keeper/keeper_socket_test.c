@@ -7,9 +7,11 @@
 #include "keeper/keeper_protocol.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { SLEEPER = 1000000 }; /* an id that the random orders do not use */
@@ -32,7 +34,9 @@ static void send_hello(int fd)
     struct buf message;
     buf_init(&message, 64);
     size_t begin = message_begin(&message, KEEPER_MESSAGE_HELLO);
-    put_u32(&message, KEEPER_PROTOCOL_VERSION);
+    put_u32(&message, KEEPER_PROTOCOL_VERSION - 1);
+    put_u32(&message, KEEPER_PROTOCOL_VERSION + 5);
+    put_u32(&message, 0); /* a later version may say more */
     message_end(&message, begin);
     for (size_t i = 0; i < message.len; i++) /* byte by byte: messages may come in any pieces */
         assert_int_equal(send(fd, message.data + i, 1, MSG_NOSIGNAL), 1);
@@ -44,11 +48,12 @@ static void messages_before_hello_and_wrong_versions_close_the_connection(void *
     struct kit *kit = *state;
     static const struct {
         struct keeper_header header;
-        uint32_t first;
+        uint32_t first, second;
     } cases[] = {
-        {{4, KEEPER_MESSAGE_HELLO, KEEPER_PROTOCOL_VERSION}, 99},
-        {{4, KEEPER_MESSAGE_HELLO, KEEPER_PROTOCOL_VERSION + 1}, KEEPER_PROTOCOL_VERSION},
-        {{3, KEEPER_MESSAGE_HELLO, KEEPER_PROTOCOL_VERSION}, 1},
+        {{8, KEEPER_MESSAGE_HELLO, KEEPER_PROTOCOL_VERSION}, KEEPER_PROTOCOL_VERSION, KEEPER_PROTOCOL_VERSION},
+        {{7, KEEPER_MESSAGE_HELLO, KEEPER_VERSION_ANY}, 1, 1},
+        {{4, KEEPER_MESSAGE_HELLO, 1}, 1, 0}, /* before versions were negotiated */
+        {{8, KEEPER_MESSAGE_HELLO, KEEPER_VERSION_ANY}, KEEPER_PROTOCOL_VERSION + 1, KEEPER_PROTOCOL_VERSION + 2},
         {{0, KEEPER_MESSAGE_SHUTDOWN, KEEPER_PROTOCOL_VERSION}, 0},
         {{0xFFFFFFFF, KEEPER_MESSAGE_START, KEEPER_PROTOCOL_VERSION}, 0},
         {{0, KEEPER_MESSAGE_LISTING, KEEPER_PROTOCOL_VERSION}, 0},
@@ -61,6 +66,75 @@ static void messages_before_hello_and_wrong_versions_close_the_connection(void *
     }
     assert_int_equal(kit_run(kit, 1, "exit 3")->exit_code, 3); /* the server was not disturbed */
     assert_int_equal(kit->disconnections, 0);
+}
+
+/* Both sides: what a keeper of today says to a server of tomorrow, and what a server of today makes of it. */
+static void another_version_is_told_what_to_do(void **state)
+{
+    struct kit *kit = *state;
+    char *argv[4];
+    struct keeper_start start = kit_shell(kit, 1, argv, "sleep 1000");
+    kit_start(kit, &start);
+    free(argv[2]);
+    kit_wait(kit, &kit_find(kit, 1, 1)->started, 1);
+    const struct {
+        struct keeper_header header;
+        uint32_t lowest, highest;
+    } hello = {{8, KEEPER_MESSAGE_HELLO, KEEPER_VERSION_ANY}, 7, 9};
+    struct {
+        struct keeper_header header;
+        uint32_t lowest, highest, commands;
+    } answer;
+    int fd = kit_raw_socket(kit);
+    assert_int_equal(send(fd, &hello, sizeof hello, MSG_NOSIGNAL), sizeof hello);
+    assert_int_equal(recv(fd, &answer, sizeof answer, MSG_WAITALL), sizeof answer);
+    assert_int_equal(answer.header.type, KEEPER_MESSAGE_REFUSED);
+    assert_int_equal(answer.header.version, KEEPER_VERSION_ANY);
+    assert_int_equal(answer.lowest, KEEPER_PROTOCOL_VERSION);
+    assert_int_equal(answer.highest, KEEPER_PROTOCOL_VERSION);
+    assert_int_equal(answer.commands, 1);
+    expect_closed(fd);
+    assert_int_equal(kit->disconnections, 0);
+}
+
+struct stranger {
+    int listener;
+    pthread_t thread;
+};
+
+/* A keeper of another version: takes HELLO, refuses. */
+static void *refuse_once(void *arg)
+{
+    const struct stranger *stranger = arg;
+    static const struct {
+        struct keeper_header header;
+        uint32_t lowest, highest, commands, more;
+    } refusal = {{16, KEEPER_MESSAGE_REFUSED, KEEPER_VERSION_ANY}, 41, 43, 12, 0};
+    char hello[64];
+    int fd = accept(stranger->listener, NULL, NULL);
+    if (fd >= 0 && recv(fd, hello, sizeof hello, 0) > 0)
+        (void)!send(fd, &refusal, sizeof refusal, MSG_NOSIGNAL);
+    (void)close(fd);
+    return NULL;
+}
+
+static void a_keeper_of_another_version_is_named(void **state)
+{
+    struct kit *kit = *state;
+    kit_close(kit, true);
+    kit_wait_gone(kit->keeper_pid);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%.80s/keeper.sock", kit->dir);
+    struct stranger stranger = {.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    assert_int_equal(bind(stranger.listener, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(stranger.listener, 1), 0);
+    assert_int_equal(pthread_create(&stranger.thread, NULL, refuse_once, &stranger), 0);
+    struct err err = {.message = ""};
+    kit_open(kit);
+    assert_int_equal(keeper_connect(kit->keeper, true, &err), ERR_CONFLICT);
+    assert_non_null(strstr(err.message, "12 commands) speaks protocol 41 to 43, this server 2: start the version"));
+    (void)pthread_join(stranger.thread, NULL);
+    (void)close(stranger.listener);
 }
 
 static uint32_t next_random(uint32_t *seed)
@@ -188,6 +262,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define KIT_TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
         KIT_TEST(messages_before_hello_and_wrong_versions_close_the_connection),
+        KIT_TEST(another_version_is_told_what_to_do),
+        KIT_TEST(a_keeper_of_another_version_is_named),
         KIT_TEST(random_bytes_do_no_harm),
         KIT_TEST(many_silent_connections_do_not_push_the_server_out),
         KIT_TEST(a_server_that_reads_late_gets_everything),
