@@ -7,7 +7,7 @@ import time
 from kit import Caller, Row, cpu_ns, running_server, tool
 
 PROGRAM = "/bin/true"
-RUNS, ROUNDS, AT_ONCE = 2000, 3, 4
+RUNS, ROUNDS, AT_ONCE, RUNNING = 2000, 3, 4, 200
 
 
 def one_round(call, runs, before):
@@ -22,7 +22,31 @@ def one_round(call, runs, before):
     return runs / took
 
 
+def recovery():
+    """Seconds from SIGKILL of the server until the next one has adopted all commands and records the end of one."""
+    times = []
+    with running_server("--capacity", str(RUNNING + 1)) as server:
+        call = Caller(server)
+        server.create(name="bench-long", type="command", data=json.dumps({"argv": ["sleep", "600"]}), max_concurrent=RUNNING, overlap="queue_all", timeout_grace_period=0)
+        uids = call("POST", "/scheduler/executions", {"task_uid": "bench-long", "items": [{}] * RUNNING})["execution_uids"]
+        for uid in uids:
+            server.in_state(uid, "running")
+        for uid in uids[:ROUNDS]:
+            begun = time.monotonic()
+            server.kill()
+            server.start()
+            server.post(f"/scheduler/executions/{uid}/cancel")
+            server.finished(uid)
+            times.append(time.monotonic() - begun)
+        states = [server.execution(uid)["state"] for uid in uids]
+        if states.count("running") != RUNNING - ROUNDS:
+            raise RuntimeError(f"not adopted: {states}")
+    return statistics.median(times)
+
+
 def measure():
+    yield Row(f"recovery with {RUNNING} running commands", recovery() * 1000, "ms", f"SIGKILL, next server, all adopted, one cancelled and recorded; median of {ROUNDS}",
+              "full", goal="< 2,000")
     bare, wide, ours = [], [], []
     with running_server() as server:
         call = Caller(server)

@@ -5,11 +5,26 @@
 #include "base/json_write.h"
 #include "base/metrics.h"
 #include "db/store.h"
+#include "sched/handler_command.h"
 #include "sched/scheduler.h"
 
 enum { METRICS_MAX = 16 << 20 };
 
-static void answer_state(struct http_request *request, int status, const char *state)
+/* Whether what a command starts can be held, and limits kept, on this machine (rulings section 3, The keeper). */
+static void put_commands(struct json_writer *w, struct handler_command *command)
+{
+    struct keeper_abilities abilities;
+    handler_command_abilities(command, &abilities);
+    json_key(w, "commands");
+    json_begin_object(w);
+    json_put_text(w, "trees", abilities.trees ? "cgroup" : "search");
+    json_put_text_unless_empty(w, "trees_reason", abilities.no_trees);
+    json_put_bool(w, "limits", abilities.limits);
+    json_put_text_unless_empty(w, "limits_reason", abilities.no_limits);
+    json_end_object(w);
+}
+
+static void answer_state(struct http_request *request, int status, const char *state, struct handler_command *command)
 {
     struct buf out;
     struct json_writer w;
@@ -18,6 +33,8 @@ static void answer_state(struct http_request *request, int status, const char *s
     json_begin_object(&w);
     json_put_text(&w, "status", state);
     json_put_text(&w, "version", HORAE_VERSION);
+    if (command)
+        put_commands(&w, command);
     json_end_object(&w);
     http_answer_json(request, status, &out);
 }
@@ -26,7 +43,7 @@ static void answer_state(struct http_request *request, int status, const char *s
 static void healthz(struct http_request *request, void *context)
 {
     (void)context;
-    answer_state(request, 200, "ok");
+    answer_state(request, 200, "ok", NULL);
 }
 
 static enum err_code read_nothing(struct db *db, void *arg, struct err *err)
@@ -43,7 +60,7 @@ static void readyz(struct http_request *request, void *context)
     if (atomic_load(&probes->stopping))
         (void)err_set(&err, ERR_UNAVAILABLE, NULL, "the server is stopping");
     else if (store_read(probes->store, read_nothing, NULL, &err) == OK) {
-        answer_state(request, 200, "ready");
+        answer_state(request, 200, "ready", probes->command);
         return;
     }
     http_answer_error(request, ERR_UNAVAILABLE, &err);

@@ -7,12 +7,14 @@
 
 #include <stdatomic.h>
 
+struct handler_command;
 struct scheduler;
 struct store;
 
 struct probes {
     struct store *store;
     struct scheduler *scheduler;
+    struct handler_command *command;
     _Atomic bool stopping;
 };
 

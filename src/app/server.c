@@ -178,7 +178,8 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
     handler_noop_attach(server->noop, server->scheduler);
     handler_http_attach(server->http_handler, server->scheduler);
     maintenance_attach(server->maintenance, server->scheduler);
-    handler_command_attach(server->command, server->scheduler);
+    if ((code = handler_command_attach(server->command, server->scheduler, err)) != OK)
+        return code;
     scheduler_start(server->scheduler);
     server->scheduler_started = true;
     return declare_tasks(server->scheduler, clock_wall(server->clock).us, err);
@@ -217,7 +218,7 @@ static enum err_code start_http(struct server *server, struct err *err)
                                      .planner = &server->planner,
                                      .capacity = (int)c->capacity,
                                      .defaults = {c->default_timeout_seconds, c->default_max_retries, c->default_grace_period}};
-    server->probes = (struct probes){.store = server->store, .scheduler = server->scheduler};
+    server->probes = (struct probes){.store = server->store, .scheduler = server->scheduler, .command = server->command};
     size_t n = 0;
     server->routes[n++] = probes_routes(&server->probes);
     server->routes[n++] = access_routes(server->access);

@@ -3,12 +3,14 @@
 
 #include "base/clock.h"
 #include "base/panic.h"
+#include "base/str.h"
 #include "sched/task_data.h"
 
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OURS_MAX = 16, ARENA_MAX = 1 << 20 };
@@ -41,18 +43,37 @@ static void set(struct environment *env, const char *name, const char *value)
     env->items[env->count++] = item;
 }
 
+/* By name, else by number; a number that nobody has stands for itself, as in the keeper. */
+static bool find_user(const char *user, struct passwd *entry, char *room, size_t size, bool *ret_exists)
+{
+    struct passwd *found = NULL;
+    int64_t number = geteuid();
+    if (user)
+        (void)getpwnam_r(user, entry, room, size, &found);
+    bool is_number = !user || str_to_int(str_of(user), 0, INT32_MAX, &number);
+    if (!found && is_number)
+        (void)getpwuid_r((uid_t)number, entry, room, size, &found);
+    *ret_exists = found || is_number;
+    return found != NULL;
+}
+
 static enum err_code home_of(const char *user, char *out, size_t capacity, struct err *err)
 {
-    struct passwd entry, *found = NULL;
+    struct passwd entry;
     char room[4096];
-    if (user)
-        (void)getpwnam_r(user, &entry, room, sizeof room, &found);
-    else
-        (void)getpwuid_r(geteuid(), &entry, room, sizeof room, &found);
-    if (user && !found)
+    bool exists;
+    bool found = find_user(user, &entry, room, sizeof room, &exists);
+    if (!exists)
         return err_set(err, ERR_INVALID, NULL, "the user \"%s\" does not exist on this machine", user);
-    (void)snprintf(out, capacity, "%s", found && found->pw_dir ? found->pw_dir : "/");
+    (void)snprintf(out, capacity, "%s", found && entry.pw_dir ? entry.pw_dir : "/");
     return OK;
+}
+
+/* Users of services often have a home that does not exist: "/" then, rather than no run. */
+static const char *default_folder(const char *home)
+{
+    struct stat st;
+    return stat(home, &st) == 0 && S_ISDIR(st.st_mode) ? home : "/";
 }
 
 static void set_ours(struct environment *env, const struct handler_job *job)
@@ -90,7 +111,7 @@ static enum err_code fill(const struct handler_job *job, const struct command_da
     must(items);
     memcpy(items, env.items, env.count * sizeof *items);
     start->message.env = items;
-    start->message.cwd = data->cwd ? data->cwd : keep(start, home);
+    start->message.cwd = data->cwd ? data->cwd : keep(start, default_folder(home));
     return OK;
 }
 

@@ -10,8 +10,9 @@
 #include "base/panic.h"
 #include "base/queue.h"
 #include "base/str.h"
-#include "keeper/keeper.h"
+#include "base/thread.h"
 #include "sched/command_environment.h"
+#include "sched/output_text.h"
 #include "sched/scheduler.h"
 
 #include <errno.h>
@@ -23,15 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    ORDERS_MAX = 65536,
-    LOGS_PER_FOLDER = 10000,
-    RECONNECT_MS = 200,
-    RESULT_MAX = 65536,
-    FLUSH_TRIES = 20,
-    FLUSH_MS = 50,
-    STACK_MAX = 10240
-};
+enum { ORDERS_MAX = 65536, LOGS_PER_FOLDER = 10000, RECONNECT_MS = 200, FLUSH_TRIES = 20, FLUSH_MS = 50, MESSAGE_MAX = 512 };
 
 enum order_kind { ORDER_START, ORDER_SIGNAL, ORDER_ACK };
 
@@ -59,6 +52,8 @@ struct handler_command {
     _Atomic bool stopping;
     int64_t known; /* commands that the keeper has, as far as we were told */
     struct metric *children;
+    struct mutex mutex; /* guards all below */
+    struct keeper_abilities abilities;
 };
 
 bool handler_command_log_path(const char *data_dir, int64_t execution_id, char *out, size_t capacity, bool make)
@@ -133,8 +128,10 @@ static void forget_job(struct handler_command *command, int64_t id)
 
 static void end_with(struct handler_command *command, int64_t id, int attempt, const char *message, bool interrupted)
 {
-    struct attempt_result result = {
-        .interrupted = interrupted, .error_message = xstrdup(message), .finished_us = clock_wall(command->options.clock).us};
+    bool ignored = false;
+    struct attempt_result result = {.interrupted = interrupted,
+                                    .error_message = output_text_begin(message, strlen(message), MESSAGE_MAX, true, &ignored),
+                                    .finished_us = clock_wall(command->options.clock).us};
     forget_job(command, id);
     scheduler_attempt_ended(command->scheduler, id, attempt, &result);
 }
@@ -144,16 +141,6 @@ static void on_start_failed(void *arg, int64_t id, int attempt, const char *mess
     struct handler_command *command = arg;
     end_with(command, id, attempt, message, false);
     note_known(command, command->known - 1);
-}
-
-/* Text for the row: the end of the stream, valid UTF-8 at its beginning. */
-static char *tail_text(const char *bytes, size_t length, size_t max, bool *ret_cut)
-{
-    size_t skip = length > max ? length - max : 0;
-    while (skip && skip < length && ((unsigned char)bytes[skip] & 0xC0) == 0x80)
-        skip++;
-    *ret_cut |= skip > 0;
-    return length > skip ? xstrndup(bytes + skip, length - skip) : NULL;
 }
 
 static char *exit_message(const struct keeper_exit *end)
@@ -178,8 +165,9 @@ static void on_exited(void *arg, const struct keeper_exit *end)
         .finished_us = end->finished_us,
         .result_truncated = end->stdout_truncated,
     };
-    result.result = tail_text(end->stdout_tail, end->stdout_length, RESULT_MAX, &result.result_truncated);
-    result.error_stack = tail_text(end->stderr_tail, end->stderr_length, STACK_MAX, &ignored);
+    result.result =
+        output_text_end(end->stdout_tail, end->stdout_length, KEEPER_RESULT_MAX, end->stdout_truncated, &result.result_truncated);
+    result.error_stack = output_text_end(end->stderr_tail, end->stderr_length, KEEPER_STACK_MAX, end->stderr_truncated, &ignored);
     if (!result.success)
         result.error_message = exit_message(end);
     forget_job(command, end->id);
@@ -210,6 +198,19 @@ static void on_output(void *arg, int64_t id, int attempt)
     (void)arg, (void)id, (void)attempt; /* followers look at the log themselves */
 }
 
+/* To the log once per keeper: who it is, and whether what forks away from a command can be held. */
+static void note_keeper(struct handler_command *command)
+{
+    const struct keeper_info *info = keeper_info(command->keeper);
+    const struct keeper_abilities *abilities = &info->abilities;
+    mutex_lock(&command->mutex);
+    command->abilities = *abilities;
+    mutex_unlock(&command->mutex);
+    log_info("command", "the keeper is process %lld; all that a command starts %s%s; limits %s%s", (long long)info->pid,
+             abilities->trees ? "is held by a cgroup" : "is searched for in /proc when it has to end: ", abilities->no_trees,
+             abilities->limits ? "can be set" : "cannot be set: ", abilities->no_limits);
+}
+
 static bool is_listed(const struct keeper_listing *listing, size_t count, const struct handler_job *job)
 {
     for (size_t i = 0; i < count; i++)
@@ -230,21 +231,26 @@ static void end_unlisted(struct handler_command *command, const struct keeper_li
         }
 }
 
+static void adopt(struct handler_command *command, const struct keeper_listing *listing, size_t count)
+{
+    command->adopted = true;
+    struct adopted_attempt *attempts = xcalloc(count, sizeof *attempts);
+    for (size_t i = 0; i < count; i++)
+        attempts[i] = (struct adopted_attempt){listing[i].id, listing[i].attempt, listing[i].started_us, listing[i].exited};
+    scheduler_adopt(command->scheduler, attempts, count);
+    free(attempts);
+}
+
 static void on_connected(void *arg, const struct keeper_listing *listing, size_t count)
 {
     struct handler_command *command = arg;
     note_known(command, (int64_t)count); /* ended ones are reported next and leave then */
+    note_keeper(command);
     command->connected = true;
-    if (command->adopted) {
+    if (command->adopted)
         end_unlisted(command, listing, count);
-        return;
-    }
-    command->adopted = true;
-    struct adopted_attempt *attempts = xcalloc(count, sizeof *attempts);
-    for (size_t i = 0; i < count; i++)
-        attempts[i] = (struct adopted_attempt){listing[i].id, listing[i].attempt};
-    scheduler_adopt(command->scheduler, attempts, count);
-    free(attempts);
+    else
+        adopt(command, listing, count);
 }
 
 static void on_disconnected(void *arg)
@@ -293,18 +299,17 @@ static void carry_out(struct handler_command *command, struct order *order)
     free(order);
 }
 
-static bool ensure_connected(struct handler_command *command, bool spawn)
+/* ERR_NOT_FOUND: no keeper lives, and none shall be started. Before the adoption that says that nothing lives. */
+static enum err_code ensure_connected(struct handler_command *command, bool spawn, struct err *err)
 {
-    struct err err;
     if (command->connected)
-        return true;
-    if (keeper_connect(command->keeper, spawn, &err) == OK) {
-        command->connected = true;
-        return true;
-    }
-    if (spawn)
-        log_warn("command", "no keeper: %s", err.message);
-    return false;
+        return OK;
+    enum err_code code = keeper_connect(command->keeper, spawn, err);
+    if (code == ERR_NOT_FOUND && !command->adopted)
+        adopt(command, NULL, 0);
+    else if (code != OK && code != ERR_NOT_FOUND)
+        log_warn("command", "no keeper: %s", err->message);
+    return code;
 }
 
 /* Only a start is worth a new keeper: one that is gone needs no signals and no acknowledgements. */
@@ -316,19 +321,46 @@ static bool wants_keeper(const struct handler_command *command)
     return false;
 }
 
+/* Nobody could take them: an end with a reason, which may be tried again, instead of a wait without end. */
+static void refuse_held(struct handler_command *command, const struct err *err)
+{
+    char text[MESSAGE_MAX];
+    (void)snprintf(text, sizeof text, "cannot be started: %s", err->message);
+    for (struct list_node *node; (node = list_pop_front(&command->held));) {
+        struct order *order = CONTAINER_OF(node, struct order, node);
+        if (order->kind == ORDER_START) {
+            handler_job_free(order->job);
+            end_with(command, order->execution_id, order->attempt, text, false);
+        }
+        free(order);
+    }
+}
+
 static void take_orders(struct handler_command *command)
 {
+    struct err err;
     (void)queue_take_all(&command->orders, &command->held, 0);
+    if (!command->held.count)
+        return;
     bool spawn = wants_keeper(command);
-    if (!command->held.count || (!ensure_connected(command, spawn) && (spawn || command->known > 0)))
-        return; /* tried again soon; without a keeper and without runs the others are for nobody */
-    for (struct list_node *node; (node = list_pop_front(&command->held));)
-        carry_out(command, CONTAINER_OF(node, struct order, node));
+    enum err_code code = ensure_connected(command, spawn, &err);
+    if (code != OK && spawn) {
+        refuse_held(command, &err);
+        return;
+    }
+    if (code != OK && (command->known > 0 || !command->adopted))
+        return; /* tried again soon */
+    for (struct list_node *node; (node = list_pop_front(&command->held));) {
+        if (code == OK)
+            carry_out(command, CONTAINER_OF(node, struct order, node));
+        else /* without a keeper and without runs, signals and acknowledgements are for nobody */
+            free(CONTAINER_OF(node, struct order, node));
+    }
 }
 
 static void wait_and_dispatch(struct handler_command *command)
 {
-    bool retry = !command->connected && (command->held.count || command->known > 0);
+    bool retry = !command->connected && (command->held.count || command->known > 0 || !command->adopted);
     struct pollfd fds[2] = {{.fd = command->wake_fd, .events = POLLIN}, {.fd = -1}};
     if (command->connected)
         fds[1] = (struct pollfd){.fd = keeper_poll_fd(command->keeper), .events = keeper_poll_events(command->keeper)};
@@ -340,8 +372,8 @@ static void wait_and_dispatch(struct handler_command *command)
     struct err err;
     if (fds[1].revents && keeper_dispatch(command->keeper, fds[1].revents, &err) != OK)
         log_warn("command", "connection to the keeper: %s", err.message);
-    if (retry)
-        (void)ensure_connected(command, true);
+    if (retry && !command->stopping)
+        (void)ensure_connected(command, command->adopted, &err);
 }
 
 static void command_main(void *arg)
@@ -353,14 +385,26 @@ static void command_main(void *arg)
     }
 }
 
-void handler_command_attach(struct handler_command *command, struct scheduler *scheduler)
+enum err_code handler_command_attach(struct handler_command *command, struct scheduler *scheduler, struct err *err)
 {
     command->scheduler = scheduler;
-    if (!ensure_connected(command, false)) { /* nobody there: nothing can be alive */
-        command->adopted = true;
-        scheduler_adopt(scheduler, NULL, 0);
-    }
+    enum err_code code = ensure_connected(command, false, err);
+    if (code == ERR_CONFLICT)
+        return code;
+    if (code == ERR_NOT_FOUND && !command->abilities.trees)
+        log_warn("command",
+                 "what a command starts will be searched for in /proc when it has to end, since %s; a process that"
+                 " forks away and drops its environment can escape",
+                 command->abilities.no_trees);
     thread_start(&command->thread, "horae-io", command_main, command);
+    return OK;
+}
+
+void handler_command_abilities(struct handler_command *command, struct keeper_abilities *ret)
+{
+    mutex_lock(&command->mutex);
+    *ret = command->abilities;
+    mutex_unlock(&command->mutex);
 }
 
 enum err_code handler_command_new(const struct handler_command_options *options, struct handler_command **ret, struct err *err)
@@ -374,6 +418,8 @@ enum err_code handler_command_new(const struct handler_command_options *options,
     int_map_init(&command->jobs);
     command->children = metric_get(METRIC_GAUGE, "horae_children", "Commands that run under the keeper.", "");
     list_init(&command->held);
+    mutex_init(&command->mutex);
+    keeper_look_around(&command->abilities);
     command->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(command->wake_fd >= 0);
     const struct keeper_callbacks callbacks = {.arg = command,
@@ -437,6 +483,7 @@ void handler_command_free(struct handler_command *command, bool handover)
         forget_job(command, job->execution_id);
     int_map_release(&command->jobs);
     queue_release(&command->orders);
+    mutex_release(&command->mutex);
     (void)close(command->wake_fd);
     free(command->data_dir);
     free(command);

@@ -5,6 +5,7 @@
 #define HORAE_SCHED_HANDLER_COMMAND_H
 
 #include "base/clock.h"
+#include "keeper/keeper.h"
 #include "sched/handler.h"
 
 struct handler_command;
@@ -16,8 +17,12 @@ struct handler_command_options {
 };
 
 enum err_code handler_command_new(const struct handler_command_options *options, struct handler_command **ret, struct err *err);
-/* Connects to a living keeper, tells the scheduler what it still runs (scheduler_adopt), and starts the thread. */
-void handler_command_attach(struct handler_command *command, struct scheduler *scheduler);
+/* Connects to a living keeper, tells the scheduler what it still runs (scheduler_adopt), and starts the thread. One that
+ * lives and does not answer is waited for by the thread: until then nothing is said about what was running.
+ * ERR_CONFLICT: the keeper of another version runs there; nothing was changed. */
+enum err_code handler_command_attach(struct handler_command *command, struct scheduler *scheduler, struct err *err);
+/* What the keeper can do; before the first one was met, what it could do here. Any thread. */
+void handler_command_abilities(struct handler_command *command, struct keeper_abilities *ret);
 struct handler handler_command_handler(struct handler_command *command);
 /* After the scheduler has stopped. With `handover`, the keeper and what it runs go on. */
 void handler_command_free(struct handler_command *command, bool handover);

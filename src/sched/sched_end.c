@@ -19,7 +19,8 @@ static enum execution_state outcome_of(const struct scheduler *s, const struct e
     switch (ex->stop) {
     case STOP_DEADLINE: return EXECUTION_TIMEOUT; /* also when it ended well within its grace (CON-12) */
     case STOP_CANCEL: return EXECUTION_CANCELLED;
-    case STOP_SHUTDOWN: return r->success ? EXECUTION_SUCCESS : EXECUTION_INTERRUPTED;
+    case STOP_SHUTDOWN: /* exit 0 after SIGTERM says that it obeyed, not that it was done (rulings section 1, Stop) */
+        return r->success && !task_type_is_kept(ex->task->task->type) ? EXECUTION_SUCCESS : EXECUTION_INTERRUPTED;
     case STOP_NONE: break;
     }
     if (r->interrupted)
@@ -100,7 +101,7 @@ static void back_off(struct scheduler *s, struct execution *ex, struct attempt_r
 }
 
 /* Who started it may forget it. Types with a memory of their own (commands) wait for this. */
-static void tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt)
+void sched_tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt)
 {
     const struct execution *ex = int_map_get(&s->executions, id);
     for (size_t i = 0; i < s->options.handler_count; i++) {
@@ -117,7 +118,7 @@ void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struc
         ex && ex->attempt == attempt && (ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED);
     if (!works) { /* a late report of an attempt that has ended otherwise (SCH-73), or one that is on its way to the store */
         if (!ex || ex->attempt > attempt)
-            tell_recorded(s, id, attempt);
+            sched_tell_recorded(s, id, attempt);
         return;
     }
     sched_clear_timer(s, ex);
@@ -264,10 +265,10 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
 void sched_finished(struct scheduler *s, struct sched_work *work)
 {
     for (size_t i = 0; work->code == OK && i < work->backoffs.count; i++)
-        tell_recorded(s, work->backoffs.rows[i].id, work->backoffs.rows[i].attempt);
+        sched_tell_recorded(s, work->backoffs.rows[i].id, work->backoffs.rows[i].attempt);
     for (size_t i = 0; work->code == OK && i < work->finishes.count; i++)
         if (!work->finishes.rows[i].instant)
-            tell_recorded(s, work->finishes.rows[i].id, work->finishes.rows[i].attempt);
+            sched_tell_recorded(s, work->finishes.rows[i].id, work->finishes.rows[i].attempt);
     for (size_t i = 0; i < work->finishes.count; i++) {
         struct execution *ex = int_map_get(&s->executions, work->finishes.rows[i].id);
         if (!ex)

@@ -65,7 +65,7 @@ static enum err_code load_execution(void *arg, const struct execution_active *ac
     } else {
         sched_take_place(s, ex);
         ex->phase = PHASE_ACTIVE; /* until the keeper has said what lives */
-        s->adoption_pending = true;
+        ex->recovered = s->adoption_pending = true;
     }
     return OK;
 }
@@ -99,10 +99,30 @@ static enum err_code load_all(struct db *db, void *arg, struct err *err)
     return code;
 }
 
+static void interrupt(struct scheduler *s, struct execution *ex)
+{
+    struct attempt_result result = {
+        .interrupted = true, .finished_us = s->now.us, .error_message = xstrdup("interrupted: the server ended while it ran")};
+    ex->recovered = false;
+    sched_attempt_ended(s, ex->id, ex->attempt, &result);
+    attempt_result_release(&result);
+}
+
+/* What needs no keeper to be known as lost: it ran inside the server that ended. */
+static void interrupt_own(struct scheduler *s)
+{
+    size_t cursor = 0;
+    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor));)
+        if (ex->recovered && !task_type_is_kept(ex->task->task->type))
+            interrupt(s, ex);
+}
+
 enum err_code sched_load(struct scheduler *s, struct err *err)
 {
     enum err_code code = store_read(s->options.store, load_all, s, err);
     size_t cursor = 0;
+    if (code == OK)
+        interrupt_own(s);
     for (struct task_runtime *rt; code == OK && (rt = int_map_next(&s->tasks, &cursor));) {
         int64_t stored_us = rt->task->next_run_us;
         sched_arm(s, rt);
@@ -115,48 +135,49 @@ enum err_code sched_load(struct scheduler *s, struct err *err)
     return code;
 }
 
-static bool is_adopted(const struct adopted_attempt *attempts, size_t count, const struct execution *ex)
-{
-    for (size_t i = 0; i < count; i++)
-        if (attempts[i].execution_id == ex->id && attempts[i].attempt == ex->attempt)
-            return true;
-    return false;
-}
-
-static void adopt(struct scheduler *s, struct execution *ex)
+static void adopt(struct scheduler *s, struct execution *ex, int64_t started_us)
 {
     ex->adopted = true;
+    ex->recovered = false;
+    if (started_us)
+        ex->attempt_started_us = started_us;
     *WORK_ADD(&scheduler_step_work(s)->adoptions) = ex->id;
-    sched_set_timer(s, ex, ex->attempt_started_us + ex->task->task->max_duration_s * US_PER_S);
+    if (ex->phase == PHASE_ACTIVE) /* else it was told to end while the keeper did not answer */
+        sched_set_timer(s, ex, ex->attempt_started_us + ex->task->task->max_duration_s * US_PER_S);
     if (ex->cancelled_by)
         sched_stop_attempt(s, ex, STOP_CANCEL);
 }
 
-static void interrupt(struct scheduler *s, struct execution *ex)
+/* Its task was deleted, or the store is an older one that was restored: nobody could ever stop it. */
+static void end_stray(const struct scheduler *s, const struct adopted_attempt *attempt)
 {
-    struct attempt_result result = {
-        .interrupted = true, .finished_us = s->now.us, .error_message = xstrdup("interrupted: the server ended while it ran")};
-    sched_attempt_ended(s, ex->id, ex->attempt, &result);
-    attempt_result_release(&result);
+    log_warn("scheduler", "execution %lld (attempt %d) lives under the keeper and is not known here: it is ended",
+             (long long)attempt->execution_id, attempt->attempt);
+    for (size_t i = 0; i < s->options.handler_count; i++)
+        if (task_type_is_kept(task_type_from_name(str_of(s->options.handlers[i].type))))
+            s->options.handlers[i].stop(s->options.handlers[i].context, attempt->execution_id, attempt->attempt, true);
 }
 
 void sched_adopt(struct scheduler *s, const struct adopted_attempt *attempts, size_t count)
 {
-    if (!s->adoption_pending)
-        return;
-    s->adoption_pending = false;
     size_t adopted = 0, interrupted = 0, cursor = 0;
-    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor));) {
-        if (ex->phase != PHASE_ACTIVE || !ex->recovered)
-            continue;
-        ex->recovered = false;
-        if (is_adopted(attempts, count, ex)) {
-            adopt(s, ex);
+    for (size_t i = 0; i < count; i++) {
+        if (attempts[i].execution_id >= s->next_execution_id) /* of a store that was replaced by an older one */
+            s->next_execution_id = attempts[i].execution_id + 1;
+        struct execution *ex = int_map_get(&s->executions, attempts[i].execution_id);
+        if (ex && ex->recovered && ex->attempt == attempts[i].attempt) {
+            adopt(s, ex, attempts[i].started_us);
             adopted++;
-        } else {
+        } else if (attempts[i].ended) /* recorded; only its acknowledgement was lost with the former server */
+            sched_tell_recorded(s, attempts[i].execution_id, attempts[i].attempt);
+        else
+            end_stray(s, &attempts[i]);
+    }
+    for (struct execution *ex; s->adoption_pending && (ex = int_map_next(&s->executions, &cursor));)
+        if (ex->recovered) {
             interrupt(s, ex);
             interrupted++;
         }
-    }
+    s->adoption_pending = false;
     log_info("scheduler", "recovered: %zu running commands adopted, %zu executions interrupted", adopted, interrupted);
 }

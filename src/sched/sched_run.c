@@ -190,8 +190,7 @@ struct execution *sched_restore_execution(struct scheduler *s, struct task_runti
                              .unique_key = active->unique_key,
                              .override_data = active->override_data,
                              .cancelled_by = active->cancelled_by,
-                             .cancel_reason = active->cancel_reason,
-                             .recovered = true};
+                             .cancel_reason = active->cancel_reason};
     add_to_memory(s, ex);
     return ex;
 }

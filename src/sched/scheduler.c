@@ -428,6 +428,7 @@ static void scheduler_main(void *arg)
     struct scheduler *s = arg;
     struct list arrived;
     list_init(&arrived);
+    (void)queue_take_all(&s->inbox, &arrived, 0); /* what the keeper knows comes before anything new is made */
     step(s, &arrived);
     while (!s->closed) {
         int64_t wait = next_wake(s) - clock_mono(s->options.clock).us;

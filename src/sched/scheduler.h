@@ -120,10 +120,13 @@ void scheduler_attempt_ended(struct scheduler *scheduler, int64_t execution_id, 
 void scheduler_progress(struct scheduler *scheduler, int64_t execution_id, int32_t attempt, int percent);
 
 /* After a start, the keeper says which attempts still live: they stay running with uid, attempt and fence unchanged.
- * Called once; recorded runs that are not listed end `interrupted` (SCH-70, SCH-71). */
+ * Called once; recorded runs that are not listed end `interrupted` (SCH-70, SCH-71); what is listed and is no run of
+ * ours (any more) is ended by force. */
 struct adopted_attempt {
     int64_t execution_id;
     int32_t attempt;
+    int64_t started_us; /* of this attempt: its deadline counts from there */
+    bool ended;         /* its end is told next */
 };
 void scheduler_adopt(struct scheduler *scheduler, const struct adopted_attempt *attempts, size_t count);
 

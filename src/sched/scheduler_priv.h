@@ -153,6 +153,8 @@ void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struc
 void sched_finish(struct scheduler *s, struct execution *ex, enum execution_state state, struct attempt_result *result,
                   struct sched_work *work);
 void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cause cause);
+/* The end of this attempt is on disk, or not wanted: who started it may forget it. */
+void sched_tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt);
 void sched_progress(struct scheduler *s, int64_t id, int32_t attempt, int percent);
 void sched_register_metrics(int type); /* the families of a task type */
 void sched_set_timer(struct scheduler *s, struct execution *ex, int64_t wall_us);
