@@ -218,10 +218,7 @@ class ServerCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.server = Server(cls.arguments, cls.env)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.remove()
+        cls.addClassCleanup(cls.server.remove)  # also when the set-up of a subclass fails
 
     def assert_error(self, answer, status, code, param=None):
         self.assertEqual(answer.status, status, answer.body)

@@ -44,22 +44,22 @@ static int unknown(const char *name, const struct cli_command *serve)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         nearest_offer(&near, name, commands[i].name);
     (void)fprintf(stderr, "horae: unknown command \"%s\"", name);
-    if (near.name)
-        (void)fprintf(stderr, "; did you mean \"%s\"?", near.name);
+    nearest_print(&near, stderr);
     (void)fprintf(stderr, "\n\"horae help\" lists the commands.\n");
     return CLI_USAGE;
 }
 
+/* help COMMAND, help COMMAND SUBCOMMAND: the same as with --help behind them. */
 static int help(int argc, char **argv, const struct cli_command *serve)
 {
-    if (argc < 3) {
+    if (argc < 3 || strcmp(argv[2], "help") == 0 || strcmp(argv[2], "version") == 0) {
         print_help(stdout, serve);
         return CLI_DONE;
     }
     const struct cli_command *command = find(argv[2], serve);
     char flag[] = "--help";
-    char *arguments[] = {argv[2], flag, NULL};
-    return command ? command->main(2, arguments) : unknown(argv[2], serve);
+    char *arguments[] = {argv[2], argc > 3 ? argv[3] : flag, flag, NULL};
+    return command ? command->main(argc > 3 ? 3 : 2, arguments) : unknown(argv[2], serve);
 }
 
 /* With the rules that schedules follow (cron semantics, section 5). */
@@ -70,7 +70,7 @@ static void print_version(void)
     (void)printf("horae %s\ntzdata %s%s\n", HORAE_VERSION, tzdata, built_in ? " (built in: this machine has no zone files)" : "");
 }
 
-int cli_run(int argc, char **argv, const struct cli_command *serve)
+static int run(int argc, char **argv, const struct cli_command *serve)
 {
     if (argc < 2) {
         print_help(stderr, serve);
@@ -89,4 +89,15 @@ int cli_run(int argc, char **argv, const struct cli_command *serve)
     }
     const struct cli_command *command = find(name, serve);
     return command ? command->main(argc - 1, argv + 1) : unknown(name, serve);
+}
+
+/* What was printed counts only when it could be written: a full disk must not look like success. */
+int cli_run(int argc, char **argv, const struct cli_command *serve)
+{
+    int code = run(argc, argv, serve);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_DONE) {
+        (void)fprintf(stderr, "horae: cannot write to standard output\n");
+        return CLI_FAILED;
+    }
+    return code;
 }

@@ -10,15 +10,15 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { PASSWORD_LINE_MAX = 1100 };
+enum { PASSWORD_LINE_MAX = 1100, BODY_MAX = 16384 };
 
-static int call_id(const struct client *client, const char *method, const char *prefix, const struct options *o,
-                   const char *suffix, const char *body, void (*print)(const struct answer *answer))
+static const struct resource lock_resource = {"/scheduler/locks/", "key"}, instance_resource = {"/scheduler/instances/", "id"},
+                             token_resource = {"/tokens/", NULL}, user_resource = {"/users/", "username"};
+
+static int call_one(const struct client *client, const char *method, const struct resource *resource, const struct options *o,
+                    const char *suffix, const char *body, void (*print)(const struct answer *answer))
 {
-    char *path = subcommand_path(prefix, o->positional[0], suffix);
-    int code = subcommand_call(client, method, path, body, print);
-    free(path);
-    return code;
+    return subcommand_call_one(client, resource, method, o->positional[0], suffix, body, print);
 }
 
 /* ---- lock ---- */
@@ -33,20 +33,36 @@ static void print_locks(const struct answer *answer)
                                             {"STATE", "state"},
                                             {"PURPOSE", "purpose"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
+    subcommand_print_page(answer);
 }
 
-static const struct option_spec lock_specs[] = {{"--ended", 0, NULL, "released and expired ones"}, CLIENT_OPTIONS, OPTIONS_END};
+/* GET of a list with --page, 100 rows each. */
+static int list_page(const struct client *client, const struct options *o, const char *list,
+                     void (*print)(const struct answer *answer))
+{
+    struct buf path;
+    buf_init(&path, CLIENT_PATH_MAX);
+    buf_add_text(&path, list);
+    client_query(&path, "page_size", "100");
+    client_query(&path, "page", options_value(o, "--page"));
+    int code = subcommand_call(client, "GET", path.data, NULL, print);
+    buf_release(&path);
+    return code;
+}
+
+static const struct option_spec list_specs[] = {{"--page", 0, "N", "page, of 100 rows"}, CLIENT_OPTIONS, OPTIONS_END};
+
+static const struct option_spec lock_specs[] = {
+    {"--ended", 0, NULL, "released and expired ones"}, {"--page", 0, "N", "page, of 100 rows"}, CLIENT_OPTIONS, OPTIONS_END};
 
 static int list_locks(const struct client *client, const struct options *o)
 {
-    const char *path =
-        options_flag(o, "--ended") ? "/scheduler/locks?page_size=100&state=ended" : "/scheduler/locks?page_size=100";
-    return subcommand_call(client, "GET", path, NULL, print_locks);
+    return list_page(client, o, options_flag(o, "--ended") ? "/scheduler/locks?state=ended" : "/scheduler/locks", print_locks);
 }
 
 static int release_lock(const struct client *client, const struct options *o)
 {
-    return call_id(client, "POST", "/scheduler/locks/", o, "/release", NULL, NULL);
+    return call_one(client, "POST", &lock_resource, o, "/release", NULL, NULL);
 }
 
 int cli_lock(int argc, char **argv)
@@ -78,8 +94,8 @@ static const struct option_spec drain_specs[] = {{"--undo", 0, NULL, "start exec
 
 static int drain(const struct client *client, const struct options *o)
 {
-    return call_id(client, "POST", "/scheduler/instances/", o, "/drain",
-                   options_flag(o, "--undo") ? "{\"drain\":false}" : "{\"drain\":true}", NULL);
+    return call_one(client, "POST", &instance_resource, o, "/drain",
+                    options_flag(o, "--undo") ? "{\"drain\":false}" : "{\"drain\":true}", NULL);
 }
 
 int cli_instance(int argc, char **argv)
@@ -98,16 +114,16 @@ static void print_tokens(const struct answer *answer)
     static const struct column columns[] = {
         {"ID", "id"}, {"NAME", "name"}, {"ROLE", "role"}, {"EXPIRES AT", "expires_at"}, {"LAST USED AT", "last_used_at"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
+    subcommand_print_page(answer);
 }
 
 static int list_tokens(const struct client *client, const struct options *o)
 {
-    (void)o;
-    return subcommand_call(client, "GET", "/tokens?page_size=100", NULL, print_tokens);
+    return list_page(client, o, "/tokens", print_tokens);
 }
 
 static const struct option_spec token_specs[] = {{"--name", 0, "NAME", "what it is for"},
-                                                 {"--role", 0, "ROLE", "viewer, operator, auditor or admin"},
+                                                 {"--role", 0, "ROLE", "viewer (default), operator, auditor or admin"},
                                                  {"--expires", 0, "TIME", "default: never"},
                                                  CLIENT_OPTIONS,
                                                  OPTIONS_END};
@@ -123,10 +139,14 @@ static int create_token(const struct client *client, const struct options *o)
 {
     struct buf body;
     struct json_writer w;
-    buf_init(&body, 8192);
+    if (!options_value(o, "--name")) {
+        (void)fprintf(stderr, "horae token create: --name NAME is missing\n");
+        return CLI_USAGE;
+    }
+    buf_init(&body, BODY_MAX);
     json_writer_init(&w, &body);
     json_begin_object(&w);
-    json_put_text_unless_empty(&w, "name", options_value(o, "--name"));
+    json_put_text(&w, "name", options_value(o, "--name"));
     json_put_text(&w, "role", options_value(o, "--role") ? options_value(o, "--role") : "viewer");
     json_put_text_unless_empty(&w, "expires_at", options_value(o, "--expires"));
     json_end_object(&w);
@@ -135,15 +155,21 @@ static int create_token(const struct client *client, const struct options *o)
     return code;
 }
 
+static int show_token(const struct client *client, const struct options *o)
+{
+    return call_one(client, "GET", &token_resource, o, "", NULL, subcommand_print_data);
+}
+
 static int revoke_token(const struct client *client, const struct options *o)
 {
-    return call_id(client, "DELETE", "/tokens/", o, "", NULL, NULL);
+    return call_one(client, "DELETE", &token_resource, o, "", NULL, NULL);
 }
 
 int cli_token(int argc, char **argv)
 {
     static const struct subcommand rows[] = {
-        {"list", "", "API tokens", 0, 0, client_only_specs, list_tokens},
+        {"list", "", "API tokens", 0, 0, list_specs, list_tokens},
+        {"show", "ID", "one token, without its secret part", 1, 1, client_only_specs, show_token},
         {"create", "", "make a token; it is printed once", 0, 0, token_specs, create_token},
         {"revoke", "ID", "a token ends at once", 1, 1, client_only_specs, revoke_token},
     };
@@ -157,12 +183,12 @@ static void print_users(const struct answer *answer)
     static const struct column columns[] = {
         {"USERNAME", "username"}, {"ROLE", "role"}, {"ENABLED", "enabled"}, {"LAST LOGIN AT", "last_login_at"}, {"UID", "uid"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
+    subcommand_print_page(answer);
 }
 
 static int list_users(const struct client *client, const struct options *o)
 {
-    (void)o;
-    return subcommand_call(client, "GET", "/users?page_size=100", NULL, print_users);
+    return list_page(client, o, "/users", print_users);
 }
 
 /* From the terminal without echo, or one line of standard input. */
@@ -198,7 +224,7 @@ static int save_user(const struct client *client, const struct options *o, bool 
     struct json_writer w;
     if (!read_password(password, sizeof password))
         return CLI_USAGE;
-    buf_init(&body, 16384);
+    buf_init(&body, BODY_MAX);
     json_writer_init(&w, &body);
     json_begin_object(&w);
     if (add) {
@@ -208,7 +234,7 @@ static int save_user(const struct client *client, const struct options *o, bool 
     json_put_text(&w, "password", password);
     json_end_object(&w);
     int code = add ? subcommand_call(client, "POST", "/users", body.data, NULL)
-                   : call_id(client, "PATCH", "/users/", o, "", body.data, NULL);
+                   : call_one(client, "PATCH", &user_resource, o, "", body.data, NULL);
     explicit_bzero(password, sizeof password);
     explicit_bzero(body.data, body.len);
     buf_release(&body);
@@ -225,11 +251,59 @@ static int change_password(const struct client *client, const struct options *o)
     return save_user(client, o, false);
 }
 
+static const struct option_spec user_update_specs[] = {{"--role", 0, "ROLE", "viewer, operator, auditor or admin"},
+                                                       {"--enabled", 0, "BOOL", "false: may not sign in"},
+                                                       CLIENT_OPTIONS,
+                                                       OPTIONS_END};
+
+static int update_user(const struct client *client, const struct options *o)
+{
+    const char *role = options_value(o, "--role"), *enabled = options_value(o, "--enabled");
+    bool flag = false;
+    struct buf body;
+    struct json_writer w;
+    if ((!role && !enabled) || (enabled && !str_to_bool(str_of(enabled), &flag))) {
+        (void)fprintf(stderr, enabled ? "horae user update: --enabled must be true or false\n"
+                                      : "horae user update: nothing to change was given: --role ROLE or --enabled BOOL\n");
+        return CLI_USAGE;
+    }
+    buf_init(&body, BODY_MAX);
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_put_text_unless_empty(&w, "role", role);
+    if (enabled)
+        json_put_bool(&w, "enabled", flag);
+    json_end_object(&w);
+    int code = call_one(client, "PATCH", &user_resource, o, "", body.data, NULL);
+    buf_release(&body);
+    return code;
+}
+
+static int show_user(const struct client *client, const struct options *o)
+{
+    return call_one(client, "GET", &user_resource, o, "", NULL, subcommand_print_data);
+}
+
+static int delete_user(const struct client *client, const struct options *o)
+{
+    return call_one(client, "DELETE", &user_resource, o, "", NULL, NULL);
+}
+
+static int show_caller(const struct client *client, const struct options *o)
+{
+    (void)o;
+    return subcommand_call(client, "GET", "/auth/me", NULL, subcommand_print_data);
+}
+
 int cli_user(int argc, char **argv)
 {
     static const struct subcommand rows[] = {
-        {"list", "", "users", 0, 0, client_only_specs, list_users},
+        {"list", "", "users", 0, 0, list_specs, list_users},
         {"add", "NAME", "add a user; asks for the password", 1, 1, user_specs, add_user},
+        {"show", "NAME", "one user", 1, 1, client_only_specs, show_user},
+        {"update", "NAME", "change role, or whether the user may sign in", 1, 1, user_update_specs, update_user},
+        {"delete", "NAME", "delete a user", 1, 1, client_only_specs, delete_user},
+        {"me", "", "whom the token belongs to", 0, 0, client_only_specs, show_caller},
         {"passwd", "NAME", "set a password; asks for it", 1, 1, client_only_specs, change_password},
     };
     return subcommand_run("user", rows, ARRAY_LEN(rows), argc, argv);

@@ -4,36 +4,64 @@
 #include "base/mem.h"
 #include "cli/subcommand.h"
 #include "cli/table.h"
+#include "cli/task_body.h"
+#include "cli/task_edit.h"
+#include "cli/task_trigger.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { FILE_MAX = 1 << 20 };
-
 #define TASKS "/scheduler/tasks"
 
+const struct resource task_resource = {TASKS "/", "name"};
+
 /* ---- list, show ---- */
+
+/* Tasks have one of several kinds of schedule. */
+static char *schedule_text(const struct json *task)
+{
+    static const char *const members[] = {"cron_expr", "calendar"};
+    int64_t interval = 0;
+    char text[64];
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        struct str schedule = json_get_text(json_member(task, members[i]));
+        if (schedule.n)
+            return xstrndup(schedule.p, schedule.n);
+    }
+    if (json_get_int(json_member(task, "interval"), &interval) && interval > 0) {
+        (void)snprintf(text, sizeof text, "every %lld s", (long long)interval);
+        return xstrdup(text);
+    }
+    return xstrdup(json_get_text(json_member(task, "next_run")).n ? "once" : "-");
+}
 
 static void print_list(const struct answer *answer)
 {
     static const struct column columns[] = {
-        {"NAME", "name"},     {"TYPE", "type"},         {"ENABLED", "enabled"},       {"SCHEDULE", "cron_expr"},
+        {"NAME", "name"},     {"TYPE", "type"},         {"ENABLED", "enabled"},       {"SCHEDULE", NULL, schedule_text},
         {"ZONE", "timezone"}, {"NEXT RUN", "next_run"}, {"RUNS", "total_executions"}, {"HEALTH", "health"}};
-    int64_t total = 0;
-    const struct json *data = answer_data(answer);
-    table_print(data, columns, ARRAY_LEN(columns));
-    const struct json *pagination = json_member(json_root(answer->doc), "pagination");
-    if (pagination && json_get_int(json_member(pagination, "total"), &total) && total > (int64_t)json_count(data))
-        (void)printf("%zu of %lld; --page N shows others\n", json_count(data), (long long)total);
+    table_print(answer_data(answer), columns, ARRAY_LEN(columns));
+    subcommand_print_page(answer);
 }
+
+static const struct option_spec list_specs[] = {{"--name", 0, "TEXT", "part of the name"},
+                                                {"--type", 0, "TYPE", "of this type"},
+                                                {"--enabled", 0, "BOOL", "true or false"},
+                                                {"--label", 0, "K=V", "with this label"},
+                                                {"--page", 0, "N", "page"},
+                                                {"--page-size", 0, "N", "rows of a page, at most 100"},
+                                                {"--cursor", 0, "C", "next_cursor of the page before, instead of --page"},
+                                                CLIENT_OPTIONS,
+                                                OPTIONS_END};
 
 static int list(const struct client *client, const struct options *o)
 {
     struct buf path;
-    buf_init(&path, 8192);
+    buf_init(&path, CLIENT_PATH_MAX);
     buf_add_text(&path, TASKS);
     client_query(&path, "page", options_value(o, "--page"));
     client_query(&path, "page_size", options_value(o, "--page-size") ? options_value(o, "--page-size") : "100");
+    client_query(&path, "cursor", options_value(o, "--cursor"));
     client_query(&path, "name", options_value(o, "--name"));
     client_query(&path, "type", options_value(o, "--type"));
     client_query(&path, "enabled", options_value(o, "--enabled"));
@@ -43,209 +71,24 @@ static int list(const struct client *client, const struct options *o)
     return code;
 }
 
-static void print_data(const struct answer *answer)
-{
-    const struct json *data = answer_data(answer);
-    if (data)
-        table_print_object(data);
-}
-
 static int call_task(const struct client *client, const struct options *o, const char *method, const char *suffix,
                      const char *body, void (*print)(const struct answer *answer))
 {
-    char *path = subcommand_path(TASKS "/", o->positional[0], suffix);
-    int code = subcommand_call(client, method, path, body, print);
-    free(path);
-    return code;
+    return subcommand_call_one(client, &task_resource, method, o->positional[0], suffix, body, print);
 }
 
 static int show(const struct client *client, const struct options *o)
 {
-    return call_task(client, o, "GET", "", NULL, print_data);
+    return call_task(client, o, "GET", "", NULL, subcommand_print_data);
 }
 
 /* ---- create, update ---- */
 
-enum member_kind { MEMBER_TEXT, MEMBER_RAW, MEMBER_LABEL };
-
-/* Options that become members of the task. */
-static const struct {
-    const char *option, *member;
-    enum member_kind kind;
-} members[] = {
-    {"--name", "name", MEMBER_TEXT},
-    {"--type", "type", MEMBER_TEXT},
-    {"--description", "description", MEMBER_TEXT},
-    {"--cron", "cron_expr", MEMBER_TEXT},
-    {"--calendar", "calendar", MEMBER_TEXT},
-    {"--interval", "interval", MEMBER_RAW},
-    {"--once", "next_run", MEMBER_TEXT},
-    {"--zone", "timezone", MEMBER_TEXT},
-    {"--priority", "priority", MEMBER_RAW},
-    {"--timeout", "max_duration_seconds", MEMBER_RAW},
-    {"--retries", "max_retries", MEMBER_RAW},
-    {"--max-concurrent", "max_concurrent", MEMBER_RAW},
-    {"--overlap", "overlap", MEMBER_TEXT},
-    {"--misfire", "misfire_policy", MEMBER_TEXT},
-    {"--secret", "secret", MEMBER_TEXT},
-};
-
-#define TASK_OPTIONS \
-    {"--file", 0, "FILE", "the task as JSON (\"-\": standard input); options below override it"}, \
-        {"--name", 0, "NAME", "unique name"}, {"--type", 0, "TYPE", "command, http, noop, …"}, \
-        {"--command", 0, "TEXT", "short for --type command with this shell text"}, \
-        {"--data", 0, "JSON", "data of the type; @FILE reads it from a file"}, {"--cron", 0, "EXPR", "cron expression"}, \
-        {"--calendar", 0, "TEXT", "OnCalendar expression"}, {"--interval", 0, "S", "every S seconds"}, \
-        {"--once", 0, "TIME", "once, at a time"}, {"--zone", 0, "ZONE", "time zone of the schedule"}, \
-        {"--description", 0, "TEXT", "for people"}, {"--priority", 0, "N", "larger runs first"}, \
-        {"--timeout", 0, "S", "seconds that an attempt may take"}, {"--retries", 0, "N", "further attempts after a failure"}, \
-        {"--max-concurrent", 0, "N", "runs at once"}, \
-        {"--overlap", 0, "POLICY", "skip, queue_one, queue_all, cancel_running or allow"}, \
-        {"--misfire", 0, "POLICY", "run_once, run_all or skip"}, {"--secret", 0, "TEXT", "signs http requests"}, \
-        {"--label", 0, "K=V", "runs only where this label is; repeatable"}, {"--disabled", 0, NULL, "create it disabled"}, \
-        CLIENT_OPTIONS, OPTIONS_END
-static const struct option_spec create_specs[] = {TASK_OPTIONS};
-
-static bool read_file(const char *name, struct buf *out)
+static void print_next(struct str next)
 {
-    FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
-    char block[8192];
-    size_t n;
-    if (!file) {
-        (void)fprintf(stderr, "horae: cannot read %s\n", name);
-        return false;
-    }
-    while ((n = fread(block, 1, sizeof block, file)) > 0)
-        buf_add(out, block, n);
-    if (file != stdin)
-        (void)fclose(file);
-    if (out->failed)
-        (void)fprintf(stderr, "horae: %s has more than %d bytes\n", name, FILE_MAX);
-    return !out->failed;
-}
-
-static void write_command(struct json_writer *w, const char *text)
-{
-    struct buf data;
-    struct json_writer inner;
-    buf_init(&data, FILE_MAX);
-    json_writer_init(&inner, &data);
-    json_begin_object(&inner);
-    json_put_text(&inner, "command", text);
-    json_end_object(&inner);
-    json_put_text(w, "data", data.data);
-    buf_release(&data);
-}
-
-static bool write_data(struct json_writer *w, const char *data)
-{
-    struct buf text;
-    buf_init(&text, FILE_MAX);
-    bool fine = data[0] != '@' || read_file(data + 1, &text);
-    if (fine)
-        json_put_text(w, "data", data[0] == '@' ? (text.data ? text.data : "") : data);
-    buf_release(&text);
-    return fine;
-}
-
-static void write_labels(struct json_writer *w, const struct options *o)
-{
-    if (!options_nth(o, "--label", 0))
-        return;
-    json_key(w, "labels");
-    json_begin_object(w);
-    const char *label;
-    for (size_t i = 0; (label = options_nth(o, "--label", i)); i++) {
-        size_t n = strcspn(label, "=");
-        json_key_any(w, label, n);
-        json_text(w, label[n] ? label + n + 1 : "");
-    }
-    json_end_object(w);
-}
-
-/* Is this member of the file given as an option too? */
-static bool is_overridden(const struct options *o, struct str name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(members); i++)
-        if (str_equal(name, members[i].member) && options_value(o, members[i].option))
-            return true;
-    return (str_equal(name, "data") && (options_value(o, "--data") || options_value(o, "--command"))) ||
-           (str_equal(name, "type") && options_value(o, "--command")) ||
-           (str_equal(name, "labels") && options_value(o, "--label")) ||
-           (str_equal(name, "enabled") && options_flag(o, "--disabled"));
-}
-
-static bool copy_file(struct json_writer *w, const struct options *o)
-{
-    const char *name = options_value(o, "--file");
-    struct buf text;
-    struct json_doc *doc;
-    struct err err;
-    if (!name)
-        return true;
-    buf_init(&text, FILE_MAX);
-    bool fine = read_file(name, &text);
-    if (fine && (json_parse(text.data ? text.data : "", text.len, &doc, &err) != OK)) {
-        (void)fprintf(stderr, "horae: %s: %s\n", name, err.message);
-        fine = false;
-    } else if (fine) {
-        struct json_walk walk = {0};
-        struct str member;
-        const struct json *value;
-        while (json_walk_object(json_root(doc), &walk, &member, &value)) {
-            if (is_overridden(o, member))
-                continue;
-            char *printed = json_print(value);
-            json_key_any(w, member.p, member.n);
-            json_raw(w, printed, strlen(printed));
-            free(printed);
-        }
-        json_doc_free(doc);
-    }
-    buf_release(&text);
-    return fine;
-}
-
-static bool is_number(const char *text)
-{
-    int64_t number;
-    return str_to_int(str_of(text), INT64_MIN + 1, INT64_MAX, &number);
-}
-
-/* The body of a create or update from file and options. */
-static bool build_body(const struct options *o, struct buf *out)
-{
-    struct json_writer w;
-    json_writer_init(&w, out);
-    json_begin_object(&w);
-    if (!copy_file(&w, o))
-        return false;
-    const char *command = options_value(o, "--command"), *data = options_value(o, "--data");
-    if (command && !options_value(o, "--type"))
-        json_put_text(&w, "type", "command");
-    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-        const char *value = options_value(o, members[i].option);
-        if (!value)
-            continue;
-        if (members[i].kind == MEMBER_RAW && !is_number(value)) {
-            (void)fprintf(stderr, "horae: %s \"%s\" is not allowed; it must be a whole number\n", members[i].option, value);
-            return false;
-        }
-        json_key(&w, members[i].member);
-        if (members[i].kind == MEMBER_RAW)
-            json_raw(&w, value, strlen(value));
-        else
-            json_text(&w, value);
-    }
-    if (command)
-        write_command(&w, command);
-    else if (data && !write_data(&w, data))
-        return false;
-    write_labels(&w, o);
-    if (options_flag(o, "--disabled"))
-        json_put_bool(&w, "enabled", false);
-    json_end_object(&w);
-    return true;
+    char *time = table_time(next.p, next.n);
+    (void)printf("  next run %s", time);
+    free(time);
 }
 
 static void print_changed(const struct answer *answer)
@@ -255,26 +98,35 @@ static void print_changed(const struct answer *answer)
                next = json_get_text(json_member(data, "next_run"));
     (void)printf("%.*s  %.*s", (int)name.n, name.p, (int)uid.n, uid.p);
     if (next.n)
-        (void)printf("  next run %.*s", (int)next.n, next.p);
+        print_next(next);
     (void)putchar('\n');
+}
+
+static int save(const struct client *client, const struct options *o, bool update)
+{
+    struct buf body;
+    buf_init(&body, 4 * TASK_FILE_MAX);
+    int code = CLI_USAGE;
+    if (task_body_build(o, update, &body))
+        code = update ? call_task(client, o, "PATCH", "", body.data, print_changed)
+                      : subcommand_call(client, "POST", TASKS, body.data, print_changed);
+    buf_release(&body);
+    return code;
 }
 
 static int create(const struct client *client, const struct options *o)
 {
-    struct buf body;
-    buf_init(&body, 4 * FILE_MAX);
-    int code = build_body(o, &body) ? subcommand_call(client, "POST", TASKS, body.data, print_changed) : CLI_USAGE;
-    buf_release(&body);
-    return code;
+    return save(client, o, false);
 }
 
 static int update(const struct client *client, const struct options *o)
 {
-    struct buf body;
-    buf_init(&body, 4 * FILE_MAX);
-    int code = build_body(o, &body) ? call_task(client, o, "PATCH", "", body.data, print_changed) : CLI_USAGE;
-    buf_release(&body);
-    return code;
+    return save(client, o, true);
+}
+
+static int edit(const struct client *client, const struct options *o)
+{
+    return task_edit(client, o->positional[0], print_changed);
 }
 
 /* ---- the rest ---- */
@@ -298,47 +150,6 @@ static int disable(const struct client *client, const struct options *o)
                      NULL);
 }
 
-static const struct option_spec trigger_specs[] = {{"--data", 0, "JSON", "data for this run only"},
-                                                   {"--at", 0, "TIME", "run at a time"},
-                                                   {"--priority", 0, "N", "of this run"},
-                                                   {"--unique-key", 0, "KEY", "at most one unfinished run with this key"},
-                                                   {"--force", 0, NULL, "also when the task is disabled"},
-                                                   CLIENT_OPTIONS,
-                                                   OPTIONS_END};
-
-static void print_execution(const struct answer *answer)
-{
-    struct str uid = json_get_text(json_member(json_root(answer->doc), "execution_uid"));
-    (void)printf("%.*s\n", (int)uid.n, uid.p);
-}
-
-static int trigger(const struct client *client, const struct options *o)
-{
-    struct buf body;
-    struct json_writer w;
-    const char *priority = options_value(o, "--priority");
-    if (priority && !is_number(priority)) {
-        (void)fprintf(stderr, "horae: --priority \"%s\" is not allowed; it must be a whole number\n", priority);
-        return CLI_USAGE;
-    }
-    buf_init(&body, FILE_MAX);
-    json_writer_init(&w, &body);
-    json_begin_object(&w);
-    json_put_text_unless_empty(&w, "override_data", options_value(o, "--data"));
-    json_put_text_unless_empty(&w, "run_at", options_value(o, "--at"));
-    json_put_text_unless_empty(&w, "unique_key", options_value(o, "--unique-key"));
-    if (priority) {
-        json_key(&w, "priority");
-        json_raw(&w, priority, strlen(priority));
-    }
-    if (options_flag(o, "--force"))
-        json_put_bool(&w, "force", true);
-    json_end_object(&w);
-    int code = call_task(client, o, "POST", "/trigger", body.data, print_execution);
-    buf_release(&body);
-    return code;
-}
-
 static const struct option_spec next_specs[] = {
     {"--count", 'n', "N", "how many (10)"}, {"--from", 0, "TIME", "after this time"}, CLIENT_OPTIONS, OPTIONS_END};
 
@@ -346,8 +157,11 @@ static void print_times(const struct answer *answer)
 {
     struct json_walk walk = {0};
     const struct json *item;
-    while (json_walk_array(answer_data(answer), &walk, &item))
-        (void)printf("%.*s\n", (int)json_get_text(item).n, json_get_text(item).p);
+    while (json_walk_array(answer_data(answer), &walk, &item)) {
+        char *time = table_time(json_get_text(item).p, json_get_text(item).n);
+        (void)puts(time);
+        free(time);
+    }
 }
 
 static int next(const struct client *client, const struct options *o)
@@ -433,29 +247,55 @@ static int stats(const struct client *client, const struct options *o)
     return code;
 }
 
-static const struct option_spec list_specs[] = {{"--name", 0, "TEXT", "part of the name"},
-                                                {"--type", 0, "TYPE", "of this type"},
-                                                {"--enabled", 0, "BOOL", "true or false"},
-                                                {"--label", 0, "K=V", "with this label"},
-                                                {"--page", 0, "N", "page"},
-                                                {"--page-size", 0, "N", "rows of a page, at most 100"},
-                                                CLIENT_OPTIONS,
-                                                OPTIONS_END};
+/* ---- types ---- */
+
+static void print_types(const struct answer *answer)
+{
+    static const struct column columns[] = {{"TYPE", "type"}, {"DESCRIPTION", "description"}};
+    table_print(answer_data(answer), columns, ARRAY_LEN(columns));
+}
+
+static bool print_type(const struct answer *answer, const char *wanted)
+{
+    struct json_walk walk = {0};
+    const struct json *type;
+    while (json_walk_array(answer_data(answer), &walk, &type))
+        if (str_equal(json_get_text(json_member(type, "type")), wanted)) {
+            table_print_object(type);
+            return true;
+        }
+    (void)fprintf(stderr, "horae: there is no type \"%s\"; \"horae task types\" lists them\n", wanted);
+    return false;
+}
+
+static int types(const struct client *client, const struct options *o)
+{
+    struct answer answer;
+    if (!o->positional_count || client->json)
+        return subcommand_call(client, "GET", "/scheduler/types", NULL, print_types);
+    int code = client_call(client, "GET", "/scheduler/types", NULL, &answer);
+    if (code == CLI_DONE && !print_type(&answer, o->positional[0]))
+        code = CLI_FAILED;
+    answer_release(&answer);
+    return code;
+}
 
 int cli_task(int argc, char **argv)
 {
     static const struct subcommand rows[] = {
         {"list", "", "tasks", 0, 0, list_specs, list},
         {"show", "ID", "one task, by name or uid", 1, 1, client_only_specs, show},
-        {"create", "", "create a task", 0, 0, create_specs, create},
-        {"update", "ID", "change what is given", 1, 1, create_specs, update},
+        {"create", "", "create a task", 0, 0, task_create_specs, create},
+        {"update", "ID", "change what is given", 1, 1, task_update_specs, update},
+        {"edit", "ID", "change it as JSON in an editor (VISUAL, EDITOR)", 1, 1, client_only_specs, edit},
         {"delete", "ID", "delete a task; its history stays", 1, 1, client_only_specs, delete},
         {"enable", "ID", "enable a task", 1, 1, client_only_specs, enable},
         {"disable", "ID", "disable a task", 1, 1, disable_specs, disable},
-        {"trigger", "ID", "run a task; prints the execution's uid", 1, 1, trigger_specs, trigger},
+        {"trigger", "ID", "run a task; prints the execution's uid", 1, 1, task_trigger_specs, task_trigger},
         {"next", "ID", "coming slots", 1, 1, next_specs, next},
         {"occurrences", "ID", "slots with their verdicts", 1, 1, occurrence_specs, occurrences},
         {"stats", "", "statistics", 0, 0, stats_specs, stats},
+        {"types", "[TYPE]", "what tasks can do; with TYPE the schema of its data", 0, 1, client_only_specs, types},
     };
     return subcommand_run("task", rows, ARRAY_LEN(rows), argc, argv);
 }

@@ -8,11 +8,12 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 
-enum { CLIENT_ANSWER_MAX = 256 << 20 };
+enum { CLIENT_ANSWER_MAX = 256 << 20, CLIENT_PATH_MAX = 65536, CLIENT_TOKEN_MAX = 600 };
 
 #define CLIENT_OPTIONS \
     {"--server", 0, "URL", "the server (HORAE_URL, default http://127.0.0.1:8600)"}, \
         {"--token", 0, "T", "bearer token (HORAE_TOKEN, default DIR/cli-token of a server on this machine)"}, \
+        {"--ca", 0, "FILE", "certificates (PEM) that https:// servers are checked with (HORAE_CA, default the system's)"}, \
     { \
         "--json", 0, NULL, "print the server's answer unchanged" \
     }
@@ -22,7 +23,8 @@ enum { CLIENT_ANSWER_MAX = 256 << 20 };
     }
 
 struct client {
-    char url[512], token[600];
+    char url[512], token[CLIENT_TOKEN_MAX];
+    const char *ca; /* borrowed; NULL = the system's */
     bool json;
 };
 
@@ -34,8 +36,11 @@ struct answer {
 
 /* False: the message is on standard error. */
 bool client_init(struct client *client, const struct options *options);
-/* `path` begins behind /api/v1; `body` NULL = none. Prints what went wrong and returns the exit code. */
+/* `path` begins behind /api/v1; `body` NULL = none. Prints what went wrong (with --json also the answer's body) and returns
+ * the exit code. */
 int client_call(const struct client *client, const char *method, const char *path, const char *body, struct answer *ret);
+/* The same, without a word about what went wrong. */
+int client_ask(const struct client *client, const char *method, const char *path, const char *body, struct answer *ret);
 /* As it comes, piece by piece (event streams, logs); no time limit. */
 int client_stream(const struct client *client, const char *path, void (*take)(void *arg, const char *bytes, size_t n), void *arg);
 void answer_release(struct answer *answer);

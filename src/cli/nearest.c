@@ -37,3 +37,9 @@ void nearest_offer(struct nearest *nearest, const char *given, const char *name)
     nearest->name = name;
     nearest->distance = distance;
 }
+
+void nearest_print(const struct nearest *nearest, FILE *out)
+{
+    if (nearest->name)
+        (void)fprintf(out, "; did you mean \"%s\"?", nearest->name);
+}

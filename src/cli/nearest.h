@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The name that was probably meant: for "did you mean" in errors. Pure. */
+/* The name that was probably meant: for "did you mean" in errors. */
 #ifndef HORAE_CLI_NEAREST_H
 #define HORAE_CLI_NEAREST_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 enum { NEAREST_NAME_MAX = 40 };
 
@@ -17,5 +18,7 @@ struct nearest {
 };
 /* Near enough: at most a third of the given length, and at least one step is allowed. */
 void nearest_offer(struct nearest *nearest, const char *given, const char *name);
+/* `; did you mean "NAME"?`, or nothing. */
+void nearest_print(const struct nearest *nearest, FILE *out);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/options.h"
 
+#include "cli/nearest.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +41,20 @@ static bool is_option(const char *text)
     return text[0] == '-' && text[1] != '\0' && !(text[1] >= '0' && text[1] <= '9');
 }
 
+static bool refuse_unknown(const struct option_spec *specs, const char *text, size_t length, const char *command)
+{
+    char given[NEAREST_NAME_MAX + 1];
+    struct nearest near = {.name = NULL};
+    (void)snprintf(given, sizeof given, "%.*s", (int)length, text);
+    nearest_offer(&near, given, "--help");
+    for (const struct option_spec *spec = specs; spec->name; spec++)
+        nearest_offer(&near, given, spec->name);
+    (void)fprintf(stderr, "horae %s: unknown option \"%.*s\"", command, (int)length, text);
+    nearest_print(&near, stderr);
+    (void)fprintf(stderr, "\n\"horae %s --help\" lists the options.\n", command);
+    return false;
+}
+
 bool options_parse(struct options *o, const struct option_spec *specs, int argc, char **argv, const char *command)
 {
     bool only_positional = false;
@@ -60,10 +76,8 @@ bool options_parse(struct options *o, const struct option_spec *specs, int argc,
         }
         size_t n = strcspn(text, "=");
         const struct option_spec *spec = find(specs, text, n);
-        if (!spec) {
-            (void)fprintf(stderr, "horae %s: unknown option \"%.*s\"; see horae %s --help\n", command, (int)n, text, command);
-            return false;
-        }
+        if (!spec)
+            return refuse_unknown(specs, text, n, command);
         const char *value = text[n] ? text + n + 1 : NULL;
         if (!spec->argument && value) {
             (void)fprintf(stderr, "horae %s: %s takes no value\n", command, spec->name);

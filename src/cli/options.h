@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { OPTION_VALUES_MAX = 64, POSITIONAL_MAX = 1024 };
+enum { OPTION_VALUES_MAX = 256, POSITIONAL_MAX = 1024 };
 
 struct option_spec {
     const char *name;     /* "--zone" */

@@ -20,7 +20,23 @@ extern const struct option_spec client_only_specs[];
 /* A call whose answer is printed: as JSON, or by `print` (NULL: its message). */
 int subcommand_call(const struct client *client, const char *method, const char *path, const char *body,
                     void (*print)(const struct answer *answer));
+
+/* Things that are addressed by a name. */
+struct resource {
+    const char *path, *name; /* "/scheduler/tasks/", and the member that holds the name; NULL: nobody mistypes it */
+};
+/* As client_call for one thing; one that is not found gets a "did you mean". `suffix` follows the name in the path. */
+int subcommand_ask_one(const struct client *client, const struct resource *resource, const char *method, const char *name,
+                       const char *suffix, const char *body, struct answer *ret);
+/* The same, and its answer is printed as by subcommand_call. */
+int subcommand_call_one(const struct client *client, const struct resource *resource, const char *method, const char *name,
+                        const char *suffix, const char *body, void (*print)(const struct answer *answer));
 /* prefix + escaped id + suffix; the caller frees. */
 char *subcommand_path(const char *prefix, const char *id, const char *suffix);
+
+/* Printers that several commands share. */
+void subcommand_print_data(const struct answer *answer); /* the object `data` */
+/* "N of TOTAL" on standard error when the answer is one page of several. */
+void subcommand_print_page(const struct answer *answer);
 
 #endif
