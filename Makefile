@@ -7,7 +7,7 @@ MESON := /usr/bin/meson
 FUZZ_SECONDS ?= 600
 FUZZ ?=
 
-.PHONY: all run test check fuzz bench deps install lint format clean
+.PHONY: all run test check fuzz bench deps install man lint format clean
 
 all: build/release/horae
 
@@ -50,6 +50,11 @@ install: build/release/horae
 	@install -D -m 644 docs/horae.1 $(DESTDIR)$(PREFIX)/share/man/man1/horae.1
 	@install -D -m 644 docs/horae.service $(DESTDIR)$(PREFIX)/share/doc/horae/horae.service
 	@echo "installed $(DESTDIR)$(PREFIX)/bin/horae"
+
+# The manual page is made from the program's own help; a test compares them.
+man: build/release/horae
+	@$(PYTHON) tools/make-man.py build/release/horae >docs/horae.1.new
+	@mv docs/horae.1.new docs/horae.1
 
 lint:
 	@tools/deps.sh check

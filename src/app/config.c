@@ -3,10 +3,12 @@
  * checks and stores; a later source overwrites. */
 #include "app/config.h"
 
+#include "app/config_check.h"
 #include "app/config_file.h"
 #include "base/mem.h"
 #include "base/panic.h"
 #include "base/str.h"
+#include "cli/nearest.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -17,16 +19,28 @@ enum kind { KIND_TEXT, KIND_CHOICE, KIND_SECRET, KIND_INT, KIND_BOOL, KIND_LIST 
 struct setting {
     enum kind kind;
     size_t offset;
-    const char *key, *flag, *variables, *value;
+    const char *key, *flag, *argument, *variables, *value;
     int64_t min, max;
     const char *help;
 };
 
 static const struct setting settings[] = {
-#define SETTING(member, kind, key, flag, variable, value, min, max, help) \
-    {KIND_##kind, offsetof(struct config, member), key, flag, variable, value, min, max, help},
+#define SETTING(member, kind, key, flag, argument, variable, value, min, max, help) \
+    {KIND_##kind, offsetof(struct config, member), key, flag, argument, variable, value, min, max, help},
 #include "app/settings.def"
 #undef SETTING
+};
+
+/* Where values come from; a later one beats an earlier one. */
+enum rank { RANK_DEFAULT, RANK_FILE, RANK_ENVIRONMENT, RANK_FLAG };
+
+struct loader {
+    struct config *config;
+    struct buf *errors;
+    enum rank rank;
+    const char *path;                     /* of the file */
+    enum rank ranks[ARRAY_LEN(settings)]; /* where the present value of each setting comes from */
+    bool seen[ARRAY_LEN(settings)];       /* by the present source */
 };
 
 static void *member_of(struct config *config, const struct setting *setting)
@@ -34,10 +48,13 @@ static void *member_of(struct config *config, const struct setting *setting)
     return (char *)config + setting->offset;
 }
 
-static void complain(struct buf *errors, const struct setting *setting, const char *source, struct str value, const char *allowed)
+/* ---- one value ---- */
+
+static void complain(struct loader *loader, const struct setting *setting, const char *source, struct str value,
+                     const char *allowed)
 {
     bool secret = setting->kind == KIND_SECRET;
-    buf_printf(errors, "%s (%s): \"%.*s\" is not allowed; %s\n", setting->key, source, secret ? 3 : (int)value.n,
+    buf_printf(loader->errors, "%s (%s): \"%.*s\" is not allowed; %s\n", setting->key, source, secret ? 3 : (int)value.n,
                secret ? "***" : value.p, allowed);
 }
 
@@ -47,34 +64,56 @@ static void set_text(char **member, struct str value)
     *member = xstrndup(value.p ? value.p : "", value.n);
 }
 
-static void complain_length(struct buf *errors, const struct setting *setting, const char *source, struct str value)
+static void assign_text(struct loader *loader, const struct setting *setting, const char *source, struct str value)
 {
-    char allowed[80];
-    (void)snprintf(allowed, sizeof allowed, "it must have %lld to %lld bytes", (long long)setting->min, (long long)setting->max);
-    complain(errors, setting, source, value, allowed);
+    char allowed[100];
+    bool control = false;
+    for (size_t i = 0; i < value.n; i++)
+        control |= (unsigned char)value.p[i] < 32 || value.p[i] == 127;
+    if (control) {
+        complain(loader, setting, source, (struct str){"…", 3}, "it must not hold control characters");
+    } else if (value.n && (value.n < (size_t)setting->min || value.n > (size_t)setting->max)) {
+        (void)snprintf(allowed, sizeof allowed, "it must have %lld to %lld bytes", (long long)setting->min,
+                       (long long)setting->max);
+        complain(loader, setting, source, value, allowed);
+    } else {
+        set_text(member_of(loader->config, setting), value.n ? value : str_of(setting->value)); /* empty: as if it were absent */
+    }
 }
 
-static bool choice_is_known(const struct setting *setting, struct str value)
+/* "it must be a, b or c" from "a|b|c". */
+static void list_choices(const char *choices, char *out, size_t capacity)
 {
-    struct str rest = str_of(strrchr(setting->help, ':') + 2), word;
-    while (str_split(&rest, ' ', &word))
-        if (word.n == value.n && memcmp(word.p, value.p, word.n) == 0)
-            return true;
-    return false;
+    struct str rest = str_of(choices), word;
+    size_t n = (size_t)snprintf(out, capacity, "it must be ");
+    for (int i = 0; str_split(&rest, '|', &word) && n < capacity; i++)
+        n += (size_t)snprintf(out + n, capacity - n, "%s%.*s", !i ? "" : rest.p ? ", " : " or ", (int)word.n, word.p);
 }
 
-static void assign_int(struct config *config, const struct setting *setting, const char *source, struct str value,
-                       struct buf *errors)
+static void assign_choice(struct loader *loader, const struct setting *setting, const char *source, struct str value)
+{
+    struct str rest = str_of(setting->argument), word;
+    char allowed[200];
+    while (str_split(&rest, '|', &word))
+        if (word.n == value.n && memcmp(word.p, value.p, word.n) == 0) {
+            set_text(member_of(loader->config, setting), value);
+            return;
+        }
+    list_choices(setting->argument, allowed, sizeof allowed);
+    complain(loader, setting, source, value, allowed);
+}
+
+static void assign_int(struct loader *loader, const struct setting *setting, const char *source, struct str value)
 {
     int64_t number;
+    char allowed[80];
     if (str_to_int(value, setting->min, setting->max, &number)) {
-        *(int64_t *)member_of(config, setting) = number;
+        *(int64_t *)member_of(loader->config, setting) = number;
         return;
     }
-    char allowed[80];
     (void)snprintf(allowed, sizeof allowed, "it must be a number from %lld to %lld", (long long)setting->min,
                    (long long)setting->max);
-    complain(errors, setting, source, value, allowed);
+    complain(loader, setting, source, value, allowed);
 }
 
 static void list_clear(struct config_list *list)
@@ -84,93 +123,116 @@ static void list_clear(struct config_list *list)
     list->count = 0;
 }
 
-static void list_add(struct config *config, const struct setting *setting, const char *source, struct str value,
-                     struct buf *errors)
+static void list_add(struct loader *loader, const struct setting *setting, const char *source, struct str value)
 {
-    struct config_list *list = member_of(config, setting);
+    struct config_list *list = member_of(loader->config, setting);
     struct str part;
     while (str_split(&value, ',', &part)) {
         part = str_trim(part);
         if (!part.n)
             continue;
-        if (list->count == CONFIG_LIST_MAX) {
-            complain(errors, setting, source, part, "there are more than 64 items");
+        if (memchr(part.p, 0, part.n)) {
+            complain(loader, setting, source, (struct str){"…", 3}, "it must not hold a NUL byte");
+        } else if (list->count == CONFIG_LIST_MAX) {
+            complain(loader, setting, source, part, "there are more than 64 items");
             return;
+        } else {
+            list->items[list->count++] = xstrndup(part.p, part.n);
         }
-        list->items[list->count++] = xstrndup(part.p, part.n);
     }
 }
 
-static void assign(struct config *config, const struct setting *setting, const char *source, struct str value, struct buf *errors)
+static void assign(struct loader *loader, const struct setting *setting, const char *source, struct str value)
 {
+    size_t index = (size_t)(setting - settings);
     bool flag;
+    loader->ranks[index] = loader->rank;
     switch (setting->kind) {
     case KIND_TEXT:
-    case KIND_SECRET:
-        if (value.n && (value.n < (size_t)setting->min || value.n > (size_t)setting->max))
-            complain_length(errors, setting, source, value);
-        else
-            set_text(member_of(config, setting), value);
-        break;
-    case KIND_CHOICE:
-        if (choice_is_known(setting, value))
-            set_text(member_of(config, setting), value);
-        else
-            complain(errors, setting, source, value, strrchr(setting->help, ':') + 2);
-        break;
-    case KIND_INT: assign_int(config, setting, source, value, errors); break;
+    case KIND_SECRET: assign_text(loader, setting, source, value); break;
+    case KIND_CHOICE: assign_choice(loader, setting, source, value); break;
+    case KIND_INT: assign_int(loader, setting, source, value); break;
     case KIND_BOOL:
         if (str_to_bool(value, &flag))
-            *(bool *)member_of(config, setting) = flag;
+            *(bool *)member_of(loader->config, setting) = flag;
         else
-            complain(errors, setting, source, value, "it must be true or false");
+            complain(loader, setting, source, value, "it must be true or false");
         break;
-    case KIND_LIST: list_add(config, setting, source, value, errors); break;
+    case KIND_LIST: /* what a source says replaces what an earlier source said */
+        if (!loader->seen[index])
+            list_clear(member_of(loader->config, setting));
+        list_add(loader, setting, source, value);
+        break;
     }
+    loader->seen[index] = true;
 }
 
-static void assign_defaults(struct config *config, struct buf *errors)
+/* ---- sources ---- */
+
+static void begin_source(struct loader *loader, enum rank rank)
 {
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-        size_t before = errors->len;
-        assign(config, &settings[i], "default", str_of(settings[i].value), errors);
-        must(errors->len == before);
-    }
+    loader->rank = rank;
+    memset(loader->seen, 0, sizeof loader->seen);
 }
 
-struct file_context {
-    struct config *config;
-    struct buf *errors;
-    const char *path;
-    bool list_seen[ARRAY_LEN(settings)];
-};
+static void assign_defaults(struct loader *loader)
+{
+    size_t before = loader->errors->len;
+    begin_source(loader, RANK_DEFAULT);
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        assign(loader, &settings[i], "default", str_of(settings[i].value));
+    must(loader->errors->len == before);
+}
+
+static void add_guess(struct buf *errors, const struct nearest *near)
+{
+    if (near->name)
+        buf_printf(errors, "; did you mean \"%s\"?\n", near->name);
+    else
+        buf_add_text(errors, "; \"horae serve --help\" lists the known ones\n");
+}
 
 static void file_entry(void *arg, const char *key, struct str value, size_t line)
 {
-    struct file_context *context = arg;
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        if (strcmp(settings[i].key, key) == 0) {
-            char source[4200];
-            (void)snprintf(source, sizeof source, "%s line %zu", context->path, line);
-            assign(context->config, &settings[i], source, value, context->errors);
+    struct loader *loader = arg;
+    struct nearest near = {.name = NULL};
+    char source[4200];
+    (void)snprintf(source, sizeof source, "%s line %zu", loader->path, line);
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        if (strcmp(settings[i].key, key) != 0) {
+            nearest_offer(&near, key, settings[i].key);
+        } else if (loader->seen[i] && settings[i].kind != KIND_LIST) {
+            buf_printf(loader->errors, "%s (%s): it is given twice\n", key, source);
+            return;
+        } else {
+            assign(loader, &settings[i], source, value);
             return;
         }
-    buf_printf(context->errors, "%s line %zu: unknown key \"%s\"; `horae serve --help` lists the known ones\n", context->path,
-               line, key);
+    }
+    buf_printf(loader->errors, "%s: unknown key \"%s\"", source, key);
+    add_guess(loader->errors, &near);
 }
 
-static void read_environment(struct config *config, struct buf *errors)
+static void read_file(struct loader *loader, const char *path)
 {
+    struct err err;
+    loader->path = path;
+    begin_source(loader, RANK_FILE);
+    if (config_file_read(path, file_entry, loader, &err) != OK)
+        buf_printf(loader->errors, "%s\n", err.message);
+}
+
+static void read_environment(struct loader *loader)
+{
+    begin_source(loader, RANK_ENVIRONMENT);
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         struct str rest = str_of(settings[i].variables), name;
         while (str_split(&rest, ' ', &name)) {
             auto_free char *variable = xstrndup(name.p, name.n);
             const char *value = getenv(variable);
-            if (!value)
+            if (!value || !value[0]) /* set to nothing is how platforms say absent */
                 continue;
-            if (settings[i].kind == KIND_LIST)
-                list_clear(member_of(config, &settings[i]));
-            assign(config, &settings[i], variable, str_of(value), errors);
+            assign(loader, &settings[i], variable, str_of(value));
             break; /* the first variable that is set wins */
         }
     }
@@ -186,33 +248,42 @@ static const struct setting *find_flag(const char *argument, const char **ret_va
     return NULL;
 }
 
-static void read_flags(struct config *config, int argc, char **argv, struct buf *errors)
+static void complain_unknown(struct loader *loader, const char *argument)
 {
-    bool cleared[ARRAY_LEN(settings)] = {false};
+    struct nearest near = {.name = NULL};
+    char given[NEAREST_NAME_MAX + 1];
+    (void)snprintf(given, sizeof given, "%.*s", (int)strcspn(argument, "="), argument);
+    nearest_offer(&near, given, "--config");
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (settings[i].flag)
+            nearest_offer(&near, given, settings[i].flag);
+    buf_printf(loader->errors, argument[0] == '-' ? "unknown option \"%s\"" : "unexpected argument \"%s\"", argument);
+    add_guess(loader->errors, &near);
+}
+
+static bool is_config(const char *argument)
+{
+    return strcmp(argument, "--config") == 0 || strncmp(argument, "--config=", 9) == 0;
+}
+
+static void read_flags(struct loader *loader, int argc, char **argv)
+{
+    begin_source(loader, RANK_FLAG);
     for (int i = 1; i < argc; i++) {
-        const char *value;
-        const struct setting *setting = find_flag(argv[i], &value);
-        bool is_file = strcmp(argv[i], "--config") == 0 || strncmp(argv[i], "--config=", 9) == 0;
-        if (!setting && !is_file) {
-            buf_printf(errors, "unknown option \"%s\"; `horae serve --help` lists the known ones\n", argv[i]);
+        const char *argument = argv[i], *value;
+        const struct setting *setting = find_flag(argument, &value);
+        if (!setting && !is_config(argument)) {
+            complain_unknown(loader, argument);
             continue;
         }
-        if (!value && !(setting && setting->kind == KIND_BOOL))
-            value = i + 1 < argc ? argv[++i] : NULL;
-        else if (!value)
+        if (!value && setting && setting->kind == KIND_BOOL)
             value = "true";
-        if (!value) {
-            buf_printf(errors, "%s needs a value\n", argv[i]);
-            continue;
-        }
-        if (is_file)
-            continue;
-        size_t index = (size_t)(setting - settings);
-        if (setting->kind == KIND_LIST && !cleared[index]) {
-            list_clear(member_of(config, setting));
-            cleared[index] = true;
-        }
-        assign(config, setting, setting->flag, str_of(value), errors);
+        else if (!value && i + 1 < argc)
+            value = argv[++i];
+        if (!value)
+            buf_printf(loader->errors, "%s needs a value: %s %s\n", argument, argument, setting ? setting->argument : "FILE");
+        else if (setting)
+            assign(loader, setting, setting->flag, str_of(value));
     }
 }
 
@@ -224,42 +295,45 @@ static const char *find_file(int argc, char **argv)
         if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
             return argv[i + 1];
     }
-    return getenv("HORAE_CONFIG");
+    const char *variable = getenv("HORAE_CONFIG");
+    return variable && variable[0] ? variable : NULL;
 }
 
-static void check_together(struct config *config, struct buf *errors)
+/* PORT alone sets the port (contract section 2): `listen` of the same or a higher rank is not touched. */
+static void apply_port(struct loader *loader)
 {
-    if (!config->tls_cert[0] != !config->tls_key[0])
-        buf_add_text(errors, "tls_cert and tls_key go together: one of them is missing\n");
-    if (strcmp(config->lock, "auto") != 0 && strcmp(config->lock, "local") != 0)
-        buf_printf(errors, "lock: \"%s\" is not allowed; with SQLite it must be auto or local\n", config->lock);
-    if (config->store[0] && strncmp(config->store, "sqlite:", 7) != 0)
-        buf_printf(errors, "store: \"%s\" is not allowed; it must be sqlite:PATH\n", config->store);
-    for (size_t i = 0; i < config->labels.count; i++) {
-        const char *equals = strchr(config->labels.items[i], '=');
-        if (!equals || equals == config->labels.items[i])
-            buf_printf(errors, "labels: \"%s\" is not allowed; a label is NAME=VALUE\n", config->labels.items[i]);
+    enum rank port = RANK_DEFAULT, listen = RANK_DEFAULT;
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        if (settings[i].offset == offsetof(struct config, port))
+            port = loader->ranks[i];
+        if (settings[i].offset == offsetof(struct config, listen))
+            listen = loader->ranks[i];
     }
+    const char *colon = strrchr(loader->config->listen, ':');
+    if (port <= listen || !colon)
+        return;
+    char text[300];
+    int n = snprintf(text, sizeof text, "%.*s:%lld", (int)(colon - loader->config->listen), loader->config->listen,
+                     (long long)loader->config->port);
+    set_text(&loader->config->listen, (struct str){text, (size_t)n});
 }
 
 bool config_load(struct config *config, int argc, char **argv, struct buf *errors)
 {
+    struct loader loader = {.config = config, .errors = errors};
     *config = (struct config){0};
     for (int i = 1; i < argc; i++)
         config->help |= strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
-    assign_defaults(config, errors);
+    assign_defaults(&loader);
     if (config->help)
         return true;
     const char *path = find_file(argc, argv);
-    if (path) {
-        struct file_context context = {.config = config, .errors = errors, .path = path};
-        struct err err;
-        if (config_file_read(path, file_entry, &context, &err) != OK)
-            buf_printf(errors, "%s\n", err.message);
-    }
-    read_environment(config, errors);
-    read_flags(config, argc, argv, errors);
-    check_together(config, errors);
+    if (path)
+        read_file(&loader, path);
+    read_environment(&loader);
+    read_flags(&loader, argc, argv);
+    apply_port(&loader);
+    config_check(config, errors);
     return errors->len == 0;
 }
 
@@ -274,15 +348,35 @@ void config_release(struct config *config)
     }
 }
 
+/* ---- help ---- */
+
+static void write_row(struct buf *out, const struct setting *s)
+{
+    char left[100];
+    (void)snprintf(left, sizeof left, "%s%s%s", s->flag ? s->flag : "", s->argument && s->flag ? " " : "",
+                   s->argument && s->flag ? s->argument : "");
+    buf_printf(out, "  %-36s %s\n  %-36s key %s", left, s->help, "", s->key);
+    struct str rest = str_of(s->variables), name;
+    for (int i = 0; s->variables && str_split(&rest, ' ', &name); i++)
+        buf_printf(out, "%s%.*s", i ? " or " : ", variable ", (int)name.n, name.p);
+    if (s->kind == KIND_LIST)
+        buf_add_text(out, ", repeatable (in the variable separated by commas)");
+    if (s->value[0])
+        buf_printf(out, ", default %s", s->value);
+    buf_add_char(out, '\n');
+}
+
 void config_write_help(struct buf *out)
 {
-    buf_add_text(out,
-                 "usage: horae serve [options]\n\nRuns the server. Flag beats variable beats --config file beats default.\n\n"
-                 "  --config FILE                 settings as YAML: the keys below (HORAE_CONFIG)\n");
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-        const struct setting *s = &settings[i];
-        buf_printf(out, "  %-28s  %s\n", s->flag ? s->flag : s->key, s->help);
-        buf_printf(out, "  %-28s  key %s%s%s%s%s%s\n", "", s->key, s->variables ? ", variable " : "",
-                   s->variables ? s->variables : "", s->value[0] ? ", default " : "", s->value, "");
+    buf_add_text(out, "Usage: horae serve [OPTION…]\n\n"
+                      "Runs the server. A flag beats a variable, a variable beats the file, the file beats the default.\n\n"
+                      "Options:\n  --config FILE                        settings as YAML, with the keys below; dots are levels\n"
+                      "                                       variable HORAE_CONFIG\n");
+    for (int flags = 1; flags >= 0; flags--) {
+        if (!flags)
+            buf_add_text(out, "\nWithout a flag:\n");
+        for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+            if ((settings[i].flag != NULL) == flags)
+                write_row(out, &settings[i]);
     }
 }

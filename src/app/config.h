@@ -24,7 +24,7 @@ struct config_list {
 #define CONFIG_TYPE_LIST struct config_list
 
 struct config {
-#define SETTING(member, kind, key, flag, variable, value, min, max, help) CONFIG_TYPE_##kind member;
+#define SETTING(member, kind, key, flag, argument, variable, value, min, max, help) CONFIG_TYPE_##kind member;
 #include "app/settings.def"
 #undef SETTING
     bool help; /* --help was given */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/config_file.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +45,8 @@ static enum err_code on_scalar(struct reader *r, const yaml_event_t *event, stru
         return OK;
     }
     size_t at = r->lengths[r->depth];
+    if (!value.n || memchr(value.p, 0, value.n))
+        return refuse(r, &event->start_mark, "a key must be text", err);
     if (at + value.n + 2 > KEY_MAX)
         return refuse(r, &event->start_mark, "key too long", err);
     (void)snprintf(r->key + at, KEY_MAX - at, "%s%.*s", at ? "." : "", (int)value.n, value.p);
@@ -52,7 +56,11 @@ static enum err_code on_scalar(struct reader *r, const yaml_event_t *event, stru
 
 static enum err_code on_mapping(struct reader *r, const yaml_event_t *event, struct err *err)
 {
-    if (r->in_list || r->depth == MAX_DEPTH)
+    if (r->in_list)
+        return refuse(r, &event->start_mark, "an item of a list must be one value", err);
+    if (r->depth && r->expects_key[r->depth])
+        return refuse(r, &event->start_mark, "a key must be text", err);
+    if (r->depth == MAX_DEPTH)
         return refuse(r, &event->start_mark, "nested too deep", err);
     r->depth++;
     r->lengths[r->depth] = strlen(r->key);
@@ -99,16 +107,8 @@ static enum err_code parse_all(struct reader *r, yaml_parser_t *parser, struct e
     return OK;
 }
 
-enum err_code config_file_read(const char *path, config_file_fn fn, void *arg, struct err *err)
+enum err_code config_file_parse(const char *text, size_t length, const char *path, config_file_fn fn, void *arg, struct err *err)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return err_set(err, ERR_NOT_FOUND, NULL, "cannot read the settings file %s: %s", path, strerror(errno));
-    static char text[FILE_MAX];
-    size_t length = fread(text, 1, sizeof text, file);
-    (void)fclose(file);
-    if (length == sizeof text)
-        return err_set(err, ERR_LIMIT, NULL, "the settings file %s is larger than 1 MiB", path);
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return err_set(err, ERR_INTERNAL, NULL, "out of memory");
@@ -117,4 +117,21 @@ enum err_code config_file_read(const char *path, config_file_fn fn, void *arg, s
     enum err_code code = parse_all(&reader, &parser, err);
     yaml_parser_delete(&parser);
     return code;
+}
+
+enum err_code config_file_read(const char *path, config_file_fn fn, void *arg, struct err *err)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return err_set(err, ERR_NOT_FOUND, NULL, "cannot read the settings file %s: %s", path, strerror(errno));
+    auto_free char *text = xmalloc(FILE_MAX);
+    size_t length = fread(text, 1, FILE_MAX, file);
+    bool failed = ferror(file) != 0;
+    int saved = errno;
+    (void)fclose(file);
+    if (failed)
+        return err_set(err, ERR_NOT_FOUND, NULL, "cannot read the settings file %s: %s", path, strerror(saved));
+    if (length == FILE_MAX)
+        return err_set(err, ERR_LIMIT, NULL, "the settings file %s is larger than 1 MiB", path);
+    return config_file_parse(text, length, path, fn, arg, err);
 }

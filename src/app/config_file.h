@@ -9,7 +9,8 @@
 /* One scalar; items of a list come one by one under the list's key. `line` counts from 1. */
 typedef void (*config_file_fn)(void *arg, const char *key, struct str value, size_t line);
 
-/* Mappings at most 4 deep, lists of scalars, no anchors or aliases; file at most 1 MiB. */
+/* `text` is the file's; `path` stands in errors. Mappings at most 4 deep, lists of scalars, no anchors or aliases; file at most 1 MiB. */
+enum err_code config_file_parse(const char *text, size_t length, const char *path, config_file_fn fn, void *arg, struct err *err);
 enum err_code config_file_read(const char *path, config_file_fn fn, void *arg, struct err *err);
 
 #endif

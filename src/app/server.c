@@ -22,9 +22,11 @@
 #include "sched/sched_api.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     HANDLERS_MAX = 8,
@@ -80,6 +82,19 @@ static enum err_code make_data_dir(const char *path, struct err *err)
     return OK;
 }
 
+/* The database holds password hashes and secrets: nobody else reads it, whatever the folder's mode is. SQLite gives the
+ * files beside it the same mode. */
+static void protect_database(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    struct stat info;
+    if (fd < 0)
+        return; /* opening the store says why */
+    if (fstat(fd, &info) == 0 && (info.st_mode & 077))
+        (void)fchmod(fd, 0600);
+    (void)close(fd);
+}
+
 static enum err_code open_store(struct server *server, struct err *err)
 {
     char url[4200];
@@ -87,6 +102,8 @@ static enum err_code open_store(struct server *server, struct err *err)
         (void)snprintf(url, sizeof url, "%s", server->config->store);
     else
         (void)snprintf(url, sizeof url, "sqlite:%s/horae.db", server->config->data);
+    if (strncmp(url, "sqlite:", 7) == 0)
+        protect_database(url + 7);
     struct store_options options = {
         .url = url, .relaxed = strcmp(server->config->durability, "relaxed") == 0, .readers = READERS};
     return store_open(&options, &server->store, err);
@@ -285,11 +302,27 @@ static void leave(struct server *server)
     kept_lease_release_memory(&server->planner);
 }
 
-void server_stop(struct server *server, bool handover)
+void server_drain(struct server *server, bool handover)
 {
     atomic_store(&server->probes.stopping, true);
     if (server->scheduler_started)
         scheduler_stop(server->scheduler, server->config->stop_timeout * US_PER_S, handover);
+    server->scheduler_started = false;
+}
+
+void server_drain_hurry(struct server *server)
+{
+    scheduler_stop_by(server->scheduler, 0, false);
+}
+
+int64_t server_running(const struct server *server)
+{
+    return scheduler_figures(server->scheduler).running;
+}
+
+void server_stop(struct server *server, bool handover)
+{
+    server_drain(server, handover);
     if (server->access)
         access_drain(server->access);
     if (server->http)

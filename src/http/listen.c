@@ -21,11 +21,18 @@ static enum err_code split(const char *where, char *host, size_t capacity, const
     int64_t number;
     size_t n = colon ? (size_t)(colon - where) : 0;
     if (!colon || !str_to_int(str_of(colon + 1), 0, 65535, &number) || n >= capacity)
-        return err_param(err, "listen", "listen: \"%s\" is not HOST:PORT with a port between 0 and 65535", where);
+        return err_param(err, "listen", "listen: \"%s\" is not allowed; it must be HOST:PORT with a port from 0 to 65535", where);
     bool bracketed = n >= 2 && where[0] == '[' && where[n - 1] == ']';
     (void)snprintf(host, capacity, "%.*s", (int)(bracketed ? n - 2 : n), bracketed ? where + 1 : where);
     *ret_port = colon + 1;
     return OK;
+}
+
+enum err_code listen_check(const char *where, struct err *err)
+{
+    char host[256];
+    const char *port;
+    return split(where, host, sizeof host, &port, err);
 }
 
 static int open_one(const struct addrinfo *info)

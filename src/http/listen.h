@@ -5,6 +5,8 @@
 
 #include "base/err.h"
 
+/* The form alone; nothing is opened or resolved. */
+enum err_code listen_check(const char *where, struct err *err);
 /* `where` is HOST:PORT, [V6]:PORT or :PORT (all addresses). `address` gets scheme://host:port with the real port. */
 enum err_code listen_open(const char *where, const char *scheme, int *ret_fd, char *address, size_t capacity, struct err *err);
 /* Both texts are owned by the caller. */

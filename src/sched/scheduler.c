@@ -280,7 +280,7 @@ static void on_ended(struct scheduler *s, struct ended_notice *notice)
 static void on_stop(struct scheduler *s, const struct stop_notice *notice)
 {
     s->stopping = true;
-    s->handover = notice->handover;
+    s->handover = s->handover || notice->handover;
     s->stop_at_us = s->mono.us + notice->timeout_us;
 }
 
@@ -344,7 +344,7 @@ static void stop_progress(struct scheduler *s)
     queue_close(&s->inbox);
 }
 
-void scheduler_stop(struct scheduler *s, int64_t timeout_us, bool handover)
+void scheduler_stop_by(struct scheduler *s, int64_t timeout_us, bool handover)
 {
     struct stop_notice *notice = xcalloc(1, sizeof *notice);
     notice->notice.kind = NOTICE_STOP;
@@ -352,6 +352,11 @@ void scheduler_stop(struct scheduler *s, int64_t timeout_us, bool handover)
     notice->handover = handover;
     if (!queue_push_always(&s->inbox, &notice->notice.node))
         free(notice);
+}
+
+void scheduler_stop(struct scheduler *s, int64_t timeout_us, bool handover)
+{
+    scheduler_stop_by(s, timeout_us, handover);
     thread_join(&s->thread);
 }
 

@@ -50,6 +50,8 @@ int64_t scheduler_step(struct scheduler *scheduler);
  * grace and end `interrupted`; with `handover`, commands run on and are adopted by the next server. Blocks until
  * the last write is on disk. Any thread but the scheduler's (SCH-74). */
 void scheduler_stop(struct scheduler *scheduler, int64_t timeout_us, bool handover);
+/* Does not wait; while scheduler_stop waits in another thread it sets another end. */
+void scheduler_stop_by(struct scheduler *scheduler, int64_t timeout_us, bool handover);
 
 /* ---- commands: any thread. The scheduler owns a command until `reply` was called, once, on an unknown thread. ---- */
 

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings: flag beats environment beats file (contract section 2, CRON-60, CRON-61); TLS; instance and labels."""
 import http.client
+import json
 import os
+import signal
+import socket
 import ssl
+import stat
 import subprocess
 import tempfile
 import time
 import unittest
 
-from harness import ADMIN_TOKEN, BINARY, Server, run_cli, wait_until
+from harness import ADMIN_TOKEN, BINARY, READY, ROOT, Server, run_cli, wait_until
 
 
 def refused(*arguments, env=None):
@@ -16,22 +20,118 @@ def refused(*arguments, env=None):
                           check=False)
 
 
-class Settings(unittest.TestCase):
-    def test_all_errors_are_reported_at_once_with_key_value_and_what_is_allowed(self):
-        done = refused("--capacity", "many", "--durability", "maybe", env={"HORAE_LOG_LEVEL": "loud", "HORAE_ADMIN_TOKEN": "short"})
-        self.assertEqual(done.returncode, 2)
-        for text in ("capacity", "many", "durability", "maybe", "full", "log_level", "loud", "admin_token"):
-            self.assertIn(text, done.stderr)
-        self.assertNotIn("short", done.stderr)
-        self.assertEqual(refused("--nonsense").returncode, 2)
+class Refused(unittest.TestCase):
+    """Settings that are wrong: nothing is started, and everything wrong is said at once."""
 
-    def test_a_file_with_an_unknown_key_is_refused(self):
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            file.write("capacity: 5\nnonsense: 1\n")
-            file.flush()
-            done = refused("--config", file.name)
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("nonsense", done.stderr)
+    def refused(self, *arguments, env=None, texts=(), code=2):
+        done = refused(*arguments, env=env)
+        self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
+        for text in texts:
+            self.assertIn(text, done.stderr)
+        return done.stderr
+
+    def file(self, text):
+        file = tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False, encoding="utf-8")
+        with file:
+            file.write(text)
+        self.addCleanup(os.unlink, file.name)
+        return file.name
+
+    def test_all_errors_are_reported_at_once_with_key_value_and_what_is_allowed(self):
+        path = self.file("capacty: 5\nstop_timeout: long\nlog_bytes: 1\nscheduler:\n  log_bytes: 1\n")
+        text = self.refused("--capacity", "many", "--durability", "maybe", "--listen", "nonsense", "--label", "bad", "--trusted-proxy", "10.0.0.0/33", "--tls-cert",
+                            "/nonexistent", "--config", path, "--lisen", "x", env={"HORAE_LOG_LEVEL": "loud", "HORAE_ADMIN_TOKEN": "short", "PORT": "65536"})
+        for words in (("capacity (--capacity)", '"many"', "from 1 to 100000"), ("durability (--durability)", '"maybe"', "full or relaxed"),
+                      ("log_level (HORAE_LOG_LEVEL)", '"loud"', "debug, info, warn or error"), ("admin_token (HORAE_ADMIN_TOKEN)", '"***"', "20 to 512"),
+                      ("port (PORT)", '"65536"', "from 0 to 65535"), ("listen", '"nonsense"', "HOST:PORT"), ("labels", '"bad"', "NAME=VALUE"),
+                      ("trusted_proxies", '"10.0.0.0/33"', "CIDR"), ("tls_key is missing",), ("tls_cert", "/nonexistent", "No such file"),
+                      ("line 1", '"capacty"', 'did you mean "capacity"'), ("stop_timeout", "line 2", '"long"', "0 to 86400"), ("line 3", '"log_bytes"'),
+                      ("scheduler.log_bytes", "line 5", '"1"', "65536"), ('"--lisen"', 'did you mean "--listen"'), ("unexpected argument", '"x"')):
+            self.assertTrue(any(all(word in line for word in words) for line in text.splitlines()), (words, text))
+        self.assertNotIn("short", text)
+
+    def test_every_value_of_the_table_is_checked_in_every_source(self):
+        for flag, variable, value in (("--capacity", "HORAE_CAPACITY", "0"), ("--stop-timeout", "HORAE_STOP_TIMEOUT", "-1"), ("--max-connections", "HORAE_MAX_CONNECTIONS", "15"),
+                                      ("--default-timeout", "HORAE_DEFAULT_TIMEOUT_SECONDS", "0"), ("--default-retries", "HORAE_DEFAULT_MAX_RETRIES", "101"),
+                                      ("--default-grace", "HORAE_DEFAULT_GRACE_PERIOD", "x"), ("--log-bytes", "HORAE_LOG_BYTES", "65535"), ("--durability", "HORAE_DURABILITY", "FULL"),
+                                      ("--log-level", "HORAE_LOG_LEVEL", "trace"), ("--listen", "HORAE_LISTEN", "127.0.0.1"), ("--label", "HORAE_LABELS", "=x"),
+                                      ("--label", "HORAE_LABELS", "a=1,a=2"), ("--trusted-proxy", "HORAE_TRUSTED_PROXIES", "1.2.3"), ("--instance", "HORAE_INSTANCE_ID", "a\nb"),
+                                      ("--handover=maybe", "HORAE_HANDOVER", "maybe"), ("--instance", "INSTANCE_ID", "x" * 201)):
+            self.refused(*((flag,) if "=" in flag else (flag, value)))
+            self.refused(env={variable: value}, texts=() if flag in ("--label", "--trusted-proxy", "--listen") else (variable,))
+        self.refused(env={"ENABLE_CRON": "yes"}, texts=("ENABLE_CRON", "true or false"))
+        self.refused(env={"HORAE_ADMIN_PASSWORD": "1234567"}, texts=("HORAE_ADMIN_PASSWORD", "8 to 1024"))
+        self.refused("--listen", texts=("--listen needs a value: --listen HOST:PORT",))
+
+    def test_what_this_version_does_not_have_is_said_without_showing_passwords(self):
+        for flag, value, text in (("--store", "postgres://u:pass@host/db", "embedded store"), ("--store", "mysql://u:pass@host/db", "embedded store"),
+                                  ("--store", "sqlite:", "sqlite:PATH"), ("--store", "file.db", "sqlite:PATH"), ("--lock", "redis://:pass@host", "auto or local"),
+                                  ("--lock", "etcd://host", "auto or local"), ("--lock", "store", "auto or local"), ("--lock", "nonsense", "auto or local")):
+            self.assertNotIn("pass", self.refused(flag, value, texts=(flag[2:], text)))
+
+    def test_files_that_are_no_settings_are_refused(self):
+        for text, message in (("capacity: 5\ncapacity: 6\n", "given twice"), ("? {a: 1}\n: 2\n", "key must be text"), ("- a\n", "a list is not expected"),
+                              ("just text\n", "key: value"), ("capacity: [1\n", "line 2"), ("capacity: &a 5\nstop_timeout: *a\n", "aliases"), ("a: {b: {c: {d: {e: 1}}}}\n", "nested too deep"),
+                              ("labels: [{a: 1}]\n", "item of a list"), ("labels: [[a]]\n", "a list is not expected"), ("instance: \"a\\0b\"\n", "control characters"),
+                              ("labels: [\"a\\0=b\"]\n", "NUL"), ("nonsense: 1\n", "nonsense"), ("capacity:\n", '"" is not allowed'), ("\tcapacity: 1\n", "line 1"),
+                              ("audit: {retention_days: 0}\n", "1 to 3650")):
+            self.refused("--config", self.file(text), texts=(message,))
+        self.refused("--config", "/nonexistent.yaml", texts=("No such file",))
+        self.refused("--config", "/", texts=("directory",))
+        self.refused(env={"HORAE_CONFIG": "/nonexistent.yaml"}, texts=("/nonexistent.yaml",))
+        self.refused("--config", self.file("#" * (1 << 20)), texts=("larger than 1 MiB",))
+
+    def test_places_that_cannot_be_used_are_named(self):
+        self.refused("--data", "/proc/horae", "--listen", "127.0.0.1:0", texts=("/proc/horae",), code=1)
+        with tempfile.TemporaryDirectory() as folder:
+            self.refused("--data", folder, "--listen", "192.0.2.1:0", texts=("192.0.2.1:0",), code=1)
+            with open(os.path.join(folder, "file"), "w", encoding="utf-8"):
+                pass
+            self.refused("--data", os.path.join(folder, "file"), "--listen", "127.0.0.1:0", code=1)
+            self.refused("--data", os.path.join(folder, "file", "below"), "--listen", "127.0.0.1:0", texts=("Not a directory",), code=1)
+            with open(os.path.join(folder, "no.pem"), "w", encoding="utf-8") as file:
+                file.write("no certificate\n")
+            self.refused("--data", folder, "--listen", "127.0.0.1:0", "--tls-cert", file.name, "--tls-key", file.name, code=1)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_a_folder_that_cannot_be_written_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o555)
+            done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", os.path.abspath(BINARY), "serve", "--data", folder, "--listen",
+                                   "127.0.0.1:0"], capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(folder, done.stderr)
+        self.assertIn("Permission denied", done.stderr)
+
+
+class Documented(unittest.TestCase):
+    def test_the_manual_page_agrees_with_the_help(self):
+        made = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "tools", "make-man.py"), BINARY], capture_output=True, text=True, check=True).stdout
+        with open(os.path.join(ROOT, "docs", "horae.1"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), made, "run: make man")
+
+    def test_the_help_lists_every_flag_and_variable_of_the_contract(self):
+        text = run_cli("serve", "--help").stdout
+        for name in ("--config FILE", "--listen HOST:PORT", "--data DIR", "--store URL", "--lock URL", "--instance ID", "--label K=V", "--durability full|relaxed",
+                     "--trusted-proxy CIDR", "--tls-cert FILE", "--tls-key FILE", "--capacity N", "--stop-timeout S", "--max-connections N", "--log-level", "--handover",
+                     "HORAE_CONFIG", "HORAE_LISTEN", "PORT", "HORAE_DATA", "HORAE_STORE", "HORAE_LOCK", "HORAE_INSTANCE_ID", "INSTANCE_ID", "HORAE_LABELS", "HORAE_DURABILITY",
+                     "HORAE_TRUSTED_PROXIES", "HORAE_TLS_CERT", "HORAE_TLS_KEY", "HORAE_ADMIN_TOKEN", "HORAE_ADMIN_PASSWORD", "ENABLE_CRON", "scheduler.default_timeout_seconds",
+                     "scheduler.default_max_retries", "scheduler.default_grace_period", "audit.retention_days", "audit.max_object_bytes", "default 127.0.0.1:8600", "default ./data"):
+            self.assertIn(name, text)
+        self.assertEqual(run_cli("serve", "--help", "--nonsense").returncode, 0)
+
+
+class Settings(unittest.TestCase):
+    def serve(self, arguments, env=None, text=None):
+        """A server whose data folder is given by the caller's settings; stopped and removed at the end."""
+        folder = tempfile.mkdtemp(prefix="horae-test-")
+        if text is not None:
+            with open(os.path.join(folder, "horae.yaml"), "w", encoding="utf-8") as file:
+                file.write(text)
+            arguments = [*arguments, "--config", file.name]
+        server = Server(arguments, env, folder)
+        self.addCleanup(server.remove)
+        return server
 
     def test_flag_beats_environment_beats_file(self):
         folder = tempfile.mkdtemp(prefix="horae-test-")
@@ -46,6 +146,119 @@ class Settings(unittest.TestCase):
             self.assertEqual((task["max_retries"], task["max_duration_seconds"]), (7, 60))
         finally:
             server.remove()
+
+    def test_every_key_of_the_file_is_taken(self):
+        server = self.serve([], text="""# all of it
+capacity: 5
+stop_timeout: 6
+max_connections: 77
+log_level: debug
+durability: relaxed
+instance: from-file
+labels: [a=1, "b = 2"]
+trusted_proxies:
+  - 10.0.0.0/8
+  - unix
+handover: false
+enable_cron: true
+scheduler:
+  default_timeout_seconds: 61
+  default_max_retries: 7
+  default_grace_period: 5
+  log_bytes: 65536
+audit: {retention_days: 120, max_object_bytes: 32768}
+""")
+        row = server.get("/scheduler/instances").data[0]
+        self.assertEqual((row["id"], row["capacity"], row["labels"]), ("from-file", 5, {"a": "1", "b ": " 2"}))
+        task = server.create(name="defaults", type="noop")
+        self.assertEqual((task["max_retries"], task["max_duration_seconds"], task["timeout_grace_period"]), (7, 61, 5))
+
+    def test_lists_of_a_higher_source_replace_those_of_a_lower_one(self):
+        server = self.serve(["--label", "c=3", "--label", "d=4"], {"HORAE_LABELS": "b=2"}, "labels: [a=1]\n")
+        self.assertEqual(server.get("/scheduler/instances").data[0]["labels"], {"c": "3", "d": "4"})
+        server = self.serve([], {"HORAE_LABELS": "b=2, e=5"}, "labels: [a=1]\n")
+        self.assertEqual(server.get("/scheduler/instances").data[0]["labels"], {"b": "2", "e": "5"})
+
+    def test_variables_that_are_empty_count_as_absent(self):
+        server = self.serve([], {"HORAE_CAPACITY": "", "ENABLE_CRON": "", "PORT": "", "HORAE_LABELS": "", "HORAE_CONFIG": "", "HORAE_INSTANCE_ID": "", "INSTANCE_ID": "second"})
+        self.assertEqual(server.get("/scheduler/instances").data[0]["id"], "second")
+
+    def ready(self, *arguments, env=None):
+        """The address in the ready line of a server, which is stopped again."""
+        with tempfile.TemporaryDirectory() as folder:
+            process = subprocess.Popen([BINARY, "serve", "--data", folder, *arguments], env={"PATH": os.environ["PATH"], **(env or {})}, stderr=subprocess.PIPE)
+            try:
+                return next((found.group(1).decode() for line in process.stderr if (found := READY.search(line))), None)
+            finally:
+                process.send_signal(signal.SIGINT)
+                process.stderr.read()
+                process.stderr.close()
+                self.assertEqual(process.wait(timeout=30), 0)
+
+    def free_port(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    def test_addresses_and_ports_from_every_source(self):
+        port, other = self.free_port(), self.free_port()
+        self.assertRegex(self.ready("--listen", "[::1]:0"), r"^http://\[::1\]:[1-9]\d*$")
+        self.assertRegex(self.ready("--listen", "localhost:0"), r"^http://localhost:[1-9]\d*$")
+        self.assertEqual(self.ready(env={"PORT": str(port)}), f"http://127.0.0.1:{port}")
+        self.assertEqual(self.ready(env={"PORT": str(port), "HORAE_LISTEN": f"127.0.0.1:{other}"}), f"http://127.0.0.1:{other}")
+        self.assertEqual(self.ready("--listen", f"127.0.0.1:{other}", env={"PORT": str(port)}), f"http://127.0.0.1:{other}")
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(f'listen: "[::1]:{other}"\n')
+            file.flush()
+            self.assertEqual(self.ready("--config", file.name, env={"PORT": str(port)}), f"http://[::1]:{port}")
+
+    def test_files_of_the_data_folder_are_for_the_owner_only(self):
+        folder = tempfile.mkdtemp(prefix="horae-test-")
+        os.chmod(folder, 0o755)
+        server = Server([], {"HORAE_ADMIN_PASSWORD": ""}, folder)
+        self.addCleanup(server.remove)
+        server.create(name="logged", type="command", data='{"command":"echo x"}')
+        server.finished(server.trigger("logged"))
+        for name in os.listdir(folder):
+            if name != "server.log":
+                self.assertEqual(stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) & 0o077, 0, name)
+        with open(os.path.join(folder, "admin-password"), encoding="utf-8") as file:
+            password = file.read().strip()
+        answer = server.post("/auth/login", {"username": "admin", "password": password}, token=None)
+        self.assertEqual(answer.status, 200)
+        server.stop()
+        os.chmod(os.path.join(folder, "horae.db"), 0o644)
+        os.unlink(os.path.join(folder, "admin-password"))
+        server.start()
+        self.assertEqual(stat.S_IMODE(os.stat(os.path.join(folder, "horae.db")).st_mode), 0o600)
+        self.assertFalse(os.path.exists(os.path.join(folder, "admin-password")), "it is written once")
+
+    def test_the_admin_token_and_password_come_from_the_environment(self):
+        server = self.serve([], {"HORAE_ADMIN_TOKEN": "exactly-20-characters", "HORAE_ADMIN_PASSWORD": "from the environment"})
+        self.assertEqual(server.get("/auth/me", token="exactly-20-characters").data["role"], "admin")
+        self.assertEqual(server.post("/auth/login", {"username": "admin", "password": "from the environment"}, token=None).status, 200)
+        self.assertFalse(os.path.exists(os.path.join(server.folder, "admin-password")))
+
+    def test_an_instance_without_cron_never_plans(self):
+        server = self.serve([], {"ENABLE_CRON": "false"})
+        server.create(name="secondly", type="noop", cron_expr="* * * * * *")
+        with_cron = self.serve([])
+        with_cron.create(name="secondly", type="noop", cron_expr="* * * * * *")
+        wait_until("the planner to fire", lambda: len(with_cron.executions()) >= 2)
+        self.assertEqual(server.executions(), [])
+        self.assertEqual(server.finished(server.trigger("secondly"))["state"], "success")
+        self.assertNotIn("scheduler_global", [row["key"] for row in server.get("/scheduler/locks").data])
+
+    def test_a_second_signal_does_not_wait_for_what_runs(self):
+        server = self.serve(["--stop-timeout", "600"])
+        server.create(name="long", type="noop", data='{"sleep_ms":600000}', max_retries=0)
+        uid = server.trigger("long")
+        server.in_state(uid, "running")
+        server.process.send_signal(signal.SIGINT)
+        wait_until("the advice", lambda: "once more (Ctrl-C) ends it now" in server.log_text())
+        server.stop(signal.SIGINT)
+        server.start()
+        self.assertEqual(server.execution(uid)["state"], "interrupted")
 
     def test_capacity_limits_what_runs_at_once_and_priority_goes_first(self):
         server = Server(["--capacity", "2"])

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/config_check.h"
+
+#include "base/err.h"
+#include "base/str.h"
+#include "http/client_address.h"
+#include "http/listen.h"
+#include "sched/sched_task.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A URL may hold a password: only its scheme is shown. */
+static void complain_url(struct buf *errors, const char *key, const char *url, const char *allowed)
+{
+    const char *colon = strstr(url, "://");
+    if (colon)
+        buf_printf(errors, "%s: \"%.*s://…\" is not allowed; %s\n", key, (int)(colon - url), url, allowed);
+    else
+        buf_printf(errors, "%s: \"%s\" is not allowed; %s\n", key, url, allowed);
+}
+
+static void check_store(const struct config *config, struct buf *errors)
+{
+    const char *store = config->store, *lock = config->lock;
+    if (store[0] && (strncmp(store, "sqlite:", 7) != 0 || !store[7]))
+        complain_url(errors, "store", store,
+                     strncmp(store, "postgres", 8) == 0 || strncmp(store, "mysql", 5) == 0 || strncmp(store, "mariadb", 7) == 0
+                         ? "this version has the embedded store only: it must be sqlite:PATH"
+                         : "it must be sqlite:PATH");
+    if (strcmp(lock, "auto") != 0 && strcmp(lock, "local") != 0)
+        complain_url(errors, "lock", lock,
+                     strcmp(lock, "store") == 0 || strncmp(lock, "redis", 5) == 0 || strncmp(lock, "etcd", 4) == 0
+                         ? "with the embedded store one server holds the locks: it must be auto or local"
+                         : "it must be auto or local");
+}
+
+static void check_tls_file(const char *key, const char *path, struct buf *errors)
+{
+    if (path[0] && access(path, R_OK) != 0)
+        buf_printf(errors, "%s: \"%s\" cannot be read: %s\n", key, path, strerror(errno));
+}
+
+static void check_tls(const struct config *config, struct buf *errors)
+{
+    if (!config->tls_cert[0] != !config->tls_key[0])
+        buf_printf(errors, "%s is missing: tls_cert and tls_key go together\n", config->tls_cert[0] ? "tls_key" : "tls_cert");
+    check_tls_file("tls_cert", config->tls_cert, errors);
+    check_tls_file("tls_key", config->tls_key, errors);
+}
+
+static void check_labels(const struct config *config, struct buf *errors)
+{
+    for (size_t i = 0; i < config->labels.count; i++) {
+        const char *text = config->labels.items[i], *equals = strchr(text, '=');
+        size_t n = equals ? (size_t)(equals - text) : 0;
+        if (n < 1 || n > LABEL_NAME_MAX || strlen(equals + 1) > LABEL_VALUE_MAX || !str_is_utf8(text, strlen(text)))
+            buf_printf(errors, "labels: \"%s\" is not allowed; it must be NAME=VALUE of 1 to %d and 0 to %d bytes\n", text,
+                       LABEL_NAME_MAX, LABEL_VALUE_MAX);
+        for (size_t k = 0; equals && k < i; k++)
+            if (strncmp(config->labels.items[k], text, n + 1) == 0)
+                buf_printf(errors, "labels: \"%.*s\" is given twice\n", (int)n, text);
+    }
+}
+
+static void check_proxies(const struct config *config, struct buf *errors)
+{
+    struct trusted_proxies trusted = {.count = 0};
+    struct err err;
+    for (size_t i = 0; i < config->trusted_proxies.count; i++)
+        if (trusted_proxies_add(&trusted, config->trusted_proxies.items[i], &err) != OK)
+            buf_printf(errors, "%s\n", err.message);
+}
+
+void config_check(const struct config *config, struct buf *errors)
+{
+    struct err err;
+    if (listen_check(config->listen, &err) != OK)
+        buf_printf(errors, "%s\n", err.message);
+    check_store(config, errors);
+    if (!str_is_utf8(config->instance, strlen(config->instance)))
+        buf_add_text(errors, "instance: it must be UTF-8 text\n");
+    check_labels(config, errors);
+    check_proxies(config, errors);
+    check_tls(config, errors);
+}
