@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "cron/cron.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +64,6 @@ static bool take_quoted(struct str *rest, struct str *ret)
 
 static bool take_name(struct str *rest, struct str *ret)
 {
-    *rest = skip_blanks(*rest);
     if (!rest->n)
         return false;
     if (*rest->p == '"' || *rest->p == '\'')
@@ -79,6 +77,8 @@ static bool take_name(struct str *rest, struct str *ret)
     return n > 0;
 }
 
+/* A line that is none in cron's eyes, such as one with text behind a closing quote, is an entry. An empty value without
+ * quotes is taken as cronie does. */
 static bool split_variable(struct str line, struct str *name, struct str *value)
 {
     struct str rest = line;
@@ -89,15 +89,18 @@ static bool split_variable(struct str line, struct str *name, struct str *value)
         return false;
     rest.p++;
     rest.n--;
-    rest = str_trim(rest);
-    if (rest.n >= 2 && (*rest.p == '"' || *rest.p == '\'') && rest.p[rest.n - 1] == *rest.p)
-        rest = (struct str){rest.p + 1, rest.n - 2};
-    *value = rest;
-    return true;
+    *value = rest = str_trim(rest);
+    if (!rest.n || (*rest.p != '"' && *rest.p != '\''))
+        return true;
+    return take_quoted(&rest, value) && !rest.n;
 }
 
 static void set_variable(struct parser *p, struct str name, struct str value)
 {
+    if (!name.n || memchr(name.p, '=', name.n)) {
+        complain(p, true, "the name of a variable must not be empty or hold \"=\"");
+        return;
+    }
     for (size_t i = 0; i < p->env_count; i++)
         if (str_equal(name, p->env[i].name)) {
             free(p->env[i].value);
@@ -119,7 +122,8 @@ static void set_variable(struct parser *p, struct str name, struct str value)
 static bool take_schedule(struct parser *p, struct str *rest, char *out, size_t capacity)
 {
     size_t n = 0;
-    int words = *rest->p == '@' ? 1 : 5;
+    *rest = skip_blanks(*rest);
+    int words = rest->n && *rest->p == '@' ? 1 : 5;
     for (int i = 0; i < words; i++) {
         struct str word = take_word(rest);
         if (!word.n || n + word.n + 2 > capacity) {
@@ -128,43 +132,56 @@ static bool take_schedule(struct parser *p, struct str *rest, char *out, size_t 
         }
         n += (size_t)snprintf(out + n, capacity - n, "%s%.*s", i ? " " : "", (int)word.n, word.p);
     }
-    struct cron_options options = {.dialect = CRON_DIALECT_VIXIE};
-    struct cron_schedule schedule;
-    struct cron_error error;
-    char message[400];
-    if (cron_parse(out, n, &options, &schedule, &error))
-        return true;
-    (void)snprintf(message, sizeof message, "%s (%s, at \"%.40s\")", error.message, error.code, out);
-    complain(p, true, message);
-    return false;
+    return true;
 }
 
-/* The first plain % ends the command; later ones are line ends of its standard input; \% is a percent sign. */
-static void split_percent(struct str text, char **ret_command, char **ret_stdin)
+/* The first `%` without a backslash ends the command; \% is a percent sign. Returns the length of that part. */
+static size_t take_command(struct str text, char *out)
 {
-    char *command = xmalloc(text.n + 1), *input = NULL;
-    size_t n = 0, m = 0;
+    size_t n = 0, i = 0;
+    bool escaped = false;
+    for (; i < text.n; i++) {
+        char c = text.p[i];
+        if (escaped && c == '%')
+            n--; /* in place of its backslash */
+        else if (!escaped && c == '%')
+            break;
+        out[n++] = c;
+        escaped = !escaped && c == '\\';
+    }
+    out[n] = '\0';
+    return i;
+}
+
+/* Behind it further ones are line ends of the standard input, which then ends with one; here a backslash counts for the
+ * character behind it, whatever stands before. */
+static void take_input(struct str text, char *out)
+{
+    size_t n = 0;
+    bool escaped = false;
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
-        bool escaped = c == '\\' && i + 1 < text.n && text.p[i + 1] == '%';
-        if (escaped)
-            c = text.p[++i];
-        if (c == '%' && !escaped && !input) {
-            input = xmalloc(text.n + 2);
-            continue;
-        }
-        if (input)
-            input[m++] = c == '%' && !escaped ? '\n' : c;
-        else
-            command[n++] = c;
+        if (escaped && c == '%')
+            n--;
+        else if (c == '%')
+            c = '\n';
+        out[n++] = c;
+        escaped = c == '\\';
     }
-    command[n] = '\0';
-    if (input) {
-        input[m++] = '\n';
-        input[m] = '\0';
-    }
-    *ret_command = command;
-    *ret_stdin = input;
+    if (n && out[n - 1] != '\n')
+        out[n++] = '\n';
+    out[n] = '\0';
+}
+
+static void split_percent(struct str text, struct crontab_entry *entry)
+{
+    entry->command = xmalloc(text.n + 1);
+    size_t used = take_command(text, entry->command);
+    if (used + 1 >= text.n)
+        return;
+    struct str input = {text.p + used + 1, text.n - used - 1};
+    entry->stdin_text = xmalloc(input.n + 2);
+    take_input(input, entry->stdin_text);
 }
 
 static bool same(const char *a, const char *b)
@@ -177,8 +194,7 @@ static int count_equal(const struct crontab *crontab, const struct crontab_entry
     int equal = 0;
     for (size_t i = 0; i < crontab->count; i++) {
         const struct crontab_entry *other = &crontab->entries[i];
-        equal += same(other->user, entry->user) && same(other->schedule, entry->schedule) &&
-                 same(other->command, entry->command) && same(other->timezone, entry->timezone);
+        equal += same(other->user, entry->user) && same(other->schedule, entry->schedule) && same(other->text, entry->text);
     }
     return equal;
 }
@@ -189,37 +205,52 @@ static void copy_environment(const struct parser *p, struct crontab_entry *entry
         const struct crontab_variable *v = &p->env[i];
         if (strcmp(v->name, "CRON_TZ") == 0)
             entry->timezone = v->value[0] ? xstrdup(v->value) : NULL;
-        else if (strcmp(v->name, "MAILTO") != 0 && strcmp(v->name, "MAILFROM") != 0)
+        else
             entry->env[entry->env_count++] = (struct crontab_variable){xstrdup(v->name), xstrdup(v->value)};
     }
+}
+
+static void add_entry(struct parser *p, const struct crontab_entry *entry)
+{
+    struct crontab *crontab = p->crontab;
+    if ((crontab->count & (crontab->count + 1)) == 0) /* 0, 1, 3, 7 …: full */
+        crontab->entries = xrealloc(crontab->entries, (2 * crontab->count + 1) * sizeof *entry);
+    crontab->entries[crontab->count++] = *entry;
 }
 
 static void take_entry(struct parser *p, struct str line)
 {
     char schedule[CRONTAB_LINE_MAX + 2];
     struct str rest = line, user = {NULL, 0};
+    if (rest.n && *rest.p == '-') { /* no line in the system's log */
+        rest.p++;
+        rest.n--;
+    }
     if (!take_schedule(p, &rest, schedule, sizeof schedule))
         return;
     if (p->system)
         user = take_word(&rest);
-    rest = str_trim(rest);
-    if ((p->system && !user.n) || !rest.n) {
-        complain(p, true,
-                 p->system && !user.n ? "the user is missing (system form: five fields, user, command)"
-                                      : "the command is missing");
+    rest = skip_blanks(rest);
+    if (p->system && !user.n) {
+        complain(p, true, "the user is missing (system form: five fields, user, command)");
+        return;
+    }
+    if (!str_trim(rest).n) {
+        complain(p, true, "the command is missing");
         return;
     }
     if (p->crontab->count == CRONTAB_ENTRIES_MAX) {
         complain(p, true, "more than 10000 entries");
         return;
     }
-    struct crontab_entry entry = {
-        .line = p->line, .schedule = xstrdup(schedule), .user = user.n ? xstrndup(user.p, user.n) : NULL};
-    split_percent(rest, &entry.command, &entry.stdin_text);
+    struct crontab_entry entry = {.line = p->line,
+                                  .schedule = xstrdup(schedule),
+                                  .text = xstrndup(rest.p, rest.n),
+                                  .user = user.n ? xstrndup(user.p, user.n) : NULL};
+    split_percent(rest, &entry);
     copy_environment(p, &entry);
     entry.ordinal = count_equal(p->crontab, &entry);
-    p->crontab->entries = xrealloc(p->crontab->entries, (p->crontab->count + 1) * sizeof entry);
-    p->crontab->entries[p->crontab->count++] = entry;
+    add_entry(p, &entry);
 }
 
 static void take_line(struct parser *p, struct str line)
@@ -231,7 +262,7 @@ static void take_line(struct parser *p, struct str line)
     if (!line.n || *line.p == '#')
         return;
     if (line.n > CRONTAB_LINE_MAX)
-        complain(p, true, "the line is longer than 998 bytes");
+        complain(p, true, "the line is longer than 16384 bytes");
     else if (memchr(line.p, 0, line.n) || !str_is_utf8(line.p, line.n))
         complain(p, true, "the line holds bytes that are not UTF-8 text");
     else if (split_variable(line, &name, &value))
@@ -242,8 +273,11 @@ static void take_line(struct parser *p, struct str line)
 
 void crontab_parse(const char *text, size_t length, bool system, crontab_report_fn report, void *arg, struct crontab *ret)
 {
+    static const char mark[] = "\xef\xbb\xbf"; /* some editors put it in front */
     struct parser p = {.crontab = ret, .system = system, .report = report, .arg = arg};
     struct str rest = {text, length}, line;
+    if (length >= 3 && memcmp(text, mark, 3) == 0)
+        rest = (struct str){text + 3, length - 3};
     *ret = (struct crontab){NULL, 0};
     while (str_split(&rest, '\n', &line)) {
         p.line++;
@@ -260,6 +294,7 @@ void crontab_release(struct crontab *crontab)
     for (size_t i = 0; i < crontab->count; i++) {
         struct crontab_entry *e = &crontab->entries[i];
         free(e->schedule);
+        free(e->text);
         free(e->command);
         free(e->stdin_text);
         free(e->user);

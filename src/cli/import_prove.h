@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Does horae fire an entry when cron would? Two computations that share nothing but the zone's clock: cron's rules
- * walked minute by minute, and the engine (contract section 5, --prove). */
+/* Does horae fire an entry when cron would? Two computations that share nothing: cron's rules walked minute by minute with
+ * the C library's zones, and the engine with exactly what the task would hold (contract section 5, --prove). */
 #ifndef HORAE_CLI_IMPORT_PROVE_H
 #define HORAE_CLI_IMPORT_PROVE_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "cli/import_task.h"
+
 #include <stdio.h>
 
-enum { PROVE_TIMES = 5, PROVE_DAYS = 400 };
+enum { PROVE_TIMES = 5, PROVE_DAYS = 400, PROVE_DAYS_MAX = 3700, PROVE_DIFFERENCES_MAX = 100 };
 
-/* Prints both lists and each difference; true when there is none. `zone` is an IANA name. */
-/* Jobs with a star in minute or hour follow the clock: a time that a clock change swallows is not made up. Tasks say
- * so with the gap policy `skip`. */
-bool import_follows_clock(const char *schedule);
-
-bool import_prove(FILE *out, const char *schedule, const char *zone, int64_t from_s);
+/* Prints the next times of both and every difference of the coming PROVE_DAYS (of rare schedules: until PROVE_TIMES are
+ * seen, at most PROVE_DAYS_MAX); true when there is none. `schedule` is the crontab's text. */
+bool import_prove(FILE *out, const char *schedule, const struct import_schedule *ours, int64_t from_s);
 
 #endif

@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 
-from harness import Server, ServerCase, run_cli
+from harness import ServerCase, run_cli
 
 
 class CommandLine(ServerCase):
@@ -83,63 +83,3 @@ class CommandLine(ServerCase):
                 file.seek(4096)
                 file.write(b"\xff" * 4096)
             self.assertEqual(run_cli("store", "check", "--store", "sqlite:" + copy).returncode, 1)
-
-
-CRONTAB = """# a crontab
-SHELL=/bin/sh
-PATH = "/usr/bin:/bin"
-MAILTO=root
-*/5 * * * * echo hello
-0 3 * * 1-5 /usr/local/bin/backup --all 2>&1
-@daily cat%line one%line two
-@reboot touch /tmp/started
-CRON_TZ=Europe/Berlin
-30 2 * * * date +\\%F
-61 * * * * never
-* * * *
-"""
-
-
-class Import(ServerCase):
-    def write(self, text):
-        path = os.path.join(self.server.folder, "crontab")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        return path
-
-    def test_import_is_idempotent_and_reports_what_it_cannot_take(self):
-        path = self.write(CRONTAB)
-        first = run_cli("import", "crontab", path, server=self.server)
-        self.assertIn("5 created, 0 changed, 0 unchanged, 2 not taken", first.stdout, first.stderr)
-        self.assertIn(":11: not taken: minute 61", first.stderr)
-        self.assertIn(":12: not taken:", first.stderr)
-        self.assertEqual(first.returncode, 1)
-        again = run_cli("import", "crontab", path, server=self.server)
-        self.assertIn("0 created, 0 changed, 5 unchanged", again.stdout)
-        tasks = self.server.get("/scheduler/tasks?name=crontab-&page_size=100").data
-        data = {task["cron_expr"]: (json.loads(task["data"]), task["timezone"]) for task in tasks}
-        self.assertEqual(data["@daily"][0]["stdin"], "line one\nline two\n")
-        self.assertEqual(data["30 2 * * *"][0]["command"], "date +%F")
-        self.assertEqual(data["30 2 * * *"][1], "Europe/Berlin")
-        self.assertEqual(data["*/5 * * * *"][0]["env"]["PATH"], "/usr/bin:/bin")
-        self.assertTrue(all(task["name"].startswith("crontab-") for task in tasks))
-
-    def test_dry_run_and_proof_need_no_server(self):
-        path = self.write(CRONTAB)
-        env = {"HORAE_URL": "http://127.0.0.1:9"}
-        dry = run_cli("import", "crontab", path, "--dry-run", env=env)
-        self.assertEqual(dry.stdout.count("crontab-"), 5)
-        proof = run_cli("import", "crontab", path, "--prove", env=env)
-        self.assertEqual(proof.stdout.count("all equal"), 4, proof.stdout)
-        self.assertNotIn("DIFFER", proof.stdout)
-
-    def test_proof_compares_across_clock_changes(self):
-        text = "CRON_TZ=America/New_York\n30 2 * * * a\n*/30 * * * * b\n0 1-3 * * * c\n15 2 * * 0 d\n*/20 2 * * * e\n30 1 * * * f\n"
-        proof = run_cli("import", "crontab", "-", "--prove", stdin=text)
-        self.assertEqual((proof.returncode, proof.stdout.count("all equal")), (0, 6), proof.stdout)
-
-    def test_the_system_form_names_users(self):
-        done = run_cli("import", "crontab", "-", "--system", "--dry-run", stdin="0 5 * * * www-data run-parts /etc/cron.daily\n")
-        self.assertIn("crontab-www-data-run-parts", done.stdout)
-        bad = run_cli("import", "crontab", "-", "--system", "--dry-run", stdin="0 5 * * * root\n")
-        self.assertIn("the command is missing", bad.stderr)
