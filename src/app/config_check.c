@@ -66,10 +66,13 @@ static void check_labels(const struct config *config, struct buf *errors)
 
 static void check_proxies(const struct config *config, struct buf *errors)
 {
-    struct trusted_proxies trusted = {.count = 0};
+    struct client_address_rules rules = {.network_count = 0};
     struct err err;
     for (size_t i = 0; i < config->trusted_proxies.count; i++)
-        if (trusted_proxies_add(&trusted, config->trusted_proxies.items[i], &err) != OK)
+        if (client_address_trust(&rules, config->trusted_proxies.items[i], &err) != OK)
+            buf_printf(errors, "%s\n", err.message);
+    for (size_t i = 0; i < config->client_ip_headers.count; i++)
+        if (client_address_use(&rules, config->client_ip_headers.items[i], &err) != OK)
             buf_printf(errors, "%s\n", err.message);
 }
 

@@ -56,7 +56,7 @@ struct server {
     struct access *access;
     struct sched_api api;
     struct probes probes;
-    struct trusted_proxies trusted;
+    struct client_address_rules client_rules;
     struct http_routes routes[HTTP_ROUTE_GROUPS_MAX];
     struct http_server *http;
 };
@@ -207,7 +207,9 @@ static enum err_code trust_proxies(struct server *server, struct err *err)
 {
     enum err_code code = OK;
     for (size_t i = 0; code == OK && i < server->config->trusted_proxies.count; i++)
-        code = trusted_proxies_add(&server->trusted, server->config->trusted_proxies.items[i], err);
+        code = client_address_trust(&server->client_rules, server->config->trusted_proxies.items[i], err);
+    for (size_t i = 0; code == OK && i < server->config->client_ip_headers.count; i++)
+        code = client_address_use(&server->client_rules, server->config->client_ip_headers.items[i], err);
     return code;
 }
 
@@ -247,7 +249,7 @@ static enum err_code start_http(struct server *server, struct err *err)
                                           .store = server->store,
                                           .groups = server->routes,
                                           .group_count = n,
-                                          .trusted = &server->trusted,
+                                          .client_rules = &server->client_rules,
                                           .authenticate = access_authenticate,
                                           .arg = server->access};
     return http_server_start(&options, &server->http, err);

@@ -17,6 +17,7 @@ struct cli_command {
 /* Dispatches argv[1]; `serve` is the application's own command, shown first in the help. */
 int cli_run(int argc, char **argv, const struct cli_command *serve);
 
+int cli_audit(int argc, char **argv);
 int cli_config(int argc, char **argv);
 int cli_cron(int argc, char **argv);
 int cli_task(int argc, char **argv);

@@ -285,24 +285,27 @@ static void set_method(struct http_request *request, const char *name)
         }
 }
 
-/* Repeated lines of a header, joined in their order, or the last one. */
+/* The headers that may name the client, in their order. */
 struct header_lines {
-    const char *name;
-    bool last_only;
-    struct buf text;
+    const struct client_address_rules *rules;
+    struct client_header *lines; /* owned; bounded by the size of a request's head */
+    size_t count, capacity;
 };
 
-static enum MHD_Result join_line(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result take_line(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     (void)kind;
     struct header_lines *lines = arg;
-    if (!str_equal_ignoring_case(str_of(name), lines->name) || !value)
+    bool wanted = false;
+    for (size_t i = 0; i < lines->rules->header_count && value; i++)
+        wanted |= str_equal_ignoring_case(str_of(name), lines->rules->headers[i]);
+    if (!wanted)
         return MHD_YES;
-    if (lines->last_only)
-        buf_clear(&lines->text);
-    else if (lines->text.len)
-        buf_add_char(&lines->text, ',');
-    buf_add_text(&lines->text, value);
+    if (lines->count == lines->capacity) {
+        lines->capacity = lines->capacity ? 2 * lines->capacity : 8;
+        lines->lines = xrealloc(lines->lines, lines->capacity * sizeof *lines->lines);
+    }
+    lines->lines[lines->count++] = (struct client_header){str_of(name), str_of(value)};
     return MHD_YES;
 }
 
@@ -316,15 +319,12 @@ static void set_address(struct http_request *request)
         (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, peer, sizeof peer);
     else if (address && address->sa_family == AF_INET6)
         (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, peer, sizeof peer);
-    struct header_lines forwarded = {.name = "X-Forwarded-For"}, real = {.name = "X-Real-IP", .last_only = true};
-    buf_init(&forwarded.text, HTTP_HEADERS_MAX_BYTES);
-    buf_init(&real.text, HTTP_HEADERS_MAX_BYTES);
-    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, join_line, &forwarded);
-    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, join_line, &real);
-    client_address_find(options->trusted, peer, (struct str){forwarded.text.data, forwarded.text.len},
-                        (struct str){real.text.data, real.text.len}, request->client_address);
-    buf_release(&forwarded.text);
-    buf_release(&real.text);
+    struct header_lines lines = {.rules = options->client_rules};
+    struct client_address found;
+    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, take_line, &lines);
+    enum err_code code = client_address_find(options->client_rules, peer, lines.lines, lines.count, NULL, NULL, &found, NULL);
+    (void)snprintf(request->client_address, sizeof request->client_address, "%s", code == OK ? found.ip : peer);
+    free(lines.lines);
 }
 
 /* The target as sent, before anything is decoded. */

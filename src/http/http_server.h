@@ -29,7 +29,7 @@ struct http_server_options {
     size_t group_count;
     /* Fills in who calls; ERR_UNAUTHENTICATED when nobody that we know. Pool thread. */
     enum err_code (*authenticate)(void *arg, struct http_request *request, struct http_principal *ret, struct err *err);
-    const struct trusted_proxies *trusted; /* borrowed; whose forwarding headers are believed */
+    const struct client_address_rules *client_rules; /* borrowed; whose forwarding headers are believed, and which */
     void *arg;
 };
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HORAE_CLI_CLI_AUDIT_H
+#define HORAE_CLI_CLI_AUDIT_H
+
+#include <stdio.h>
+
+enum { ADDRESS_LINE_MAX = 131072, ADDRESS_HEADERS_MAX = 256 };
+
+/* horae audit client-address batch: one JSON query per line in, one answer per line out, in order, whatever a line holds. */
+int cli_address_batch(int in, FILE *out);
+/* horae audit client-address explain: the same queries, answered in sentences. */
+int cli_address_explain(int in, FILE *out);
+
+#endif
