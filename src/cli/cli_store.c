@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* horae store: works on the database file itself; backup and check also while a server uses it. */
+#include "base/str.h"
 #include "cli/cli.h"
+#include "cli/nearest.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "db/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4200 };
+enum { PATH_SIZE = 4200, KEPT_MAX = 1000 };
 
 static const struct option_spec specs[] = {{"--store", 0, "URL", "sqlite:PATH (HORAE_STORE)"},
                                            {"--data", 0, "DIR", "folder of horae.db (HORAE_DATA, default ./data)"},
@@ -30,37 +35,116 @@ static void find_url(const struct options *o, char *url, size_t capacity)
         (void)snprintf(url, capacity, "sqlite:%s/horae.db", data && data[0] ? data : "./data");
 }
 
-static const char *path_of(const char *url)
+static int fail(const struct err *err)
 {
-    return strncmp(url, "sqlite:", 7) == 0 ? url + 7 : url;
+    progress_clear();
+    (void)fprintf(stderr, "horae: %s\n", err->message);
+    return CLI_FAILED;
 }
 
-static int report(enum err_code code, const struct err *err, const char *what, const char *done)
+/* ---- backup, check ---- */
+
+static void show_pages(void *arg, int64_t done, int64_t total)
 {
-    if (code == OK)
-        (void)printf("%s%s\n", what, done);
-    else
-        (void)fprintf(stderr, "horae: %s\n", err->message);
-    return code == OK ? CLI_DONE : CLI_FAILED;
+    progress_show(arg, (size_t)done, (size_t)total);
 }
 
 static int backup(const char *url, const char *to)
 {
     struct err err;
-    return report(store_backup(url, to, &err), &err, to, " holds the copy");
+    char what[] = "page";
+    if (store_backup(url, to, show_pages, what, &err) != OK)
+        return fail(&err);
+    progress_clear();
+    (void)printf("%s holds the copy\n", to);
+    return CLI_DONE;
 }
 
 static int check(const char *url)
 {
     struct err err;
-    return report(store_check(url, &err), &err, url, " is sound");
+    if (store_check(url, &err) != OK)
+        return fail(&err);
+    (void)printf("%s is sound\n", url);
+    return CLI_DONE;
+}
+
+/* ---- restore ---- */
+
+/* The first free name for the database that is replaced: no restore takes away what an earlier one has kept. */
+static bool find_kept_name(const char *path, char kept[PATH_SIZE])
+{
+    for (int i = 1; i <= KEPT_MAX; i++) {
+        if (i == 1)
+            (void)snprintf(kept, PATH_SIZE, "%.4100s.before-restore", path);
+        else
+            (void)snprintf(kept, PATH_SIZE, "%.4100s.before-restore.%d", path, i);
+        if (access(kept, F_OK) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* A database that was not closed has its last changes in the file beside it: both are kept. */
+static enum err_code keep_former(const char *path, const char *kept, struct err *err)
+{
+    char from[PATH_SIZE], to[PATH_SIZE];
+    (void)snprintf(from, sizeof from, "%.4100s-wal", path);
+    (void)snprintf(to, sizeof to, "%.4100s-wal", kept);
+    if (rename(from, to) != 0 && errno != ENOENT)
+        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot keep %s: %s", from, strerror(errno));
+    if (rename(path, kept) != 0)
+        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot keep %s: %s", path, strerror(errno));
+    (void)snprintf(from, sizeof from, "%.4100s-shm", path);
+    (void)unlink(from);
+    return OK;
+}
+
+static void sync_folder(const char *path)
+{
+    char folder[PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    (void)snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    int fd = open(folder[0] ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        (void)close(fd);
+    }
+}
+
+/* Copies beside the target, then renames: at no moment is there half a database. `kept` is "" when there was none before. */
+static enum err_code put_in_place(const char *from, const char *path, char kept[PATH_SIZE], struct err *err)
+{
+    char url[PATH_SIZE], fresh[PATH_SIZE], what[] = "page";
+    (void)snprintf(url, sizeof url, "sqlite:%.4100s", from);
+    (void)snprintf(fresh, sizeof fresh, "%.4100s.restoring", path);
+    (void)unlink(fresh); /* of a restore that was broken off */
+    enum err_code code = store_backup(url, fresh, show_pages, what, err);
+    bool replaces = access(path, F_OK) == 0;
+    kept[0] = '\0';
+    if (code == OK && replaces && !find_kept_name(path, kept))
+        code = err_set(err, ERR_UNAVAILABLE, NULL, "there are too many files %s.before-restore", path);
+    if (code == OK && replaces)
+        code = keep_former(path, kept, err);
+    if (code == OK && rename(fresh, path) != 0)
+        code = err_set(err, ERR_UNAVAILABLE, NULL, "cannot put %s in place: %s%s%s", path, strerror(errno),
+                       kept[0] ? "; the former one is " : "", kept);
+    if (code != OK)
+        (void)unlink(fresh);
+    sync_folder(path);
+    return code;
 }
 
 /* A server that uses the file holds a lock beside it; taking it here keeps one from starting meanwhile. */
 static int lock_for_restore(const char *path, struct err *err)
 {
-    char lock_path[PATH_SIZE];
-    (void)snprintf(lock_path, sizeof lock_path, "%s.lock", path);
+    char lock_path[PATH_SIZE], folder[PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    if (slash && slash != path) {
+        (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+        (void)mkdir(folder, 0700); /* of a new machine; opening the lock says what is wrong */
+    }
+    (void)snprintf(lock_path, sizeof lock_path, "%.4100s.lock", path);
     int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         (void)err_set(err, ERR_UNAVAILABLE, NULL, "cannot open %s: %s", lock_path, strerror(errno));
@@ -72,56 +156,75 @@ static int lock_for_restore(const char *path, struct err *err)
     return fd;
 }
 
-/* Copies beside the target, then renames: at no moment is there half a database. */
-static enum err_code put_in_place(const char *from, const char *path, struct err *err)
-{
-    char url[PATH_SIZE], fresh[PATH_SIZE], kept[PATH_SIZE], side[PATH_SIZE];
-    (void)snprintf(url, sizeof url, "sqlite:%s", from);
-    (void)snprintf(fresh, sizeof fresh, "%s.restoring", path);
-    (void)snprintf(kept, sizeof kept, "%s.before-restore", path);
-    (void)unlink(fresh);
-    enum err_code code = store_backup(url, fresh, err);
-    if (code != OK)
-        return code;
-    if (access(path, F_OK) == 0 && rename(path, kept) != 0)
-        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot keep %s: %s", path, strerror(errno));
-    static const char *const sides[] = {"-wal", "-shm"};
-    for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
-        (void)snprintf(side, sizeof side, "%s%s", path, sides[i]);
-        (void)unlink(side);
-    }
-    if (rename(fresh, path) != 0)
-        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot put %s in place: %s; the former one is %s", path, strerror(errno),
-                       kept);
-    return OK;
-}
-
 static int restore(const char *url, const char *from)
 {
     struct err err;
-    char from_url[PATH_SIZE];
-    const char *path = path_of(url);
-    (void)snprintf(from_url, sizeof from_url, "sqlite:%s", from);
-    enum err_code code = access(from, R_OK) == 0
-                             ? store_check(from_url, &err)
-                             : err_set(&err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", from, strerror(errno));
-    int fd = code == OK ? lock_for_restore(path, &err) : -1;
+    char from_url[PATH_SIZE], kept[PATH_SIZE];
+    const char *path = url + strlen("sqlite:");
+    (void)snprintf(from_url, sizeof from_url, "sqlite:%.4100s", from);
+    if (store_check(from_url, &err) != OK) /* nothing is replaced by what could not be used */
+        return fail(&err);
+    int fd = lock_for_restore(path, &err);
     if (fd < 0)
-        return report(ERR_UNAVAILABLE, &err, "", "");
-    code = put_in_place(from, path, &err);
+        return fail(&err);
+    enum err_code code = put_in_place(from, path, kept, &err);
     (void)close(fd);
-    return report(code, &err, path, " is restored; the former one has the same name with .before-restore");
+    if (code != OK)
+        return fail(&err);
+    progress_clear();
+    (void)printf("%s is restored", path);
+    if (kept[0])
+        (void)printf("; the former one is %s", kept);
+    (void)printf("\n");
+    return CLI_DONE;
 }
+
+/* ---- the command ---- */
+
+static const struct {
+    const char *name, *argument; /* NULL: takes none */
+    const char *summary;
+} commands[] = {{"backup", "FILE", "a consistent copy, also while a server runs"},
+                {"restore", "FILE", "put a copy in place; no server may run, the former database is kept"},
+                {"check", NULL, "is the database sound?"}};
 
 static int usage(FILE *out)
 {
-    (void)fprintf(out, "Usage:\n"
-                       "  horae store backup FILE     a consistent copy, also while a server runs\n"
-                       "  horae store restore FILE    put a copy in place; no server may run\n"
-                       "  horae store check           is the database sound?\n\nOptions:\n");
-    if (out == stdout)
+    (void)fputs("Usage:\n", out);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        char left[64];
+        (void)snprintf(left, sizeof left, "horae store %s %s", commands[i].name,
+                       commands[i].argument ? commands[i].argument : "");
+        (void)fprintf(out, "  %-28s %s\n", left, commands[i].summary);
+    }
+    if (out == stdout) {
+        (void)puts(
+            "\nIt works on the file itself and needs no server. Output of commands (DIR/logs) is not part of a copy.\n\nOptions:");
         options_print(specs);
+    }
     return out == stdout ? CLI_DONE : CLI_USAGE;
+}
+
+static int refuse(const struct options *o)
+{
+    struct nearest near = {.name = NULL};
+    const char *given = o->positional_count ? o->positional[0] : NULL;
+    for (size_t i = 0; given && i < ARRAY_LEN(commands); i++) {
+        nearest_offer(&near, given, commands[i].name);
+        if (strcmp(given, commands[i].name) != 0)
+            continue;
+        if (commands[i].argument && o->positional_count < 2)
+            (void)fprintf(stderr, "horae store %s: %s is missing\n", given, commands[i].argument);
+        else
+            (void)fprintf(stderr, "horae store %s: unexpected argument \"%s\"\n", given, o->positional[o->positional_count - 1]);
+        return usage(stderr);
+    }
+    if (given) {
+        (void)fprintf(stderr, "horae store: unknown subcommand \"%s\"", given);
+        nearest_print(&near, stderr);
+        (void)fputc('\n', stderr);
+    }
+    return usage(stderr);
 }
 
 int cli_store(int argc, char **argv)
@@ -130,15 +233,19 @@ int cli_store(int argc, char **argv)
     char url[PATH_SIZE];
     if (!options_parse(&o, specs, argc, argv, "store"))
         return CLI_USAGE;
-    if (o.help)
+    const char *what = o.positional_count ? o.positional[0] : "";
+    if (o.help || (strcmp(what, "help") == 0 && o.positional_count == 1))
         return usage(stdout);
     find_url(&o, url, sizeof url);
-    const char *what = o.positional_count ? o.positional[0] : "";
-    if (strcmp(what, "backup") == 0 && o.positional_count == 2)
+    if (strncmp(url, "sqlite:", 7) != 0 || !url[7]) {
+        (void)fprintf(stderr, "horae store: --store is not allowed; it must be sqlite:PATH\n");
+        return CLI_USAGE;
+    }
+    if (strcmp(what, "backup") == 0 && o.positional_count == 2 && o.positional[1][0])
         return backup(url, o.positional[1]);
-    if (strcmp(what, "restore") == 0 && o.positional_count == 2)
+    if (strcmp(what, "restore") == 0 && o.positional_count == 2 && o.positional[1][0])
         return restore(url, o.positional[1]);
     if (strcmp(what, "check") == 0 && o.positional_count == 1)
         return check(url);
-    return usage(stderr);
+    return refuse(&o);
 }

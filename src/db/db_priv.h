@@ -20,8 +20,9 @@ struct db_open_options {
 
 enum err_code db_sqlite_open(const struct db_open_options *options, struct db **ret, struct err *err);
 void db_close(struct db *db);
-/* Copies a consistent snapshot to a new file while others work on the database. */
-enum err_code db_sqlite_backup(struct db *db, const char *to_path, struct err *err);
+/* Copies a consistent snapshot to a file while others work on the database; `progress` (may be NULL) hears pages. */
+enum err_code db_sqlite_backup(struct db *db, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
+                               void *arg, struct err *err);
 /* Gives back cached memory. */
 void db_release_memory(struct db *db);
 

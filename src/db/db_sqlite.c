@@ -284,20 +284,42 @@ void db_release_memory(struct db *db)
     (void)sqlite3_db_release_memory(db->handle);
 }
 
-enum { BACKUP_PAGES = 256, BACKUP_PAUSE_MS = 5 };
+enum { BACKUP_PAGES = 1024, BACKUP_PAUSE_MS = 5 };
 
-enum err_code db_sqlite_backup(struct db *db, const char *to_path, struct err *err)
+static int copy_pages(sqlite3_backup *backup, void (*progress)(void *arg, int64_t done, int64_t total), void *arg)
+{
+    int result;
+    while ((result = sqlite3_backup_step(backup, BACKUP_PAGES)) == SQLITE_OK || result == SQLITE_BUSY ||
+           result == SQLITE_LOCKED) {
+        int total = sqlite3_backup_pagecount(backup);
+        if (result != SQLITE_OK)
+            (void)sqlite3_sleep(BACKUP_PAUSE_MS);
+        else if (progress)
+            progress(arg, total - sqlite3_backup_remaining(backup), total);
+    }
+    return result;
+}
+
+/* All steps see one snapshot, held by a read transaction: else every write meanwhile would begin the copy anew, and on a
+ * busy server it would never end. */
+enum err_code db_sqlite_backup(struct db *db, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
+                               void *arg, struct err *err)
 {
     struct db target = {0};
+    enum err_code code = db_exec(db, "BEGIN; SELECT count(*) FROM sqlite_master", err);
+    if (code != OK)
+        return code;
     int result = sqlite3_open_v2(to_path, &target.handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     sqlite3_backup *backup = result == SQLITE_OK ? sqlite3_backup_init(target.handle, "main", db->handle, "main") : NULL;
     if (backup) {
-        while ((result = sqlite3_backup_step(backup, BACKUP_PAGES)) == SQLITE_OK || result == SQLITE_BUSY)
-            if (result == SQLITE_BUSY)
-                (void)sqlite3_sleep(BACKUP_PAUSE_MS);
+        result = copy_pages(backup, progress, arg);
         (void)sqlite3_backup_finish(backup);
     }
-    enum err_code code = backup && result == SQLITE_DONE ? OK : fail(&target, result, err);
+    bool done = backup && result == SQLITE_DONE;
+    if (done) /* a copy is one file, which can be read where nothing can be written */
+        result = sqlite3_exec(target.handle, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL);
+    code = done && result == SQLITE_OK ? OK : fail(&target, result, err);
     (void)sqlite3_close(target.handle);
+    (void)db_exec(db, "COMMIT", NULL);
     return code;
 }

@@ -49,6 +49,25 @@ static enum err_code check_applied(struct db *db, size_t *ret_applied, struct er
     return code;
 }
 
+enum err_code migrate_check(struct db *db, struct err *err)
+{
+    static const struct db_sql sql = {"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"};
+    struct db_stmt *st;
+    bool row = false;
+    size_t applied = 0;
+    enum err_code code = db_prepare(db, &sql, &st, err);
+    if (code == OK)
+        code = db_step(st, &row, err);
+    bool ours = code == OK && row && db_int(st, 0) == 1;
+    if (code == OK)
+        db_reset(st);
+    if (code == OK && ours)
+        code = check_applied(db, &applied, err);
+    if (code == OK && !applied)
+        code = err_set(err, ERR_CORRUPT, NULL, "it is no database of horae");
+    return code;
+}
+
 static enum err_code apply_one(struct db *db, const struct migration *migration, struct err *err)
 {
     char sum[17];

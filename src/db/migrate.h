@@ -15,6 +15,8 @@ struct migration {
 extern const struct migration migrations[]; /* generated from migrations/, ascending */
 extern const size_t migration_count;
 
+/* Is it a database of this program, and none of a newer version? Changes nothing; ERR_CORRUPT, ERR_UNAVAILABLE. */
+enum err_code migrate_check(struct db *db, struct err *err);
 enum err_code migrate_apply(struct db *db, struct err *err);
 
 #endif

@@ -355,45 +355,76 @@ void store_close(struct store *store)
     store_free(store);
 }
 
-enum err_code store_backup(const char *url, const char *to_path, struct err *err)
+/* Opens an existing file for reading; `path` is the caller's to free. */
+static enum err_code open_existing(const char *url, char **ret_path, struct db **ret, struct err *err)
+{
+    struct err inner;
+    enum err_code code = path_of(url, ret_path, err);
+    if (code != OK)
+        return code;
+    struct db_open_options options = {.path = *ret_path, .readonly = true};
+    if (access(*ret_path, R_OK) != 0)
+        code = err_set(err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", *ret_path, strerror(errno));
+    else if ((code = db_sqlite_open(&options, ret, &inner)) != OK)
+        (void)err_set(err, code, NULL, "%s: %s", *ret_path, inner.message);
+    if (code != OK)
+        free(*ret_path);
+    return code;
+}
+
+enum err_code store_backup(const char *url, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
+                           void *arg, struct err *err)
 {
     char *path;
     struct db *db;
-    enum err_code code = path_of(url, &path, err);
+    enum err_code code = open_existing(url, &path, &db, err);
     if (code != OK)
         return code;
-    struct db_open_options options = {.path = path, .readonly = true};
-    if (access(path, R_OK) != 0)
-        code = err_set(err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", path, strerror(errno));
-    else if (access(to_path, F_OK) == 0)
-        code = err_set(err, ERR_CONFLICT, NULL, "%s exists already", to_path);
-    else if ((code = db_sqlite_open(&options, &db, err)) == OK) {
-        code = db_sqlite_backup(db, to_path, err);
-        db_close(db);
+    int fd = open(to_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* it holds what the database holds: secrets */
+    if (fd < 0) {
+        code = errno == EEXIST ? err_set(err, ERR_CONFLICT, NULL, "%s exists already", to_path)
+                               : err_set(err, ERR_UNAVAILABLE, NULL, "cannot write %s: %s", to_path, strerror(errno));
+    } else {
+        (void)close(fd);
+        struct err inner;
+        code = db_sqlite_backup(db, to_path, progress, arg, &inner);
+        if (code != OK) {
+            (void)unlink(to_path);
+            (void)err_set(err, code, NULL, "%s: %s", to_path, inner.message);
+        }
     }
+    db_close(db);
     free(path);
+    return code;
+}
+
+static enum err_code check_integrity(struct db *db, struct err *err)
+{
+    static const struct db_sql sql = {"PRAGMA integrity_check(1)"};
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, &sql, &st, err);
+    if (code == OK && (code = db_step(st, &row, err)) == OK && row && strcmp(db_text(st, 0, NULL), "ok") != 0)
+        code = err_set(err, ERR_CORRUPT, NULL, "%s", db_text(st, 0, NULL));
+    if (code == OK)
+        db_reset(st);
     return code;
 }
 
 enum err_code store_check(const char *url, struct err *err)
 {
-    static const struct db_sql sql = {"PRAGMA integrity_check(1)"};
     char *path;
     struct db *db;
-    enum err_code code = path_of(url, &path, err);
+    struct err inner;
+    enum err_code code = open_existing(url, &path, &db, err);
     if (code != OK)
         return code;
-    struct db_open_options options = {.path = path, .readonly = true};
-    if (access(path, R_OK) != 0) {
-        code = err_set(err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", path, strerror(errno));
-    } else if ((code = db_sqlite_open(&options, &db, err)) == OK) {
-        struct db_stmt *st;
-        bool row = false;
-        if ((code = db_prepare(db, &sql, &st, err)) == OK && (code = db_step(st, &row, err)) == OK && row &&
-            strcmp(db_text(st, 0, NULL), "ok") != 0)
-            code = err_set(err, ERR_CORRUPT, NULL, "%s: %s", path, db_text(st, 0, NULL));
-        db_close(db);
-    }
+    code = check_integrity(db, &inner);
+    if (code == OK)
+        code = migrate_check(db, &inner);
+    if (code != OK)
+        (void)err_set(err, code, NULL, "%s: %s", path, inner.message);
+    db_close(db);
     free(path);
     return code;
 }

@@ -48,9 +48,12 @@ size_t store_tick(struct store *store);
 /* Writes what waits, then closes. */
 void store_close(struct store *store);
 
-/* A consistent copy of a database file while a server may use it (`horae store backup`). */
-enum err_code store_backup(const char *url, const char *to_path, struct err *err);
-/* Integrity of a database file; OK when sound (`horae store check`). */
+/* A consistent copy of a database file to a new file (mode 0600) while a server may use it (`horae store backup`).
+ * `progress` may be NULL. ERR_CONFLICT when the file exists. */
+enum err_code store_backup(const char *url, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
+                           void *arg, struct err *err);
+/* Integrity of a database file, and whether it is one of this program and not of a newer version; OK when sound
+ * (`horae store check`). */
 enum err_code store_check(const char *url, struct err *err);
 
 #endif

@@ -219,7 +219,7 @@ static void a_backup_is_taken_while_the_store_is_in_use(void **state)
     assert_int_equal(store_write(kit->store, put_number, &one, &err), OK);
     (void)snprintf(copy, sizeof copy, "%s/copy.db", kit->folder);
     (void)snprintf(url, sizeof url, "sqlite:%s", copy);
-    assert_int_equal(store_backup(kit->url, copy, &err), OK);
+    assert_int_equal(store_backup(kit->url, copy, NULL, NULL, &err), OK);
     assert_int_equal(store_check(url, &err), OK);
 }
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: contract sections 2, 4 and 5; exit codes 0 done, 1 failed, 2 usage, 3 unreachable, 4 not allowed."""
 import json
-import os
-import tempfile
 
 from harness import ServerCase, run_cli
 
@@ -65,21 +63,3 @@ class CommandLine(ServerCase):
     def test_an_unreachable_server_is_3_and_a_bad_token_4(self):
         self.assertEqual(run_cli("task", "list", "--server", "http://127.0.0.1:9", "--token", "x").returncode, 3)
         self.assertEqual(run_cli("task", "list", "--server", self.server.url, "--token", "wrong").returncode, 4)
-
-    def test_a_running_database_is_backed_up_checked_and_restored(self):
-        self.server.create(name="kept", type="noop")
-        with tempfile.TemporaryDirectory() as folder:
-            copy = os.path.join(folder, "copy.db")
-            self.ok("store", "backup", copy, "--data", self.server.folder)
-            self.ok("store", "check", "--store", "sqlite:" + copy)
-            refused = self.cli("store", "restore", copy, "--data", self.server.folder)
-            self.assertEqual(refused.returncode, 1)
-            self.server.request("DELETE", "/scheduler/tasks/kept")
-            self.server.stop()
-            self.ok("store", "restore", copy, "--data", self.server.folder)
-            self.server.start()
-            self.assertEqual(self.server.get("/scheduler/tasks/kept").status, 200)
-            with open(copy, "r+b") as file:
-                file.seek(4096)
-                file.write(b"\xff" * 4096)
-            self.assertEqual(run_cli("store", "check", "--store", "sqlite:" + copy).returncode, 1)
