@@ -40,13 +40,17 @@ struct execution_finish {
     char *result, *error_message, *error_stack, *attempts; /* owned by the work */
     char *cancel_reason, *cancelled_by;
     bool result_truncated;
-    bool lost; /* out: compare-and-set found another state or fence (DATA-14, SCH-73) */
+    int64_t duration_us;
+    int32_t change_row, stats_row; /* of the work: where it is counted; -1 = nowhere */
+    bool lost; /* out: compare-and-set found another state or fence (DATA-14, SCH-73); not counted then */
 };
 
 /* A cancel that a running execution has not obeyed yet: the next server goes on with it. */
 struct execution_cancel {
     int64_t id, now_us;
     char *cancelled_by, *cancel_reason; /* owned by the work */
+    bool first;                         /* the scheduler's: the one that is taken back when the store refuses it */
+    int was_stop;                       /* the scheduler's: enum stop_cause before it */
 };
 enum err_code execution_store_cancel(struct db *tx, const struct execution_cancel *rows, size_t count, struct err *err);
 

@@ -242,7 +242,7 @@ static void on_connected(void *arg, const struct keeper_listing *listing, size_t
     command->adopted = true;
     struct adopted_attempt *attempts = xcalloc(count, sizeof *attempts);
     for (size_t i = 0; i < count; i++)
-        attempts[i] = (struct adopted_attempt){listing[i].id, listing[i].attempt};
+        attempts[i] = (struct adopted_attempt){listing[i].id, listing[i].attempt, listing[i].started_us};
     scheduler_adopt(command->scheduler, attempts, count);
     free(attempts);
 }

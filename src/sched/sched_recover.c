@@ -36,7 +36,10 @@ static void close_orphan(struct scheduler *s, const struct execution_active *act
         (struct execution_finish){.id = active->id,
                                   .fence = active->fence,
                                   .attempt = active->attempt,
-                                  .finished_us = s->now.us,
+                                  .finished_us = s->now.us > active->started_us ? s->now.us : active->started_us,
+                                  .change_row = -1,
+                                  .stats_row = work_stats_row(scheduler_step_work(s), active->task_id,
+                                                              s->now.us / (3600 * (int64_t)US_PER_S)),
                                   .state = active->cancelled_by ? EXECUTION_CANCELLED : EXECUTION_INTERRUPTED};
     free_active(active);
 }
@@ -61,7 +64,7 @@ static enum err_code load_execution(void *arg, const struct execution_active *ac
     } else if (backoff) {
         sched_take_place(s, ex);
         ex->phase = PHASE_WAITING;
-        sched_set_timer(s, ex, ex->due_us);
+        sched_set_timer(s, ex, sched_backoff_left(s, ex));
     } else {
         sched_take_place(s, ex);
         ex->phase = PHASE_ACTIVE; /* until the keeper has said what lives */
@@ -112,19 +115,19 @@ enum err_code sched_load(struct scheduler *s, struct err *err)
     return code;
 }
 
-static bool is_adopted(const struct adopted_attempt *attempts, size_t count, const struct execution *ex)
+static int by_execution(const void *a, const void *b)
 {
-    for (size_t i = 0; i < count; i++)
-        if (attempts[i].execution_id == ex->id && attempts[i].attempt == ex->attempt)
-            return true;
-    return false;
+    int64_t x = ((const struct adopted_attempt *)a)->execution_id, y = ((const struct adopted_attempt *)b)->execution_id;
+    return (x > y) - (x < y);
 }
 
-static void adopt(struct scheduler *s, struct execution *ex)
+static void adopt(struct scheduler *s, struct execution *ex, const struct adopted_attempt *attempt)
 {
     ex->adopted = true;
     *WORK_ADD(&scheduler_step_work(s)->adoptions) = ex->id;
-    sched_set_timer(s, ex, ex->attempt_started_us + ex->task->task->max_duration_s * US_PER_S);
+    if (attempt->started_us)
+        ex->attempt_started_us = attempt->started_us;
+    sched_set_timer(s, ex, ex->attempt_started_us + ex->task->task->max_duration_s * US_PER_S - s->now.us);
     if (ex->cancelled_by)
         sched_stop_attempt(s, ex, STOP_CANCEL);
 }
@@ -133,12 +136,30 @@ static void interrupt(struct scheduler *s, struct execution *ex)
 {
     struct attempt_result result = {
         .interrupted = true, .finished_us = s->now.us, .error_message = xstrdup("interrupted: the server ended while it ran")};
+    if (ex->cancelled_by) /* that was wanted, and it is gone */
+        ex->stop = STOP_CANCEL;
     sched_attempt_ended(s, ex->id, ex->attempt, &result);
     attempt_result_release(&result);
 }
 
-void sched_adopt(struct scheduler *s, const struct adopted_attempt *attempts, size_t count)
+/* Alive, but no execution of ours: its task was deleted, or its row was closed. Nobody would ever end it. */
+static void end_strangers(struct scheduler *s, const struct adopted_attempt *attempts, size_t count)
 {
+    for (size_t i = 0; i < count; i++) {
+        const struct execution *ex = int_map_get(&s->executions, attempts[i].execution_id);
+        if (ex && ex->attempt == attempts[i].attempt)
+            continue;
+        for (size_t h = 0; h < s->options.handler_count; h++)
+            if (task_type_is_kept(task_type_from_name(str_of(s->options.handlers[h].type))))
+                s->options.handlers[h].stop(s->options.handlers[h].context, attempts[i].execution_id, attempts[i].attempt, true);
+    }
+}
+
+void sched_adopt(struct scheduler *s, struct adopted_attempt *attempts, size_t count)
+{
+    if (count)
+        qsort(attempts, count, sizeof *attempts, by_execution);
+    end_strangers(s, attempts, count);
     if (!s->adoption_pending)
         return;
     s->adoption_pending = false;
@@ -147,8 +168,10 @@ void sched_adopt(struct scheduler *s, const struct adopted_attempt *attempts, si
         if (ex->phase != PHASE_ACTIVE || !ex->recovered)
             continue;
         ex->recovered = false;
-        if (is_adopted(attempts, count, ex)) {
-            adopt(s, ex);
+        struct adopted_attempt wanted = {.execution_id = ex->id};
+        const struct adopted_attempt *found = count ? bsearch(&wanted, attempts, count, sizeof *attempts, by_execution) : NULL;
+        if (found && found->attempt == ex->attempt) {
+            adopt(s, ex, found);
             adopted++;
         } else {
             interrupt(s, ex);
