@@ -32,7 +32,8 @@ def fill(database):
         db.execute(FILL.format(rows=ROWS, tasks=TASKS, first=first, begin=now - span, step=span // ROWS))
         for _, sql in indexes:
             db.execute(sql)
-        db.execute("INSERT INTO task_stats_hourly (task_id, hour, total, success, failure, success_duration_ms) SELECT task_id, finished_at / 3600000000,"
+        db.execute("INSERT INTO task_execution_hours (hour, block) SELECT DISTINCT created_at / 3600000000, id >> 12 FROM task_executions")
+        db.execute("INSERT INTO task_stats_by_hour (task_id, hour, total, success, failure, success_duration_ms) SELECT task_id, finished_at / 3600000000,"
                    " COUNT(*), SUM(state = 2), SUM(state > 2), SUM((state = 2) * 5) FROM task_executions GROUP BY 1, 2")
         db.commit()
     return now

@@ -33,6 +33,10 @@ enum err_code db_step(struct db_stmt *st, bool *ret_row, struct err *err);
 enum err_code db_run(struct db_stmt *st, int64_t *ret_changes, struct err *err);
 void db_reset(struct db_stmt *st);
 
+/* Until the next call, steps on this connection end with ERR_TIMEOUT once the monotonic clock has passed `until_us`; 0 = no
+ * limit. For work that may be given up, such as counting. */
+void db_limit_time(struct db *db, int64_t until_us);
+
 int64_t db_int(struct db_stmt *st, int column);
 bool db_is_null(struct db_stmt *st, int column);
 /* Valid until the next step or reset; NULL when null. `ret_length` may be NULL. */

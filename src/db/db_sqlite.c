@@ -3,6 +3,7 @@
  * cached by the address of their `struct db_sql`; the one that was not used for longest makes room. */
 #include "db/db_priv.h"
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/panic.h"
@@ -11,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STATEMENTS_MAX = 128, BUSY_MS = 5000 }; /* many more than one operation has in use at a time */
+enum { STATEMENTS_MAX = 128, BUSY_MS = 5000, STEPS_PER_CLOCK = 1000 }; /* many more than one operation has in use at a time */
 
 struct db_stmt {
     sqlite3_stmt *st;
@@ -25,6 +26,7 @@ struct db {
     const struct store_fault *fault;
     struct int_map cache; /* address of the struct db_sql → db_stmt, owned */
     uint64_t prepares;
+    int64_t until_us; /* monotonic; see db_limit_time */
 };
 
 static enum err_code fail(struct db *db, int result, struct err *err)
@@ -32,6 +34,7 @@ static enum err_code fail(struct db *db, int result, struct err *err)
     const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(result);
     switch (result & 0xFF) {
     case SQLITE_CONSTRAINT: return err_set(err, ERR_CONFLICT, NULL, "%s", text);
+    case SQLITE_INTERRUPT: return err_set(err, ERR_TIMEOUT, NULL, "the query took too long");
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return err_set(err, ERR_BUSY, NULL, "the database is locked: %s", text);
     case SQLITE_FULL:
@@ -153,6 +156,18 @@ void db_reset(struct db_stmt *st)
 {
     (void)sqlite3_reset(st->st);
     (void)sqlite3_clear_bindings(st->st);
+}
+
+static int time_is_up(void *arg)
+{
+    const struct db *db = arg;
+    return clock_mono(clock_real()).us > db->until_us;
+}
+
+void db_limit_time(struct db *db, int64_t until_us)
+{
+    db->until_us = until_us;
+    sqlite3_progress_handler(db->handle, until_us ? STEPS_PER_CLOCK : 0, until_us ? time_is_up : NULL, db);
 }
 
 int64_t db_int(struct db_stmt *st, int column)

@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filters become SQL by picking conditions from a closed list, one statement per combination; values are always
- * bound. Ids grow with time, so "newest first" is the primary key backwards, and a page costs what it shows. */
+ * bound. Ids grow with time, so "newest first" is the primary key backwards. A page is found as a list of ids, from one index
+ * range, and only then its rows are read; a time range is an id range (execution_hours_store) plus, from an index of
+ * their own, the few that started more than an hour after they were made. */
 #include "sched/execution_query.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/panic.h"
 #include "base/str.h"
+#include "sched/execution_hours_store.h"
+#include "sched/execution_json.h"
 
 #include <pthread.h>
 #include <string.h>
 
-#define COLUMNS \
-    "e.id, e.uid, s.task_uid, s.task_name, s.task_type, e.state, e.cause, e.scheduled_at, e.created_at, e.started_at," \
-    " e.finished_at, e.updated_at, e.attempt, e.fence, e.lease_owner, e.progress, e.result, e.result_truncated," \
-    " e.error_message, e.error_stack, e.trigger_by, e.override_data, e.attempts, e.cancel_reason, e.cancelled_by," \
-    " e.retry_of, e.unique_key, e.priority"
 #define FROM " FROM task_executions e LEFT JOIN task_snapshots s ON s.id = e.snapshot_id"
 
-enum { TOTAL_EXACT_MAX = 10000, COUNT_TIME_MAX_US = 20 * US_PER_MS };
+enum { TOTAL_EXACT_MAX = 10000, COUNT_TIME_MAX_US = 4 * US_PER_MS };
+#define WAITED_US 3600000000 /* as in the index task_executions_waited */
+#define TEXT_OF(number) TEXT_OF_VALUE(number)
+#define TEXT_OF_VALUE(number) #number
 
-static const struct db_sql sql_get = {"SELECT " COLUMNS FROM " WHERE e.id = ?1"};
+static const struct db_sql sql_get = {"SELECT " EXECUTION_COLUMNS FROM " WHERE e.id = ?1"};
+/* The tasks that had this name or uid, and whether every run of them had it too. */
 static const struct db_sql sql_tasks_of = {
-    "SELECT DISTINCT task_id FROM task_snapshots WHERE (?1 IS NULL OR task_name = ?1) AND (?2 IS NULL OR task_uid = ?2) LIMIT 2"};
+    "SELECT task_id, MIN((?1 IS NULL OR task_name = ?1) AND (?2 IS NULL OR task_uid = ?2)) FROM task_snapshots WHERE task_id IN"
+    " (SELECT task_id FROM task_snapshots WHERE (?1 IS NULL OR task_name = ?1) AND (?2 IS NULL OR task_uid = ?2))"
+    " GROUP BY task_id LIMIT 2"};
 
 static const struct db_sql sql_holders = {"SELECT s.task_uid, e.uid, e.lease_owner, e.fence, e.started_at, e.lease_until" FROM
                                           " WHERE e.state = 1 AND e.lease_owner IS NOT NULL ORDER BY e.id LIMIT 10000"};
@@ -30,142 +35,78 @@ static const struct db_sql sql_holders = {"SELECT s.task_uid, e.uid, e.lease_own
 const struct db_sql *const execution_query_sql[] = {&sql_get, &sql_tasks_of, &sql_holders};
 const size_t execution_query_sql_count = ARRAY_LEN(execution_query_sql);
 
-/* Parameters keep their numbers in every combination. */
+/* Parameters keep their numbers in every combination. The literal bounds of `state` are those of the partial indexes. */
 static const char *const conditions[] = {
-    " AND e.task_id = ?4",           " AND e.task_id IN (SELECT task_id FROM task_snapshots WHERE task_name = ?4)",
-    " AND s.task_name = ?5",         " AND e.state = ?6",
-    " AND (e.cause IN (0, 3)) = ?7", " AND COALESCE(e.started_at, e.created_at) BETWEEN ?8 AND ?9",
-    " AND e.lease_owner = ?10",      " AND e.uid = ?11",
+    " AND e.task_id = ?4",
+    " AND e.snapshot_id IN (SELECT id FROM task_snapshots WHERE (?5 IS NULL OR task_name = ?5) AND (?13 IS NULL OR task_uid = ?13))",
+    " AND e.state = ?6 AND e.state >= 2",
+    " AND e.state = ?6 AND e.state < 2",
+    " AND (e.cause IN (0, 3)) = ?7",
+    " AND e.lease_owner = ?10",
+    " AND e.uid = ?11",
 };
 enum {
     BY_TASK = 1,
-    BY_TASKS = 2,
-    BY_NAME = 4,
-    BY_STATE = 8,
+    BY_SNAPSHOTS = 2, /* several tasks had the name, or the task had several */
+    BY_FINISHED_STATE = 4,
+    BY_ACTIVE_STATE = 8,
     BY_CAUSE = 16,
-    BY_TIME = 32,
-    BY_RUN_BY = 64,
-    BY_UID = 128,
+    BY_RUN_BY = 32,
+    BY_UID = 64,
+    BY_TIME = 128,
     COMBINATIONS = 256
 };
 
+static const char page_plain[] =
+    "SELECT e.id AS id FROM task_executions e WHERE e.id < ?1%s ORDER BY e.id DESC LIMIT ?2 OFFSET ?3";
+static const char page_by_time[] =
+    "SELECT e.id AS id FROM task_executions e WHERE e.id < ?1 AND e.id >= ?12"
+    " AND COALESCE(e.started_at, e.created_at) BETWEEN ?8 AND ?9%s"
+    " UNION ALL"
+    " SELECT e.id FROM task_executions e INDEXED BY task_executions_waited WHERE e.id < ?1 AND e.id < ?12"
+    " AND e.started_at - e.created_at > " TEXT_OF(WAITED_US) " AND e.started_at BETWEEN ?8 AND ?9%s"
+                                                             " ORDER BY 1 DESC LIMIT ?2 OFFSET ?3";
+
 static struct db_sql list_sql[COMBINATIONS], count_sql[COMBINATIONS];
 
-static void build_statements(void)
+static void build_statement(unsigned mask)
 {
-    for (unsigned mask = 0; mask < COMBINATIONS; mask++) {
-        struct buf where;
-        buf_init(&where, 4096);
-        for (unsigned i = 0; i < ARRAY_LEN(conditions); i++)
-            if (mask & (1u << i))
-                buf_add_text(&where, conditions[i]);
-        const char *text = where.data ? where.data : "";
-        struct buf list, count;
-        buf_init(&list, 4096);
-        buf_init(&count, 4096);
-        buf_printf(&list, "SELECT " COLUMNS FROM " WHERE e.id < ?1%s ORDER BY e.id DESC LIMIT ?2 OFFSET ?3", text);
-        buf_printf(&count, "SELECT e.id" FROM " WHERE e.id < ?1%s ORDER BY e.id DESC LIMIT ?2", text);
-        list_sql[mask].text = buf_take(&list);
-        count_sql[mask].text = buf_take(&count);
-        buf_release(&where);
-    }
+    struct buf where, page, list;
+    buf_init(&where, 4096);
+    buf_init(&page, 4096);
+    buf_init(&list, 8192);
+    for (unsigned i = 0; i < ARRAY_LEN(conditions); i++)
+        if (mask & (1u << i))
+            buf_add_text(&where, conditions[i]);
+    const char *text = where.data ? where.data : "";
+    if (mask & BY_TIME)
+        buf_printf(&page, page_by_time, text, text);
+    else
+        buf_printf(&page, page_plain, text);
+    buf_printf(&list,
+               "SELECT " EXECUTION_COLUMNS " FROM (%s) p JOIN task_executions e ON e.id = p.id"
+               " LEFT JOIN task_snapshots s ON s.id = e.snapshot_id ORDER BY e.id DESC",
+               page.data);
+    list_sql[mask].text = buf_take(&list);
+    count_sql[mask].text = buf_take(&page);
+    buf_release(&where);
 }
 
-static void make_statements(void)
+/* Made when they are first asked for; most of the combinations never are. */
+static void make_statements(unsigned mask)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    must(pthread_once(&once, build_statements) == 0);
-}
-
-static void put_text_column(struct json_writer *w, struct db_stmt *st, int column, const char *key)
-{
-    size_t length;
-    const char *text = db_is_null(st, column) ? NULL : db_text(st, column, &length);
-    if (text && length) {
-        json_key(w, key);
-        json_text_n(w, text, length);
-    }
-}
-
-static void put_uuid_column(struct json_writer *w, struct db_stmt *st, int column, const char *key)
-{
-    struct uuid uid;
-    size_t length;
-    const void *bytes = db_blob(st, column, &length);
-    if (!bytes || length != sizeof uid.b)
-        return;
-    memcpy(uid.b, bytes, sizeof uid.b);
-    json_put_uuid(w, key, &uid);
-}
-
-static void write_times(struct json_writer *w, struct db_stmt *st)
-{
-    int64_t created = db_int(st, 8), started = db_is_null(st, 9) ? 0 : db_int(st, 9);
-    int64_t finished = db_is_null(st, 10) ? 0 : db_int(st, 10);
-    json_put_time(w, "scheduled_at", db_int(st, 7), 3);
-    json_put_time(w, "started_at", started ? started : created, 6); /* API-32 */
-    json_put_time_or_null(w, "finished_at", finished, 6);
-    if (finished)
-        json_put_int(w, "duration_ms", started && finished > started ? (finished - started) / US_PER_MS : 0);
-    json_put_time(w, "created_at", created, 3);
-    json_put_time(w, "updated_at", db_int(st, 11), 3);
-}
-
-static void write_attempts(struct json_writer *w, struct db_stmt *st)
-{
-    size_t length;
-    const char *text = db_is_null(st, 22) ? NULL : db_text(st, 22, &length);
-    if (!text)
-        return;
-    json_key(w, "attempts");
-    json_begin_array(w);
-    json_raw(w, text, length);
-    json_end_array(w);
-}
-
-/* API-30, API-35: members without a value are left out. */
-static void write_execution(struct json_writer *w, struct db_stmt *st)
-{
-    enum execution_cause cause = (enum execution_cause)db_int(st, 6);
-    int64_t attempt = db_int(st, 12);
-    json_begin_object(w);
-    json_put_int(w, "id", db_int(st, 0));
-    put_uuid_column(w, st, 2, "task_uid");
-    put_text_column(w, st, 3, "task_name");
-    put_text_column(w, st, 4, "task_type");
-    put_uuid_column(w, st, 1, "execution_uid");
-    json_key(w, "run_by");
-    size_t length = 0;
-    const char *run_by = db_is_null(st, 14) ? "" : db_text(st, 14, &length);
-    json_text_n(w, run_by, length);
-    json_put_text(w, "state", execution_state_name((enum execution_state)db_int(st, 5)));
-    write_times(w, st);
-    json_put_int(w, "progress", db_int(st, 15));
-    json_put_int(w, "retry_count", attempt > 1 ? attempt - 1 : 0);
-    json_put_text(w, "trigger_type", execution_trigger_name(cause));
-    json_put_text(w, "cause", execution_cause_name(cause));
-    put_text_column(w, st, 20, "trigger_by");
-    json_put_int(w, "priority", db_int(st, 27));
-    if (db_int(st, 13))
-        json_put_int(w, "fencing_token", db_int(st, 13));
-    put_text_column(w, st, 16, "result");
-    if (db_int(st, 17))
-        json_put_bool(w, "result_truncated", true);
-    put_text_column(w, st, 18, "error_message");
-    put_text_column(w, st, 19, "error_stack");
-    put_text_column(w, st, 21, "override_data");
-    put_text_column(w, st, 26, "unique_key");
-    write_attempts(w, st);
-    put_text_column(w, st, 23, "cancel_reason");
-    put_text_column(w, st, 24, "cancelled_by");
-    put_uuid_column(w, st, 25, "retry_of");
-    json_end_object(w);
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    must(pthread_mutex_lock(&lock) == 0);
+    if (!list_sql[mask].text)
+        build_statement(mask);
+    must(pthread_mutex_unlock(&lock) == 0);
 }
 
 struct resolved {
     unsigned mask;
     int64_t task_id;
-    struct uuid uid;
+    int64_t low_id, below_id; /* of creation in the time range */
+    struct uuid uid, task_uid;
     bool nothing; /* no row can match */
 };
 
@@ -175,8 +116,7 @@ static enum err_code resolve_task(struct db *db, const struct execution_filter *
 {
     if (!filter->task_name && !filter->task_uid)
         return OK;
-    struct uuid uid;
-    if (filter->task_uid && !uuid_parse(filter->task_uid, strlen(filter->task_uid), &uid)) {
+    if (filter->task_uid && !uuid_parse(filter->task_uid, strlen(filter->task_uid), &resolved->task_uid)) {
         resolved->nothing = true;
         return OK;
     }
@@ -186,20 +126,38 @@ static enum err_code resolve_task(struct db *db, const struct execution_filter *
         return code;
     db_bind_string(st, 1, filter->task_name);
     if (filter->task_uid)
-        db_bind_blob(st, 2, uid.b, sizeof uid.b);
-    else
-        db_bind_null(st, 2);
+        db_bind_blob(st, 2, resolved->task_uid.b, sizeof resolved->task_uid.b);
     int found = 0;
-    bool row = false;
+    bool row = false, whole = true;
     while ((code = db_step(st, &row, err)) == OK && row) {
         resolved->task_id = db_int(st, 0);
+        whole = whole && db_int(st, 1);
         found++;
     }
     db_reset(st);
     resolved->nothing = found == 0;
-    resolved->mask |= found > 1 ? BY_TASKS : BY_TASK;
-    if (filter->task_name)
-        resolved->mask |= BY_NAME;
+    if (found == 1)
+        resolved->mask |= BY_TASK;
+    if (found > 1 || !whole)
+        resolved->mask |= BY_SNAPSHOTS;
+    return code;
+}
+
+/* What started in the range was made in it, or up to WAITED_US before, or is in the index of those that waited. */
+static enum err_code resolve_time(struct db *db, const struct execution_filter *filter, struct resolved *resolved,
+                                  struct err *err)
+{
+    resolved->below_id = INT64_MAX;
+    if (!filter->start_us && filter->end_us == INT64_MAX)
+        return OK;
+    int64_t from_us = filter->start_us > WAITED_US ? filter->start_us - WAITED_US : 0, first, high;
+    resolved->mask |= BY_TIME;
+    enum err_code code = execution_hours_bounds(db, from_us, filter->end_us, &resolved->low_id, &high, err);
+    if (code == OK)
+        code = execution_hours_bounds(db, 0, filter->end_us, &first, &high, err);
+    if (resolved->low_id == 0) /* none made then: what waited from before is left */
+        resolved->low_id = high + 1;
+    resolved->below_id = high + 1;
     return code;
 }
 
@@ -207,23 +165,22 @@ static enum err_code resolve(struct db *db, const struct execution_filter *filte
 {
     *resolved = (struct resolved){0};
     if (filter->state >= 0)
-        resolved->mask |= BY_STATE;
+        resolved->mask |= filter->state < EXECUTION_SUCCESS ? BY_ACTIVE_STATE : BY_FINISHED_STATE;
     if (filter->manual >= 0)
         resolved->mask |= BY_CAUSE;
-    if (filter->start_us || filter->end_us != INT64_MAX)
-        resolved->mask |= BY_TIME;
     if (filter->run_by)
         resolved->mask |= BY_RUN_BY;
     if (filter->execution_uid) {
         resolved->mask |= BY_UID;
         resolved->nothing = !uuid_parse(filter->execution_uid, strlen(filter->execution_uid), &resolved->uid);
     }
-    return resolved->nothing ? OK : resolve_task(db, filter, resolved, err);
+    enum err_code code = resolve_time(db, filter, resolved, err);
+    return resolved->nothing || code != OK ? code : resolve_task(db, filter, resolved, err);
 }
 
 static void bind_filter(struct db_stmt *st, const struct execution_filter *filter, const struct resolved *r)
 {
-    int64_t below = filter->before_id ? filter->before_id : INT64_MAX;
+    int64_t below = filter->before_id && filter->before_id < r->below_id ? filter->before_id : r->below_id;
     if (r->mask & BY_UID) { /* the uid carries the id: no scan */
         int64_t id = uuid_number(&r->uid);
         below = id < below ? id + 1 : below;
@@ -232,17 +189,19 @@ static void bind_filter(struct db_stmt *st, const struct execution_filter *filte
     db_bind_int(st, 1, below);
     if (r->mask & BY_TASK)
         db_bind_int(st, 4, r->task_id);
-    if (r->mask & BY_TASKS)
-        db_bind_string(st, 4, filter->task_name);
-    if (r->mask & BY_NAME)
+    if (r->mask & BY_SNAPSHOTS) {
         db_bind_string(st, 5, filter->task_name);
-    if (r->mask & BY_STATE)
+        if (filter->task_uid)
+            db_bind_blob(st, 13, r->task_uid.b, sizeof r->task_uid.b);
+    }
+    if (r->mask & (BY_FINISHED_STATE | BY_ACTIVE_STATE))
         db_bind_int(st, 6, filter->state);
     if (r->mask & BY_CAUSE)
         db_bind_int(st, 7, !filter->manual);
     if (r->mask & BY_TIME) {
         db_bind_int(st, 8, filter->start_us);
         db_bind_int(st, 9, filter->end_us);
+        db_bind_int(st, 12, r->low_id);
     }
     if (r->mask & BY_RUN_BY)
         db_bind_string(st, 10, filter->run_by);
@@ -259,26 +218,23 @@ static enum err_code count_matches(struct db *db, const struct execution_filter 
     all.before_id = 0;
     bind_filter(st, &all, resolved);
     db_bind_int(st, 2, TOTAL_EXACT_MAX + 1);
-    int64_t until = clock_mono(clock_real()).us + COUNT_TIME_MAX_US;
+    db_bind_int(st, 3, 0);
     bool row = false;
     page->total = 0;
-    while ((code = db_step(st, &row, err)) == OK && row) {
+    db_limit_time(db, clock_mono(clock_real()).us + COUNT_TIME_MAX_US);
+    while ((code = db_step(st, &row, err)) == OK && row)
         page->total++;
-        if (page->total > TOTAL_EXACT_MAX || (page->total % 256 == 0 && clock_mono(clock_real()).us > until)) {
-            page->total_is_lower_bound = true;
-            break;
-        }
-    }
+    db_limit_time(db, 0);
     db_reset(st);
+    page->total_is_lower_bound = code == ERR_TIMEOUT || page->total > TOTAL_EXACT_MAX;
     if (page->total > TOTAL_EXACT_MAX)
         page->total = TOTAL_EXACT_MAX;
-    return code;
+    return code == ERR_TIMEOUT ? OK : code;
 }
 
 enum err_code execution_query_list(struct db *db, const struct execution_filter *filter, struct json_writer *w,
                                    struct execution_page *ret_page, struct err *err)
 {
-    make_statements();
     struct resolved resolved;
     enum err_code code = resolve(db, filter, &resolved, err);
     struct execution_page page = {.total = ret_page->total};
@@ -289,6 +245,7 @@ enum err_code execution_query_list(struct db *db, const struct execution_filter 
         *ret_page = page;
         return OK;
     }
+    make_statements(resolved.mask);
     struct db_stmt *st;
     if ((code = db_prepare(db, &list_sql[resolved.mask], &st, err)) != OK)
         return code;
@@ -297,7 +254,7 @@ enum err_code execution_query_list(struct db *db, const struct execution_filter 
     db_bind_int(st, 3, filter->offset);
     bool row = false;
     while ((code = db_step(st, &row, err)) == OK && row) {
-        write_execution(w, st);
+        execution_write_json(w, st);
         page.count++;
         page.last_id = db_int(st, 0);
     }
@@ -330,7 +287,7 @@ enum err_code execution_query_get(struct db *db, const char *reference, struct j
         row = length == sizeof uid.b && memcmp(stored, uid.b, sizeof uid.b) == 0;
     }
     if (code == OK && row)
-        write_execution(w, st);
+        execution_write_json(w, st);
     db_reset(st);
     return code == OK && !row ? err_set(err, ERR_NOT_FOUND, NULL, "Resource not found") : code;
 }

@@ -23,7 +23,7 @@ struct execution_page {
     size_t count;
     int64_t last_id; /* of the last row written; 0 = none */
     int64_t total;
-    bool total_is_lower_bound; /* counting stopped at 10,000 or after 20 ms (rulings, Totals) */
+    bool total_is_lower_bound; /* counting stopped at 10,000 or after 4 ms (rulings, Totals) */
 };
 
 /* Newest first, each as an object of the array that `w` has open. With ret_page->total < 0 on entry no total is counted. */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "base/str.h"
+#include "sched/execution_hours_store.h"
 
 #include <string.h>
 
@@ -37,8 +38,9 @@ static const struct db_sql sql_last_id = {"SELECT COALESCE(MAX(id), 0) FROM task
 
 static const struct db_sql sql_find = {"SELECT id, task_id, uid, state, override_data FROM task_executions WHERE id = ?1"};
 
+/* What finished before a moment was created before it: only ids up to ?3 are looked at. */
 static const struct db_sql sql_purge = {"DELETE FROM task_executions WHERE id IN (SELECT id FROM task_executions"
-                                        " WHERE state >= 2 AND finished_at < ?1 ORDER BY id LIMIT ?2)"};
+                                        " WHERE id <= ?3 AND state >= 2 AND finished_at < ?1 ORDER BY id LIMIT ?2)"};
 
 const struct db_sql *const execution_store_sql[] = {
     &sql_insert, &claims.take,  &claims.release, &claims.adopt, &claims.renew, &claims.rescue, &sql_note_failure,
@@ -83,6 +85,19 @@ static void bind_insert(struct db_stmt *st, const char *instance_id, const struc
         db_bind_null(st, 20);
 }
 
+/* Ids grow from row to row; all rows of one moment are noted together. */
+static enum err_code note_hours(struct db *tx, const struct execution_insert *rows, size_t count, struct err *err)
+{
+    enum err_code code = OK;
+    for (size_t i = 0, first = 0; code == OK && i < count; i++) {
+        if (i + 1 < count && rows[i + 1].created_us == rows[first].created_us)
+            continue;
+        code = execution_hours_note(tx, rows[first].created_us, rows[first].id, rows[i].id, err);
+        first = i + 1;
+    }
+    return code;
+}
+
 enum err_code execution_store_insert(struct db *tx, const char *instance_id, struct execution_insert *rows, size_t count,
                                      struct err *err)
 {
@@ -100,6 +115,8 @@ enum err_code execution_store_insert(struct db *tx, const char *instance_id, str
         code = db_run(st, &added, err);
         rows[i].lost = added == 0;
     }
+    if (code == OK)
+        code = note_hours(tx, rows, count, err);
     return code;
 }
 
@@ -320,10 +337,16 @@ enum err_code execution_store_find(struct db *db, const char *reference, struct 
 enum err_code execution_store_purge(struct db *tx, int64_t before_us, int limit, int64_t *ret_deleted, struct err *err)
 {
     struct db_stmt *st;
-    enum err_code code = db_prepare(tx, &sql_purge, &st, err);
+    int64_t low, high;
+    enum err_code code = execution_hours_bounds(tx, 0, before_us, &low, &high, err);
+    if (code == OK)
+        code = db_prepare(tx, &sql_purge, &st, err);
     if (code != OK)
         return code;
     db_bind_int(st, 1, before_us);
     db_bind_int(st, 2, limit);
-    return db_run(st, ret_deleted, err);
+    db_bind_int(st, 3, high);
+    if ((code = db_run(st, ret_deleted, err)) == OK && *ret_deleted)
+        code = execution_hours_purge(tx, err);
+    return code;
 }

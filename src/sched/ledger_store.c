@@ -16,8 +16,8 @@ static const struct db_sql sql_epoch_add = {
 static const struct db_sql sql_epoch_last_id = {"SELECT COALESCE(MAX(id), 0) FROM task_epochs"};
 static const struct db_sql sql_epoch_get = {"SELECT definition FROM task_epochs WHERE id = ?1"};
 static const struct db_sql sql_stats_add = {
-    "INSERT INTO task_stats_hourly (task_id, hour, total, success, failure, success_duration_ms)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (task_id, hour) DO UPDATE SET total = total + excluded.total,"
+    "INSERT INTO task_stats_by_hour (task_id, hour, total, success, failure, success_duration_ms)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (hour, task_id) DO UPDATE SET total = total + excluded.total,"
     " success = success + excluded.success, failure = failure + excluded.failure,"
     " success_duration_ms = success_duration_ms + excluded.success_duration_ms"};
 static const struct db_sql sql_purge = {

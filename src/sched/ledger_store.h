@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SQL of the occurrence ledger (task_occurrences, task_epochs) and of the hourly sums (task_stats_hourly).
+/* SQL of the occurrence ledger (task_occurrences, task_epochs) and of the hourly sums (task_stats_by_hour).
  * A fired or shifted slot's record is its execution; every other slot is part of a run of equal verdict and reason. */
 #ifndef HORAE_SCHED_LEDGER_STORE_H
 #define HORAE_SCHED_LEDGER_STORE_H

@@ -11,16 +11,17 @@ static const struct db_sql sql_tasks = {"SELECT COUNT(*), COALESCE(SUM(enabled),
 static const struct db_sql sql_all = {
     "SELECT name, total_executions, success_executions, failure_executions, success_duration_ms, last_executed_at"
     " FROM sched_tasks WHERE (?1 = 0 OR id = ?1) ORDER BY id LIMIT 1000"};
+/* One range of hours, grouped by sorting: the plus keeps the index by task, which would mean all hours, out of it. */
 static const struct db_sql sql_window = {
     "SELECT t.name, SUM(h.total), SUM(h.success), SUM(h.failure), SUM(h.success_duration_ms), t.last_executed_at"
-    " FROM task_stats_hourly h JOIN sched_tasks t ON t.id = h.task_id"
-    " WHERE h.hour >= ?2 AND (?1 = 0 OR h.task_id = ?1) GROUP BY h.task_id ORDER BY h.task_id LIMIT 1000"};
+    " FROM task_stats_by_hour h JOIN sched_tasks t ON t.id = h.task_id"
+    " WHERE h.hour >= ?2 AND (?1 = 0 OR h.task_id = ?1) GROUP BY +h.task_id ORDER BY +h.task_id LIMIT 1000"};
 static const struct db_sql sql_sums = {
     "SELECT COALESCE(SUM(total_executions), 0), COALESCE(SUM(success_executions), 0), COALESCE(SUM(success_duration_ms), 0)"
     " FROM sched_tasks WHERE (?1 = 0 OR id = ?1)"};
 static const struct db_sql sql_window_sums = {
     "SELECT COALESCE(SUM(total), 0), COALESCE(SUM(success), 0), COALESCE(SUM(success_duration_ms), 0)"
-    " FROM task_stats_hourly WHERE hour >= ?2 AND (?1 = 0 OR task_id = ?1)"};
+    " FROM task_stats_by_hour WHERE hour >= ?2 AND (?1 = 0 OR task_id = ?1)"};
 
 const struct db_sql *const stats_query_sql[] = {&sql_tasks, &sql_all, &sql_window, &sql_sums, &sql_window_sums};
 const size_t stats_query_sql_count = ARRAY_LEN(stats_query_sql);

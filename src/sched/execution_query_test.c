@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SCH-80: whatever is asked, the page holds the newest matching executions, and no other: held against a plain loop over
+ * every row. The rows come from a clock that went back once, and some waited for days. */
+#include "sched/execution_query.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/compiler.h"
+#include "db/store.h"
+#include "sched/execution_store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { ROWS = 6000, FILTERS = 1500, SNAPSHOTS = 4, PAGE_MAX = 100, ID_STEP = 100 }; /* steps: some rows per noted block of ids */
+#define HOUR_US (3600 * (int64_t)US_PER_S)
+#define BEGIN_US (490000 * HOUR_US)
+
+/* Two tasks had the name "reused", one task had two names. */
+static const struct {
+    int64_t task_id;
+    const char *name;
+} snapshots[SNAPSHOTS] = {{1, "plain"}, {2, "reused"}, {3, "reused"}, {1, "renamed"}};
+
+struct model_row {
+    int64_t created_us, started_us; /* 0 = not started */
+    int snapshot, state, cause;
+};
+
+static struct model_row model[ROWS + 1]; /* by id / ID_STEP */
+static uint64_t random_state = 20261125;
+
+static int64_t pick(int64_t below)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)((random_state >> 33) % (uint64_t)below);
+}
+
+/* A row each ten minutes; after two thirds of them the clock is set back by two days. */
+static struct model_row make_row(int64_t id)
+{
+    int64_t created = BEGIN_US + id * (HOUR_US / 6) - (id > ROWS * 2 / 3 ? 48 * HOUR_US : 0);
+    struct model_row row = {.created_us = created, .snapshot = (int)pick(SNAPSHOTS), .cause = CAUSE_MANUAL};
+    row.state = pick(50) ? EXECUTION_SUCCESS + (int)pick(5) : (int)pick(2);
+    int64_t waited = pick(20) ? pick(5 * (int64_t)US_PER_S) : pick(200 * HOUR_US);
+    row.started_us = row.state == EXECUTION_PENDING ? 0 : created + waited;
+    return row;
+}
+
+static enum err_code fill(struct db *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    char sql[256];
+    enum err_code code = OK;
+    for (int i = 0; i < SNAPSHOTS && code == OK; i++) {
+        (void)snprintf(sql, sizeof sql, "INSERT INTO task_snapshots VALUES (%d, %lld, x'%032lld', '%s', 'noop')", i + 1,
+                       (long long)snapshots[i].task_id, (long long)snapshots[i].task_id, snapshots[i].name);
+        code = db_exec(tx, sql, err);
+    }
+    for (int64_t id = 1; id <= ROWS && code == OK; id++) {
+        struct model_row *row = &model[id];
+        *row = make_row(id);
+        struct execution_insert insert = {.id = id * ID_STEP,
+                                          .uid = uuid_v7_numbered(row->created_us, id * ID_STEP),
+                                          .task_id = snapshots[row->snapshot].task_id,
+                                          .snapshot_id = row->snapshot + 1,
+                                          .cause = CAUSE_MANUAL,
+                                          .scheduled_us = row->created_us,
+                                          .created_us = row->created_us,
+                                          .due_us = row->created_us};
+        if ((code = execution_store_insert(tx, "test", &insert, 1, err)) != OK || !row->started_us)
+            continue;
+        (void)snprintf(sql, sizeof sql, "UPDATE task_executions SET state = %d, started_at = %lld, lease_owner = 'i%d' WHERE id = %lld",
+                       row->state, (long long)row->started_us, row->snapshot, (long long)id * ID_STEP);
+        code = db_exec(tx, sql, err);
+    }
+    return code;
+}
+
+static struct execution_filter make_filter(void)
+{
+    static const char *const names[] = {"plain", "reused", "renamed", "nobody"};
+    static const char *const runners[] = {"i0", "i1"};
+    struct execution_filter filter = {.state = -1, .manual = -1, .end_us = INT64_MAX, .limit = 1 + (int)pick(PAGE_MAX)};
+    if (pick(2))
+        filter.task_name = names[pick(4)];
+    if (pick(2))
+        filter.state = (int)pick(7);
+    if (!pick(8))
+        filter.run_by = runners[pick(2)];
+    if (pick(3)) {
+        filter.start_us = BEGIN_US + pick(ROWS / 6) * HOUR_US - pick(HOUR_US);
+        filter.end_us = filter.start_us + pick(pick(2) ? 2 * HOUR_US : 300 * HOUR_US);
+    }
+    if (pick(2))
+        filter.before_id = 1 + pick((int64_t)ROWS * ID_STEP);
+    if (!pick(3))
+        filter.offset = pick(200);
+    return filter;
+}
+
+static bool matches(const struct execution_filter *filter, const struct model_row *row)
+{
+    char runner[8];
+    int64_t at = row->started_us ? row->started_us : row->created_us;
+    (void)snprintf(runner, sizeof runner, "i%d", row->snapshot);
+    return (!filter->task_name || strcmp(filter->task_name, snapshots[row->snapshot].name) == 0) &&
+           (filter->state < 0 || filter->state == row->state) && at >= filter->start_us && at <= filter->end_us &&
+           (!filter->run_by || (row->started_us && strcmp(filter->run_by, runner) == 0));
+}
+
+/* The next "id": of the answer, 0 at its end. */
+static int64_t next_id(const char **at)
+{
+    static const char key[] = "{\"id\":";
+    const char *found = strstr(*at, key);
+    if (!found)
+        return 0;
+    char *end;
+    int64_t id = strtoll(found + sizeof key - 1, &end, 10);
+    *at = end;
+    return id;
+}
+
+static void assert_page(const struct execution_filter *filter, const char *answer, const struct execution_page *page)
+{
+    int64_t skipped = 0, total = 0;
+    int shown = 0;
+    for (int64_t id = ROWS; id > 0; id--) {
+        if (!matches(filter, &model[id]))
+            continue;
+        total++;
+        if ((filter->before_id && id * ID_STEP >= filter->before_id) || shown == filter->limit || skipped++ < filter->offset)
+            continue;
+        assert_int_equal(next_id(&answer), id * ID_STEP);
+        shown++;
+    }
+    assert_int_equal(next_id(&answer), 0);
+    assert_int_equal(page->count, shown);
+    if (page->total_is_lower_bound)
+        assert_true(page->total <= total);
+    else
+        assert_int_equal(page->total, total);
+}
+
+static enum err_code ask(struct db *db, void *arg, struct err *err)
+{
+    size_t *shown = arg;
+    for (int i = 0; i < FILTERS; i++) {
+        struct execution_filter filter = make_filter();
+        struct execution_page page = {0};
+        struct json_writer w;
+        struct buf out;
+        buf_init(&out, 1 << 20);
+        json_writer_init(&w, &out);
+        json_begin_array(&w);
+        enum err_code code = execution_query_list(db, &filter, &w, &page, err);
+        json_end_array(&w);
+        if (code != OK)
+            return code;
+        assert_page(&filter, out.data, &page);
+        *shown += page.count;
+        buf_release(&out);
+    }
+    return OK;
+}
+
+static void pages_hold_what_matches_and_nothing_else(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/horae-query-XXXXXX", url[64], path[64];
+    struct store *store;
+    struct err err;
+    size_t shown = 0;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(url, sizeof url, "sqlite:%s/t.db", folder);
+    struct store_options options = {.url = url, .readers = 1};
+    assert_int_equal(store_open(&options, &store, &err), OK);
+    assert_int_equal(store_write(store, fill, NULL, &err), OK);
+    assert_int_equal(store_read(store, ask, &shown, &err), OK);
+    assert_true(shown > FILTERS);
+    store_close(store);
+    static const char *const names[] = {"t.db", "t.db-wal", "t.db-shm", "t.db.lock"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pages_hold_what_matches_and_nothing_else)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
