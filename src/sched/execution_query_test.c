@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { ROWS = 6000, FILTERS = 1500, SNAPSHOTS = 4, PAGE_MAX = 100, ID_STEP = 100 }; /* steps: some rows per noted block of ids */
+enum { ROWS = 6000, FILTERS = 1500, SNAPSHOTS = 4, PAGE_MAX = 100, ID_STEP = 2000 }; /* steps: some rows per noted block of ids */
 #define HOUR_US (3600 * (int64_t)US_PER_S)
 #define BEGIN_US (490000 * HOUR_US)
 
@@ -48,7 +48,7 @@ static struct model_row make_row(int64_t id)
     int64_t created = BEGIN_US + id * (HOUR_US / 6) - (id > ROWS * 2 / 3 ? 48 * HOUR_US : 0);
     struct model_row row = {.created_us = created, .snapshot = (int)pick(SNAPSHOTS), .cause = CAUSE_MANUAL};
     row.state = pick(50) ? EXECUTION_SUCCESS + (int)pick(5) : (int)pick(2);
-    int64_t waited = pick(20) ? pick(5 * (int64_t)US_PER_S) : pick(200 * HOUR_US);
+    int64_t waited = pick(20) ? pick(pick(2) ? 5 * (int64_t)US_PER_S : HOUR_US) : pick(200 * HOUR_US);
     row.started_us = row.state == EXECUTION_PENDING ? 0 : created + waited;
     return row;
 }
@@ -76,7 +76,8 @@ static enum err_code fill(struct db *tx, void *arg, struct err *err)
                                           .due_us = row->created_us};
         if ((code = execution_store_insert(tx, "test", &insert, 1, err)) != OK || !row->started_us)
             continue;
-        (void)snprintf(sql, sizeof sql, "UPDATE task_executions SET state = %d, started_at = %lld, lease_owner = 'i%d' WHERE id = %lld",
+        (void)snprintf(sql, sizeof sql,
+                       "UPDATE task_executions SET state = %d, started_at = %lld, lease_owner = 'i%d' WHERE id = %lld",
                        row->state, (long long)row->started_us, row->snapshot, (long long)id * ID_STEP);
         code = db_exec(tx, sql, err);
     }
@@ -96,6 +97,8 @@ static struct execution_filter make_filter(void)
         filter.run_by = runners[pick(2)];
     if (pick(3)) {
         filter.start_us = BEGIN_US + pick(ROWS / 6) * HOUR_US - pick(HOUR_US);
+        if (pick(2)) /* exactly where something started */
+            filter.start_us = model[1 + pick(ROWS)].started_us;
         filter.end_us = filter.start_us + pick(pick(2) ? 2 * HOUR_US : 300 * HOUR_US);
     }
     if (pick(2))
