@@ -27,7 +27,7 @@ class Row:
     goal: str = ""
 
     def text(self):
-        number = f"{self.value:,.0f}" if abs(self.value) >= 100 else f"{self.value:.2f}"
+        number = f"{self.value:,.0f}" if abs(self.value) >= 100 else f"{self.value:.2f}" if self.value >= 0.1 or not self.value else f"{self.value:.5f}"
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
         return f"{self.what:<46} {number:>11} {self.unit:<12} {ratio:>6}  {self.goal:<22} {self.durability:<5} {self.method}" + (
             f"; peer: {self.peer}" if self.peer else "")

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -235,8 +236,16 @@ static const char *settings_of(const struct db_open_options *options)
            "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY";
 }
 
+/* Before the library's first use: no account of its memory, which every allocation would take a process-wide lock for. */
+static void configure_library(void)
+{
+    must(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK);
+}
+
 enum err_code db_sqlite_open(const struct db_open_options *options, struct db **ret, struct err *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    must(pthread_once(&once, configure_library) == 0);
     struct db *db = xcalloc(1, sizeof *db);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     int result = sqlite3_open_v2(options->path, &db->handle, flags, NULL);
