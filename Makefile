@@ -4,7 +4,10 @@ PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 MESON := /usr/bin/meson
 
-.PHONY: all run test check bench deps install lint format clean
+FUZZ_SECONDS ?= 600
+FUZZ ?=
+
+.PHONY: all run test check fuzz bench deps install lint format clean
 
 all: build/release/horae
 
@@ -21,11 +24,18 @@ run: build/release/horae
 test:
 	@tools/deps.sh test
 	@tools/build.sh release
-	@$(PYTHON) tools/run-tests.py build/release
+	@tools/build.sh fuzz
+	@$(PYTHON) tools/run-tests.py build/release --fuzz build/fuzz
 
 check:
 	@tools/deps.sh check
 	@tools/check.sh
+
+# Long: FUZZ_SECONDS for each of FUZZ (all subjects).
+fuzz:
+	@tools/deps.sh test
+	@tools/build.sh fuzz
+	@nice $(PYTHON) tools/fuzz.py build/fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
 
 bench:
 	@tools/deps.sh test
@@ -46,7 +56,7 @@ lint:
 	@tools/lint.sh
 
 format:
-	@git ls-files 'src/*.c' 'src/*.h' 'bench/*.c' | xargs clang-format -i
+	@git ls-files 'src/*.c' 'src/*.h' 'bench/*.c' 'tests/fuzz/*.[ch]' | xargs clang-format -i
 
 clean:
 	@rm -rf build

@@ -5,8 +5,8 @@ set -eu
 
 BUILD="gcc make git meson ninja-build pkg-config libmicrohttpd-dev libcurl4-openssl-dev libsodium-dev libyaml-dev
  libsqlite3-dev zlib1g-dev tzdata ca-certificates python3 python3-yaml"
-TEST="libcmocka-dev python3-jsonschema wrk sqlite3 openssl"
-CHECK="clang clang-tidy clang-format cppcheck libclang-rt-14-dev gcovr"
+TEST="libcmocka-dev python3-jsonschema wrk sqlite3 openssl clang libclang-rt-14-dev"
+CHECK="clang-tidy clang-format cppcheck gcovr"
 
 want="$BUILD"
 case "${1:-test}" in

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs every test of a build folder and counts: unit tests (cmocka, TAP) and scenarios (unittest, the real binary).
+The fuzzers stand in a build folder of their own (build.sh fuzz) and run with everything else after --fuzz.
 
 The last line is "N passed, N failed, N skipped"; the exit status is 0 when nothing failed.
-usage: run-tests.py BUILD_DIR [unit|scenarios] [NAME…]
+usage: run-tests.py BUILD_DIR [--fuzz FUZZ_BUILD_DIR] [unit|scenarios] [NAME…]
+       run-tests.py FUZZ_BUILD_DIR fuzz [NAME…]
 """
 import json
 import os
@@ -11,6 +13,8 @@ import re
 import subprocess
 import sys
 import unittest
+
+import fuzz
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UNIT_TIME_MAX_S = 300
@@ -56,6 +60,19 @@ def unit_tests(build, names, count):
             run_unit_test(test, count)
 
 
+def fuzzers(build, names, count):
+    """Two tests for each subject; none at all is a failure, since whoever asks for them wants them run."""
+    ran = False
+    for name, good, output in fuzz.short_tests(build, names):
+        ran = True
+        print(f"passed {name}" if good else f"FAILED {name}\n{output}", flush=True)
+        count.passed += good
+        count.failed += not good
+    if not ran:
+        print(f"FAILED fuzz: no fuzzer in {build}")
+        count.failed += 1
+
+
 class Result(unittest.TextTestResult):
     def startTest(self, test):
         super().startTest(test)
@@ -79,13 +96,20 @@ def scenarios(build, names, count):
 
 
 def main():
-    build = sys.argv[1]
-    kind = sys.argv[2] if len(sys.argv) > 2 else "all"
-    names = sys.argv[3:]
+    arguments = sys.argv[1:]
+    build = arguments.pop(0)
+    fuzz_build = build
+    if arguments[:1] == ["--fuzz"]:
+        fuzz_build = arguments[1]
+        arguments = arguments[2:]
+    kind = arguments[0] if arguments else "all"
+    names = arguments[1:]
     count = Count()
     os.chdir(ROOT)
     if kind in ("all", "unit"):
         unit_tests(build, names, count)
+    if kind == "fuzz" or (kind == "all" and fuzz_build != build):
+        fuzzers(fuzz_build, names, count)
     if kind in ("all", "scenarios"):
         scenarios(build, names, count)
     sys.stdout.flush()

@@ -71,13 +71,13 @@ size_t cron_format_error(const char *text, const struct cron_error *e, char *out
     const size_t len = strlen(text);
     const bool never = strcmp(e->code, "never") == 0;
     text_putf(&t, "horae: %s%s\n", never ? "this schedule never fires: " : "schedule error: ", e->message);
+    struct cron_error shown = *e;
+    if (shown.pos > len)
+        shown.pos = len; /* the text holds a NUL byte and ends there */
     /* A long text is shown around the position only. */
-    const size_t from = e->pos > SHOWN_MAX / 2 && len > SHOWN_MAX ? e->pos - SHOWN_MAX / 2 : 0;
+    const size_t from = shown.pos > SHOWN_MAX / 2 && len > SHOWN_MAX ? shown.pos - SHOWN_MAX / 2 : 0;
     const size_t to = len - from > SHOWN_MAX ? from + SHOWN_MAX : len;
     put_line(&t, text, from, to);
-    struct cron_error shown = *e;
-    if (shown.pos > to)
-        shown.pos = to;
     if (shown.pos + shown.len > to)
         shown.len = to > shown.pos ? to - shown.pos : 1;
     put_caret(&t, text, from, to, &shown);
