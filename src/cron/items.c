@@ -209,8 +209,8 @@ static bool fail_big_step(struct scan *f, size_t pos, int step, int top, int sta
     return false;
 }
 
-/* The cursor is on '/'. `start` is where the progression begins, for the message. */
-static bool take_step(struct scan *f, int start, int *ret)
+/* The number after '/', on which the cursor is: 1 or more. */
+static bool take_step_number(struct scan *f, int *ret)
 {
     f->at++;
     const size_t pos = f->at;
@@ -219,15 +219,25 @@ static bool take_step(struct scan *f, int start, int *ret)
         error_hint(f->p->error, "for example */5");
         return false;
     }
-    const int step = take_digits(f);
-    if (step == 0)
+    *ret = take_digits(f);
+    if (*ret == 0)
         return error_set(f->p->error, "step", pos, f->at - pos, "step 0 in the %s field: it must be 1 or more", f->info->label);
+    mark_interval(f);
+    return true;
+}
+
+/* A step of at most the field's top value. `start` is where the progression begins, for the message. */
+static bool take_step(struct scan *f, int start, int *ret)
+{
+    const size_t pos = f->at + 1;
+    int step = 0;
+    if (!take_step_number(f, &step))
+        return false;
     if (step > f->info->high) {
         if (!(f->p->dialect->flags & DIALECT_BIG_STEPS))
             return fail_big_step(f, pos, step, f->info->high, start);
         f->p->s->notes |= CRON_NOTE_BIG_STEP;
     }
-    mark_interval(f);
     *ret = step;
     return true;
 }
@@ -356,9 +366,9 @@ static bool take_hash(struct scan *f)
         return false;
     if (peek(f) == '/') {
         const size_t pos = f->at + 1;
-        if (!take_step(f, low, &step))
+        if (!take_step_number(f, &step))
             return false;
-        if (step > high - low + 1)
+        if (step > high - low + 1) /* 2.5: H/60 of minutes is once an hour */
             return error_set(f->p->error, "step", pos, f->at - pos, "step %d is larger than the %d values of %d-%d", step,
                              high - low + 1, low, high);
     }
