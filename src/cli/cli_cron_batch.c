@@ -158,7 +158,8 @@ static void answer_line(const char *line, size_t length, struct json_writer *w)
 {
     struct json_doc *doc;
     struct err err;
-    struct cron_query q = {.op = CRON_OP_NEXT};
+    struct cron_years years;
+    struct cron_query q = {.op = CRON_OP_NEXT, .options.years = &years};
     struct cron_schedule schedule;
     struct cron_error error;
     if (json_parse(line, length, &doc, &err) != OK) {

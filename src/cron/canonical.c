@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define ALL_DAYS_MASK 0xfffffffeu
+#define YEAR_STEPS_TRIED 32
+#define YEAR_RUNS_TEXT_MAX 160 /* bytes; a longer list is written as progressions */
 
 /* A set of one field as the writer sees it. */
 struct value_set {
@@ -31,8 +33,8 @@ static void put_list(struct text *t, uint64_t bits, bool *first)
     }
 }
 
-/* Runs of three or more as ranges, the rest singly: "1-5,8,10". */
-static void put_runs(struct text *t, uint64_t bits, bool *first)
+/* Runs of three or more as ranges, the rest singly: "1-5,8,10"; the suffix behind each. */
+static void put_runs(struct text *t, uint64_t bits, const char *suffix, bool *first)
 {
     while (bits != 0) {
         const int low = __builtin_ctzll(bits);
@@ -44,6 +46,7 @@ static void put_runs(struct text *t, uint64_t bits, bool *first)
         text_putf(t, "%d", low);
         if (kept > low)
             text_putf(t, "-%d", kept);
+        text_put(t, suffix);
         bits &= ~(((UINT64_C(2) << kept) - 1) & ~((UINT64_C(1) << low) - 1));
     }
 }
@@ -97,7 +100,7 @@ static void put_compact(struct text *t, const struct value_set *v)
     else if (step > 1)
         text_putf(t, "%d-%d/%d", low, high, step);
     else if (step == 1 || !put_wrapped(t, v))
-        put_runs(t, v->bits, &first);
+        put_runs(t, v->bits, "", &first);
 }
 
 /* Two values that a step spells, such as a-b/n, stay a list: "0,30". A time field of a fixed-time schedule is a list. */
@@ -199,38 +202,80 @@ static void put_weekday(struct text *t, const struct cron_schedule *s)
         first = false;
     }
     for (int k = 0; k < 5; k++) {
-        for (unsigned bits = s->weekday_nth[k]; bits != 0; bits &= bits - 1) {
-            put_separator(t, &first);
-            text_putf(t, "%d#%d", __builtin_ctz(bits), k + 1);
-        }
+        char suffix[4] = {'#', (char)('1' + k), '\0'};
+        put_runs(t, s->weekday_nth[k], suffix, &first);
     }
-    for (unsigned bits = s->weekday_last; bits != 0; bits &= bits - 1) {
+    put_runs(t, s->weekday_last, "L", &first);
+}
+
+/* One item of a year list: every step-th year from low to high, of which `count` have not been written yet. */
+struct year_run {
+    int32_t low, high, step, count;
+};
+
+/* The progression from `low` on that covers most of what is left. Its second member is one of the next few years. */
+static struct year_run longest_run(const struct cron_schedule *all, const struct cron_schedule *left, int32_t low)
+{
+    struct year_run best = {low, low, 1, 1};
+    int32_t second = years_next(left, low + 1);
+    for (int tried = 0; tried < YEAR_STEPS_TRIED && second > 0; tried++, second = years_next(left, second + 1)) {
+        struct year_run run = {low, low, second - low, 1};
+        while (run.high + run.step <= YEAR_HIGH && years_allow(all, run.high + run.step)) {
+            run.high += run.step;
+            run.count += years_allow(left, run.high);
+        }
+        if (run.count > best.count)
+            best = run;
+    }
+    return best;
+}
+
+/* "2024,2026,2030-2040": what a person would write. */
+static void put_year_runs(struct text *t, const struct cron_schedule *s)
+{
+    bool first = true;
+    for (int32_t low = s->year_from; low > 0;) {
+        int32_t high = low;
+        while (high < YEAR_HIGH && years_allow(s, high + 1))
+            high++;
         put_separator(t, &first);
-        text_putf(t, "%dL", __builtin_ctz(bits));
+        text_putf(t, high > low ? "%d-%d" : "%d", low, high);
+        low = years_next(s, high + 1);
+    }
+}
+
+/* Short for lists of steps: each item covers as much as it can. */
+static void put_year_progressions(struct text *t, const struct cron_schedule *s)
+{
+    struct cron_schedule left = *s;
+    struct cron_years rest = *s->years;
+    bool first = true;
+    left.years = &rest;
+    for (int32_t low = s->year_from; low > 0; low = years_next(&left, low + 1)) {
+        const struct year_run run = longest_run(s, &left, low);
+        put_separator(t, &first);
+        text_putf(t, run.count > 2 ? run.step > 1 ? "%d-%d/%d" : "%d-%d" : "%d", run.low, run.high, run.step);
+        for (int32_t year = run.low; year <= (run.count > 2 ? run.high : run.low); year += run.step)
+            rest.bits[(year - YEAR_LOW) / 64] &= ~(UINT64_C(1) << ((year - YEAR_LOW) % 64));
     }
 }
 
 static void put_years(struct text *t, const struct cron_schedule *s)
 {
+    text_put(t, " ");
     if (s->year_step != 0) {
-        text_putf(t, " %d", s->year_from);
+        text_putf(t, "%d", s->year_from);
         if (s->year_to > s->year_from)
             text_putf(t, "-%d", s->year_to);
         if (s->year_step > 1)
             text_putf(t, "/%d", s->year_step);
         return;
     }
-    bool first = true;
-    text_put(t, " ");
-    for (int32_t low = s->year_from; low >= 0;) {
-        int32_t high = low;
-        while (high < YEAR_HIGH && years_allow(s, high + 1))
-            high++;
-        put_separator(t, &first);
-        text_putf(t, "%d", low);
-        if (high > low)
-            text_putf(t, "-%d", high);
-        low = years_next(s, high + 1);
+    const size_t begin = t->len;
+    put_year_runs(t, s);
+    if (t->len - begin > YEAR_RUNS_TEXT_MAX) {
+        t->len = begin;
+        put_year_progressions(t, s);
     }
 }
 

@@ -15,7 +15,8 @@
 #define CRON_NEVER INT64_MIN /* "none" where a time is expected */
 #define CRON_TEXT_MAX 1024   /* bytes of an expression; longer is error `length` */
 #define CRON_ZONE_NAME_MAX 63
-#define CRON_CANONICAL_MAX 16384 /* enough for every canonical text, also with long year lists */
+#define CRON_CANONICAL_MAX (CRON_TEXT_MAX + 1) /* every canonical text, with its NUL: it can be parsed again */
+#define CRON_YEAR_WORDS 126                    /* of 64 years each, from 1970 to 9999 */
 
 enum cron_dialect {
     CRON_DIALECT_HORAE,
@@ -33,7 +34,11 @@ enum cron_gap { CRON_GAP_AUTO, CRON_GAP_SKIP, CRON_GAP_SHIFT_FORWARD, CRON_GAP_R
 enum cron_fold { CRON_FOLD_AUTO, CRON_FOLD_FIRST, CRON_FOLD_LAST, CRON_FOLD_BOTH };
 
 struct cron_zone;  /* immutable, process-wide; see zone.h */
-struct cron_years; /* immutable, process-wide; see years.h */
+
+/* A year list that is no single progression: bit 0 of the first word is 1970. */
+struct cron_years {
+    uint64_t bits[CRON_YEAR_WORDS];
+};
 
 /* Section 6. `pos` and `len` are bytes of the text as given; hint is "" when there is none. */
 struct cron_error {
@@ -51,6 +56,9 @@ struct cron_options {
     const char *zone; /* IANA name or NULL = UTC; a prefix in the text wins */
     const char *seed; /* UTF-8; NULL: a hashed value is an error */
     int64_t anchor_s; /* of @every, Unix seconds */
+    /* Where a long year list is kept, for schedules of short life: it must outlive them. NULL: in a table that lives as
+     * long as the process and holds a limited number of different lists (years.h). */
+    struct cron_years *years;
 };
 
 enum cron_kind { CRON_KIND_CALENDAR, CRON_KIND_EVERY, CRON_KIND_REBOOT };

@@ -10,6 +10,7 @@
 
 #define EVERY_MAX_S 315360000000LL /* 10,000 years */
 #define ANCHOR_MAX_S 400000000000LL
+#define CANONICAL_CHECKED_FROM 64 /* a shorter text has a canonical one of under CRON_TEXT_MAX bytes */
 #define ALL_DAYS_MASK 0xfffffffeu
 #define ALL_WEEKDAYS_MASK 0x7f
 
@@ -318,7 +319,7 @@ static bool fields_parse(struct cron_parser *p, size_t pos, size_t end)
         if ((p->dialect->flags & DIALECT_STAR_FLAG) && (field == FIELD_DAY || field == FIELD_WEEKDAY))
             p->star[field] = p->text[spans[i].pos] == '*';
     }
-    if (strchr(order, '6') != NULL && !p->star[FIELD_YEAR] && !years_store(&p->years, p->s))
+    if (strchr(order, '6') != NULL && !p->star[FIELD_YEAR] && !years_store(&p->years, p->options->years, p->s))
         return error_set(p->error, "range", spans[found - 1].pos, 1, "too many different year lists in this process");
     return true;
 }
@@ -408,6 +409,12 @@ bool cron_parse(const char *text, size_t len, const struct cron_options *options
         settle_policies(&p);
         search_derive(&schedule);
     }
+    if (len > CANONICAL_CHECKED_FROM && cron_canonical(&schedule, NULL, 0) > CRON_TEXT_MAX) {
+        if (ret_error != NULL)
+            (void)error_set(ret_error, "length", 0, len,
+                            "too many different values: the canonical text would be longer than %d bytes", CRON_TEXT_MAX);
+        return false;
+    }
     *ret = schedule;
     return true;
 }
@@ -431,7 +438,8 @@ bool cron_equal(const struct cron_schedule *a, const struct cron_schedule *b)
 {
     struct cron_schedule left = *a, right = *b;
     left.notes = right.notes = 0;
-    return memcmp(&left, &right, sizeof(left)) == 0;
+    left.years = right.years = NULL;
+    return years_equal(a, b) && memcmp(&left, &right, sizeof(left)) == 0;
 }
 
 const char *cron_zone_name(const struct cron_schedule *s)

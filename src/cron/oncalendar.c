@@ -158,7 +158,7 @@ static bool take_date(struct cron_parser *p, struct span t)
         if (at == t.end || p->text[at] != '-')
             return at == t.end ? error_set(p->error, "value", at, 1, "month and day are missing") : fail_char_at(p, at, "date");
         at++;
-        if (!p->star[FIELD_YEAR] && !years_store(&p->years, p->s))
+        if (!p->star[FIELD_YEAR] && !years_store(&p->years, p->options->years, p->s))
             return error_set(p->error, "range", t.pos, 1, "too many different year lists in this process");
     }
     if (!take_component(p, field, false, &at, t.end))

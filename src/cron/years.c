@@ -33,7 +33,7 @@ static const struct cron_years *intern(const struct cron_years *years)
 
 static unsigned find_from(const struct cron_years *years, unsigned year)
 {
-    for (unsigned index = year - YEAR_LOW; index / 64 < YEAR_WORDS; index = (index / 64 + 1) * 64) {
+    for (unsigned index = year - YEAR_LOW; index / 64 < CRON_YEAR_WORDS; index = (index / 64 + 1) * 64) {
         const uint64_t rest = years->bits[index / 64] >> (index % 64);
         if (rest != 0)
             return YEAR_LOW + index + (unsigned)__builtin_ctzll(rest);
@@ -51,7 +51,7 @@ static unsigned find_down(const struct cron_years *years, unsigned year)
     return 0;
 }
 
-bool years_store(const struct cron_years *years, struct cron_schedule *s)
+bool years_store(const struct cron_years *years, struct cron_years *storage, struct cron_schedule *s)
 {
     const unsigned first = find_from(years, YEAR_LOW);
     const unsigned last = find_down(years, YEAR_HIGH);
@@ -67,8 +67,17 @@ bool years_store(const struct cron_years *years, struct cron_schedule *s)
     if (memcmp(&progression, years, sizeof(progression)) == 0)
         return true;
     s->year_step = 0;
-    s->years = intern(years);
+    if (storage != NULL)
+        *storage = *years;
+    s->years = storage != NULL ? storage : intern(years);
     return s->years != NULL;
+}
+
+bool years_equal(const struct cron_schedule *a, const struct cron_schedule *b)
+{
+    if (a->years == b->years)
+        return true;
+    return a->years != NULL && b->years != NULL && memcmp(a->years, b->years, sizeof(*a->years)) == 0;
 }
 
 bool years_allow(const struct cron_schedule *s, int32_t year)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The year field (section 2): 1970-9999 as a bit set while parsing; in a schedule one arithmetic progression, or, for
- * anything else, a pointer to an interned set that lives as long as the process (at most CRON_YEAR_SETS_MAX sets, so
- * that hostile input cannot grow it). Equal sets have equal pointers. */
+ * anything else, a pointer to a set: the caller's, or an interned one that lives as long as the process (at most
+ * CRON_YEAR_SETS_MAX sets, so that hostile input cannot grow it). */
 #ifndef HORAE_CRON_YEARS_H
 #define HORAE_CRON_YEARS_H
 
@@ -9,12 +9,7 @@
 
 #define YEAR_LOW 1970
 #define YEAR_HIGH 9999
-#define YEAR_WORDS ((YEAR_HIGH - YEAR_LOW) / 64 + 1)
 #define CRON_YEAR_SETS_MAX 4096
-
-struct cron_years {
-    uint64_t bits[YEAR_WORDS]; /* bit 0 is 1970 */
-};
 
 static inline void years_add(struct cron_years *years, unsigned year)
 {
@@ -26,8 +21,9 @@ static inline bool years_has(const struct cron_years *years, unsigned year)
     return (years->bits[(year - YEAR_LOW) / 64] >> ((year - YEAR_LOW) % 64)) & 1;
 }
 
-/* Stores the set (not empty) in the schedule. False: the table of interned sets is full. */
-bool years_store(const struct cron_years *years, struct cron_schedule *s) MUST_CHECK;
+/* Stores the set (not empty) in the schedule; `storage` as in cron_options. False: the table of interned sets is full. */
+bool years_store(const struct cron_years *years, struct cron_years *storage, struct cron_schedule *s) MUST_CHECK;
+bool years_equal(const struct cron_schedule *a, const struct cron_schedule *b); /* the pointed-to sets; NULL is equal to NULL */
 
 /* Is the year allowed? Years outside 1970-9999 are, unless a year field restricts. */
 bool years_allow(const struct cron_schedule *s, int32_t year);

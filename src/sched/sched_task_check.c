@@ -21,7 +21,9 @@ static enum err_code check_name(const char *name, struct err *err)
 static enum err_code check_expression(const struct sched_task *task, const char *member, const char *text,
                                       enum cron_syntax syntax, struct err *err)
 {
+    struct cron_years years; /* what is refused must not fill the table of year lists */
     struct cron_options options = {.syntax = syntax,
+                                   .years = &years,
                                    .gap = task->gap,
                                    .fold = task->fold,
                                    .zone = task->timezone,
