@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKET_SHIFT 23 /* 97 days: two or fewer segments begin in most buckets */
-#define SEGMENTS_MAX (CRON_ZONE_TRANSITIONS_MAX + 2 * 404)
-#define TABLE_YEARS 401
+#define BUCKET_SHIFT 23                    /* 97 days: two or fewer segments begin in most buckets */
+#define FOOTER_FROM_S (-719162LL * DAY_S)  /* year 1: a footer without a table before it holds for all time */
+#define FOOTER_TO_S (1000LL * 366 * DAY_S) /* a table that ends later is no zone's */
+#define TABLE_YEARS 403                    /* of the footer's changes: a whole cycle of 400 years and its edges */
+#define SEGMENTS_MAX (CRON_ZONE_TRANSITIONS_MAX + 2 * TABLE_YEARS)
 
 struct reader {
     const unsigned char *bytes;
@@ -65,17 +67,20 @@ static size_t data_size(const struct tzif_header *h, size_t time_size)
     return h->times * (time_size + 1) + h->types * 6 + h->chars + h->leap * (time_size + 4) + h->isstd + h->isut;
 }
 
+/* Adds a change; one that changes nothing is left out, since only offsets count (section 3). */
 static bool append(struct cron_zone *z, int64_t start_s, int32_t offset_s)
 {
     struct zone_change *last = z->count > 0 ? &z->changes[z->count - 1] : NULL;
-    if (last != NULL && start_s <= last->start_s) {
-        if (start_s < last->start_s)
-            return false;          /* must ascend */
-        last->offset_s = offset_s; /* two changes at one instant: the later wins */
+    if (last != NULL && start_s < last->start_s)
+        return false;                               /* must ascend */
+    if (last != NULL && start_s == last->start_s) { /* two changes at one instant: the later wins */
+        last->offset_s = offset_s;
+        if (z->count > 1 && last[-1].offset_s == offset_s)
+            z->count--;
         return true;
     }
     if (last != NULL && last->offset_s == offset_s)
-        return true; /* only offsets count (section 3) */
+        return true;
     if (z->count == SEGMENTS_MAX || z->changes == NULL)
         return false;
     z->changes[z->count++] = (struct zone_change){start_s, offset_s};
@@ -103,7 +108,7 @@ static bool read_changes(struct cron_zone *z, struct reader *r, const struct tzi
         const uint64_t type = read_be(&indexes, 1);
         if (r->failed || indexes.failed || type >= h->types || at_s > ZONE_TIME_MAX)
             return false;
-        if (at_s <= ZONE_TIME_MIN)
+        if (at_s <= ZONE_TIME_MIN && z->count == 1)
             z->changes[0].offset_s = offsets[type]; /* "big bang" entries of some compilers */
         else if (!append(z, at_s, offsets[type]))
             return false;
@@ -126,19 +131,41 @@ static bool append_year(struct cron_zone *z, const struct posix_zone *p, int32_t
     return true;
 }
 
+/* Ends the table at a change that stands in it 400 years earlier as well, from the same offset to the same. */
+static bool close_cycle(struct cron_zone *z, int32_t first_year)
+{
+    const int64_t first_s = calendar_days(first_year + 1, 1, 1) * DAY_S;
+    if (z->changes[z->count - 1].start_s < first_s)
+        return true; /* the rules change nothing, such as summer time all the year */
+    for (uint32_t last = z->count - 1; last > 1 && z->changes[last].start_s - CALENDAR_CYCLE_S >= first_s; last--) {
+        const struct zone_change *end = &z->changes[last];
+        uint32_t i = last - 1;
+        while (i > 1 && z->changes[i].start_s > end->start_s - CALENDAR_CYCLE_S)
+            i--;
+        const struct zone_change *begin = &z->changes[i];
+        if (begin->start_s == end->start_s - CALENDAR_CYCLE_S && begin->offset_s == end->offset_s &&
+            begin[-1].offset_s == end[-1].offset_s) {
+            z->cycle_end_s = end->start_s;
+            z->count = last + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool append_footer(struct cron_zone *z, const struct posix_zone *p)
 {
     const int64_t last_s = z->count > 1 ? z->changes[z->count - 1].start_s : ZONE_TIME_MIN;
     if (!p->has_summer)
         return z->count > 1 || append(z, ZONE_TIME_MIN, p->standard_s);
-    int32_t year = 1970;
-    if (last_s > -100LL * 366 * DAY_S && last_s < 1000LL * 366 * DAY_S)
-        year = calendar_civil(calendar_floor_div(last_s, DAY_S)).year;
-    for (int32_t y = year; y < year + TABLE_YEARS + 1; y++)
+    const int64_t from_s = last_s < FOOTER_FROM_S ? FOOTER_FROM_S : last_s;
+    if (from_s > FOOTER_TO_S)
+        return false;
+    const int32_t year = calendar_civil(calendar_floor_div(from_s, DAY_S)).year;
+    for (int32_t y = year; y < year + TABLE_YEARS; y++)
         if (!append_year(z, p, y, last_s))
             return false;
-    z->cycle_end_s = calendar_days(year + TABLE_YEARS, 1, 1) * DAY_S;
-    return true;
+    return close_cycle(z, year);
 }
 
 static bool read_footer(struct cron_zone *z, struct reader *r)

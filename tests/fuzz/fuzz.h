@@ -41,6 +41,15 @@ static inline unsigned fuzz_choice(struct fuzz_input *input, unsigned count)
     return (uint8_t)(*input->at++ - '0') % count;
 }
 
+/* Four bytes as an instant from the year 1425 to 2514. */
+static inline int64_t fuzz_time(struct fuzz_input *input)
+{
+    uint32_t time = 0;
+    for (int i = 0; i < 4; i++)
+        time = time * 256 + fuzz_choice(input, 256);
+    return (int64_t)(int32_t)time * 8;
+}
+
 /* What is left, as text in a fresh block without a NUL at its end, so that the sanitizer sees each byte read beyond it. */
 static inline char *fuzz_rest(const struct fuzz_input *input)
 {
