@@ -255,7 +255,7 @@ def differs(answer, expected):
     return None
 
 
-def run(cases, seed, binary):
+def run(cases, seed, binary, env=None):
     """Lines about every difference, and the number of questions."""
     rng = random.Random(seed)
     asked = []
@@ -264,7 +264,8 @@ def run(cases, seed, binary):
         asked += questions(case)
         cases -= 1
     lines = "".join(json.dumps(query) + "\n" for query, _ in asked)
-    done = subprocess.run([binary, "cron", "batch"], input=lines, capture_output=True, text=True, check=True)
+    done = subprocess.run([binary, "cron", "batch"], input=lines, capture_output=True, text=True, check=True,
+                          env={**os.environ, **(env or {})})
     answers = done.stdout.splitlines()
     wrong = [] if len(answers) == len(asked) else [f"{len(answers)} answers to {len(asked)} questions"]
     for (query, expected), line in zip(asked, answers):

@@ -3,6 +3,7 @@
 
 #include "base/compiler.h"
 #include "cli/nearest.h"
+#include "cron/cron.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -61,6 +62,14 @@ static int help(int argc, char **argv, const struct cli_command *serve)
     return command ? command->main(2, arguments) : unknown(argv[2], serve);
 }
 
+/* With the rules that schedules follow (cron semantics, section 5). */
+static void print_version(void)
+{
+    char tzdata[CRON_TZDATA_VERSION_MAX];
+    const bool built_in = cron_tzdata_version(tzdata);
+    (void)printf("horae %s\ntzdata %s%s\n", HORAE_VERSION, tzdata, built_in ? " (built in: this machine has no zone files)" : "");
+}
+
 int cli_run(int argc, char **argv, const struct cli_command *serve)
 {
     if (argc < 2) {
@@ -75,7 +84,7 @@ int cli_run(int argc, char **argv, const struct cli_command *serve)
         return CLI_DONE;
     }
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-        (void)printf("horae %s\n", HORAE_VERSION);
+        print_version();
         return CLI_DONE;
     }
     const struct cli_command *command = find(name, serve);

@@ -107,9 +107,10 @@ size_t cron_clock_remarks(const struct cron_schedule *s, int64_t now_s, const ch
     const bool zh = strncmp(lang, "zh", 2) == 0;
     int64_t at = now_s;
     int shown = 0;
-    const bool can = s->kind == CRON_KIND_CALENDAR && !zone_is_fixed(s->zone) && !cron_is_impossible(s);
+    const struct zone_table *rules = zone_rules(s->zone);
+    const bool can = s->kind == CRON_KIND_CALENDAR && !zone_is_fixed(rules) && !cron_is_impossible(s);
     for (int i = 0; can && i < SEGMENTS_LOOKED_AT && shown < CHANGES_SHOWN; i++) {
-        zone_segment_at(s->zone, at, &g);
+        zone_segment_at(rules, at, &g);
         if (g.end_s >= ZONE_TIME_MAX || g.end_s > now_s + HORIZON_S)
             break;
         const struct change c = {g.end_s, g.offset_s, g.after_s};

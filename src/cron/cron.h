@@ -33,7 +33,7 @@ enum cron_syntax { CRON_SYNTAX_CRON, CRON_SYNTAX_ONCALENDAR };
 enum cron_gap { CRON_GAP_AUTO, CRON_GAP_SKIP, CRON_GAP_SHIFT_FORWARD, CRON_GAP_RUN_AT_EDGE };
 enum cron_fold { CRON_FOLD_AUTO, CRON_FOLD_FIRST, CRON_FOLD_LAST, CRON_FOLD_BOTH };
 
-struct cron_zone;  /* immutable, process-wide; see zone.h */
+struct cron_zone; /* immutable, process-wide; see zone.h */
 
 /* A year list that is no single progression: bit 0 of the first word is 1970. */
 struct cron_years {
@@ -143,7 +143,16 @@ struct cron_warning {
 size_t cron_lint(const struct cron_schedule *s, int64_t now_s, struct cron_warning *out, size_t cap);
 
 bool cron_zone_exists(const char *name);
-const char *cron_tzdata_version(void); /* "2025b"; "none" when only UTC is known. Static storage. */
+
+#define CRON_TZDATA_VERSION_MAX 32
+/* "2025b" of the machine's zone files (TZDIR or /usr/share/zoneinfo), "unknown" when they do not say. True: the machine has
+ * none, and the version is that of the copy in this program ("none": it was built without). Reads a file. */
+bool cron_tzdata_version(char out[CRON_TZDATA_VERSION_MAX]);
+
+/* Looks whether the files of the zones in use changed, and takes the new rules: all schedules follow from then on. Returns
+ * the number of the last such change, 0 before the first one. Any thread; costs one stat() a zone. */
+uint64_t cron_zones_refresh(void);
+uint64_t cron_zone_changed_in(const struct cron_schedule *s); /* the number of the last change of its zone, 0: none */
 
 /* Names as the command line and tasks write them ("run_at_edge", "pg_cron", …). False: unknown name. */
 bool cron_gap_from_name(const char *name, enum cron_gap *ret) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include "cron/search.h"
 #include "cron/zone.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define EVERY_MAX_S 315360000000LL /* 10,000 years */
@@ -46,29 +47,42 @@ static size_t token_end(const struct cron_parser *p, size_t pos)
 
 /* --- zones --- */
 
-static bool looks_like_offset(const char *name, size_t len)
+/* "+02:00", "-5", "UTC+3": minutes east of Greenwich. False: no offset within the zones Etc/GMT+12 to Etc/GMT-14. */
+static bool offset_read(const char *name, size_t len, int *ret_minutes)
 {
-    return len > 1 && (name[0] == '+' || name[0] == '-') && is_digit(name[1]);
+    size_t at = len > 4 && is_letter(name[0]) ? 3 : 0; /* UTC, GMT; any three letters are as good */
+    if (at >= len || (name[at] != '+' && name[at] != '-'))
+        return false;
+    const bool west = name[at++] == '-';
+    int digits[4] = {0}, count = 0;
+    for (; at < len && count < 4; at++) {
+        if (is_digit(name[at]))
+            digits[count++] = name[at] - '0';
+        else if (name[at] != ':')
+            return false;
+    }
+    const int hours = count % 2 == 0 ? digits[0] * 10 + digits[1] : digits[0];
+    const int minutes = count > 2 ? count == 3 ? digits[1] * 10 + digits[2] : digits[2] * 10 + digits[3] : 0;
+    *ret_minutes = (hours * 60 + minutes) * (west ? -1 : 1);
+    return count > 0 && at == len && *ret_minutes <= 14 * 60 && *ret_minutes >= -12 * 60;
 }
 
 bool zone_take(struct cron_parser *p, size_t pos, size_t end, const struct cron_zone **ret)
 {
     const char *name = p->text + pos;
     const size_t len = end - pos;
+    int east = 0;
     *ret = zone_find(name, len);
     if (*ret != NULL)
         return true;
     (void)error_set(p->error, "tz", pos, len, "unknown time zone \"%.*s\"", len > 80 ? 80 : (int)len, name);
-    if (looks_like_offset(name, len)) {
-        int hours = name[1] - '0';
-        if (len > 2 && is_digit(name[2]))
-            hours = hours * 10 + (name[2] - '0');
-        error_hint(p->error, "a fixed offset is written Etc/GMT%c%d (the sign is inverted)", name[0] == '+' ? '-' : '+', hours);
-    } else if (strcmp(cron_tzdata_version(), "none") == 0) {
-        error_hint(p->error, "this machine has no time zone data (package tzdata); only UTC is known");
-    } else {
+    if (!offset_read(name, len, &east))
         error_hint(p->error, "IANA names look like Europe/Paris");
-    }
+    else if (east % 60 != 0)
+        error_hint(p->error, "an offset that is no whole hour needs the name of a place, for example Asia/Kolkata");
+    else
+        error_hint(p->error, "%d hour%s %s UTC is written Etc/GMT%c%d (the sign is inverted)", abs(east) / 60,
+                   abs(east) == 60 ? "" : "s", east < 0 ? "behind" : "ahead of", east < 0 ? '+' : '-', abs(east) / 60);
     return false;
 }
 
@@ -102,13 +116,12 @@ static bool option_zone(struct cron_parser *p)
     p->s->zone = zone_utc();
     if (name == NULL || name[0] == '\0')
         return true;
-    const struct cron_zone *zone = zone_find(name, strlen(name));
-    if (zone == NULL) {
-        (void)error_set(p->error, "tz", 0, 1, "unknown time zone \"%.80s\"", name);
-        error_hint(p->error, "IANA names look like Europe/Paris");
+    struct cron_parser named = *p; /* the name is no part of the text: the error stands at its beginning */
+    named.text = name;
+    if (!zone_take(&named, 0, strlen(name), &p->s->zone)) {
+        p->error->len = 1;
         return false;
     }
-    p->s->zone = zone;
     return true;
 }
 

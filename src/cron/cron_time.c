@@ -11,7 +11,7 @@ size_t cron_format_time(const struct cron_schedule *s, int64_t at_s, char *out, 
 {
     struct text t = text_over(out, cap);
     struct zone_segment g;
-    zone_segment_at(s->zone, at_s, &g);
+    zone_segment_at(zone_rules(s->zone), at_s, &g);
     const int64_t local = at_s + g.offset_s, day = calendar_floor_div(local, DAY_S);
     const int32_t time = (int32_t)(local - day * DAY_S);
     const struct civil_date date = calendar_civil(day);

@@ -119,9 +119,10 @@ int64_t cron_next(const struct cron_schedule *s, int64_t after_s)
     int64_t at_s = after_s < TIME_MIN ? TIME_MIN : after_s + 1;
     if (s->kind == CRON_KIND_EVERY)
         return every_next(s, at_s);
+    const struct zone_table *rules = zone_rules(s->zone);
     for (;;) {
         struct zone_segment g;
-        zone_segment_at(s->zone, at_s, &g);
+        zone_segment_at(rules, at_s, &g);
         const struct window w = regular_window(s, &g);
         const int64_t known = (at_s > w.from_s ? at_s : w.from_s) + g.offset_s;
         const int64_t local = search_next(s, known);
@@ -152,9 +153,10 @@ int64_t cron_prev(const struct cron_schedule *s, int64_t before_s)
     int64_t at_s = before_s > TIME_MAX ? TIME_MAX : before_s - 1;
     if (s->kind == CRON_KIND_EVERY)
         return every_prev(s, at_s);
+    const struct zone_table *rules = zone_rules(s->zone);
     for (;;) {
         struct zone_segment g;
-        zone_segment_at(s->zone, at_s, &g);
+        zone_segment_at(rules, at_s, &g);
         const struct window w = regular_window(s, &g);
         const int64_t known = (at_s < w.to_s ? at_s : w.to_s - 1) + g.offset_s;
         const int64_t local = search_prev(s, known);
@@ -190,7 +192,7 @@ bool cron_matches(const struct cron_schedule *s, int64_t at_s)
     if (s->kind == CRON_KIND_EVERY)
         return every_next(s, at_s) == at_s;
     struct zone_segment g;
-    zone_segment_at(s->zone, at_s, &g);
+    zone_segment_at(zone_rules(s->zone), at_s, &g);
     return is_regular(s, &g, at_s) || catches_up_at(s, &g, at_s);
 }
 
@@ -199,7 +201,7 @@ bool cron_is_catch_up(const struct cron_schedule *s, int64_t at_s)
     if (s->kind != CRON_KIND_CALENDAR || has_no_fires(s) || at_s < TIME_MIN || at_s > TIME_MAX)
         return false;
     struct zone_segment g;
-    zone_segment_at(s->zone, at_s, &g);
+    zone_segment_at(zone_rules(s->zone), at_s, &g);
     return catches_up_at(s, &g, at_s) && !is_regular(s, &g, at_s);
 }
 
@@ -233,10 +235,11 @@ int64_t cron_count(const struct cron_schedule *s, int64_t from_s, int64_t to_s)
         return 0;
     if (s->kind == CRON_KIND_EVERY)
         return every_count(s, from_s, to_s);
+    const struct zone_table *rules = zone_rules(s->zone);
     int64_t count = 0;
     struct zone_segment g;
     for (int64_t at_s = from_s; at_s < to_s; at_s = g.end_s) {
-        zone_segment_at(s->zone, at_s, &g);
+        zone_segment_at(rules, at_s, &g);
         const struct window w = regular_window(s, &g);
         const int64_t begin = at_s > w.from_s ? at_s : w.from_s, end = to_s < w.to_s ? to_s : w.to_s;
         if (begin < end)

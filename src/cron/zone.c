@@ -2,8 +2,6 @@
 /* TZif decoding (RFC 8536, version 2 or later) into one sorted table of segments, and the look-up by instant.
  * The table holds the file's transitions plus a whole 400-year cycle of the footer's; later instants are folded back
  * into that cycle, so there is no last supported year. An index of buckets makes the look-up constant time. */
-#include "cron/zone.h"
-
 #include "cron/calendar.h"
 #include "cron/zone_priv.h"
 
@@ -67,8 +65,7 @@ static size_t data_size(const struct tzif_header *h, size_t time_size)
     return h->times * (time_size + 1) + h->types * 6 + h->chars + h->leap * (time_size + 4) + h->isstd + h->isut;
 }
 
-/* Adds a change; one that changes nothing is left out, since only offsets count (section 3). */
-static bool append(struct cron_zone *z, int64_t start_s, int32_t offset_s)
+bool zone_table_append(struct zone_table *z, int64_t start_s, int32_t offset_s)
 {
     struct zone_change *last = z->count > 0 ? &z->changes[z->count - 1] : NULL;
     if (last != NULL && start_s < last->start_s)
@@ -88,7 +85,7 @@ static bool append(struct cron_zone *z, int64_t start_s, int32_t offset_s)
 }
 
 /* The 64-bit data block. `offsets` of the types are collected first: they follow the transitions in the file. */
-static bool read_changes(struct cron_zone *z, struct reader *r, const struct tzif_header *h)
+static bool read_changes(struct zone_table *z, struct reader *r, const struct tzif_header *h)
 {
     int32_t offsets[256];
     struct reader types = *r;
@@ -101,7 +98,7 @@ static bool read_changes(struct cron_zone *z, struct reader *r, const struct tzi
     }
     struct reader indexes = *r;
     skip(&indexes, (size_t)h->times * 8);
-    if (types.failed || indexes.failed || !append(z, ZONE_TIME_MIN, offsets[0]))
+    if (types.failed || indexes.failed || !zone_table_append(z, ZONE_TIME_MIN, offsets[0]))
         return false;
     for (uint32_t i = 0; i < h->times; i++) {
         const int64_t at_s = (int64_t)read_be(r, 8);
@@ -110,14 +107,14 @@ static bool read_changes(struct cron_zone *z, struct reader *r, const struct tzi
             return false;
         if (at_s <= ZONE_TIME_MIN && z->count == 1)
             z->changes[0].offset_s = offsets[type]; /* "big bang" entries of some compilers */
-        else if (!append(z, at_s, offsets[type]))
+        else if (!zone_table_append(z, at_s, offsets[type]))
             return false;
     }
     return true;
 }
 
 /* One year of the footer: the two changes in time order, those before the table's end left out. */
-static bool append_year(struct cron_zone *z, const struct posix_zone *p, int32_t year, int64_t after_s)
+static bool append_year(struct zone_table *z, const struct posix_zone *p, int32_t year, int64_t after_s)
 {
     const int64_t begin = posix_rule_local(&p->start, year) - p->standard_s;
     const int64_t finish = posix_rule_local(&p->end, year) - p->summer_s;
@@ -125,14 +122,14 @@ static bool append_year(struct cron_zone *z, const struct posix_zone *p, int32_t
     const struct zone_change order[2] = {begin < finish ? to_summer : to_standard, begin < finish ? to_standard : to_summer};
     for (int i = 0; i < 2; i++) {
         const bool overtaken = z->count > 0 && order[i].start_s < z->changes[z->count - 1].start_s;
-        if (order[i].start_s > after_s && !overtaken && !append(z, order[i].start_s, order[i].offset_s))
+        if (order[i].start_s > after_s && !overtaken && !zone_table_append(z, order[i].start_s, order[i].offset_s))
             return false;
     }
     return true;
 }
 
 /* Ends the table at a change that stands in it 400 years earlier as well, from the same offset to the same. */
-static bool close_cycle(struct cron_zone *z, int32_t first_year)
+static bool close_cycle(struct zone_table *z, int32_t first_year)
 {
     const int64_t first_s = calendar_days(first_year + 1, 1, 1) * DAY_S;
     if (z->changes[z->count - 1].start_s < first_s)
@@ -153,11 +150,11 @@ static bool close_cycle(struct cron_zone *z, int32_t first_year)
     return false;
 }
 
-static bool append_footer(struct cron_zone *z, const struct posix_zone *p)
+static bool append_rules(struct zone_table *z, const struct posix_zone *p)
 {
     const int64_t last_s = z->count > 1 ? z->changes[z->count - 1].start_s : ZONE_TIME_MIN;
     if (!p->has_summer)
-        return z->count > 1 || append(z, ZONE_TIME_MIN, p->standard_s);
+        return z->count > 1 || zone_table_append(z, ZONE_TIME_MIN, p->standard_s);
     const int64_t from_s = last_s < FOOTER_FROM_S ? FOOTER_FROM_S : last_s;
     if (from_s > FOOTER_TO_S)
         return false;
@@ -168,20 +165,23 @@ static bool append_footer(struct cron_zone *z, const struct posix_zone *p)
     return close_cycle(z, year);
 }
 
-static bool read_footer(struct cron_zone *z, struct reader *r)
+bool zone_table_append_footer(struct zone_table *z, const char *text, size_t len)
+{
+    struct posix_zone posix;
+    return len == 0 || (posix_zone_parse(text, len, &posix) && append_rules(z, &posix));
+}
+
+static bool read_footer(struct zone_table *z, struct reader *r)
 {
     if (r->len - r->at < 2 || r->bytes[r->at] != '\n')
         return r->len == r->at; /* a missing footer: the last offset stays */
     const char *text = (const char *)r->bytes + r->at + 1;
     const char *end = memchr(text, '\n', r->len - r->at - 1);
-    if (end == NULL)
-        return false;
-    struct posix_zone posix;
-    return end == text || (posix_zone_parse(text, (size_t)(end - text), &posix) && append_footer(z, &posix));
+    return end != NULL && zone_table_append_footer(z, text, (size_t)(end - text));
 }
 
 /* index[b] is the segment in force where bucket b begins; buckets start at the first change. */
-static bool build_index(struct cron_zone *z)
+static bool build_index(struct zone_table *z)
 {
     if (z->count < 2)
         return true;
@@ -203,7 +203,31 @@ static bool build_index(struct cron_zone *z)
     return true;
 }
 
-static bool decode_into(struct cron_zone *z, struct reader *r)
+struct zone_table *zone_table_new(void)
+{
+    struct zone_table *z = calloc(1, sizeof(*z));
+    struct zone_change *all = malloc(SEGMENTS_MAX * sizeof(*all));
+    if (z == NULL || all == NULL) {
+        free(z);
+        free(all);
+        return NULL;
+    }
+    z->changes = all;
+    z->cycle_end_s = ZONE_TIME_MAX;
+    return z;
+}
+
+bool zone_table_finish(struct zone_table *z)
+{
+    if (z->count == 0 || !build_index(z))
+        return false;
+    struct zone_change *fitted = realloc(z->changes, z->count * sizeof(*fitted));
+    if (fitted != NULL)
+        z->changes = fitted;
+    return true;
+}
+
+static bool decode_into(struct zone_table *z, struct reader *r)
 {
     struct tzif_header first, second;
     if (!read_header(r, &first))
@@ -213,33 +237,21 @@ static bool decode_into(struct cron_zone *z, struct reader *r)
         return false; /* leap-second ("right") zones are not POSIX time */
     struct reader block = *r;
     skip(r, data_size(&second, 8));
-    return read_changes(z, &block, &second) && read_footer(z, r) && build_index(z);
+    return read_changes(z, &block, &second) && read_footer(z, r) && zone_table_finish(z);
 }
 
-struct cron_zone *zone_decode(const char *name, const unsigned char *bytes, size_t len)
+struct zone_table *zone_decode(const unsigned char *bytes, size_t len)
 {
-    struct cron_zone *z = calloc(1, sizeof(*z));
-    struct zone_change *all = malloc(SEGMENTS_MAX * sizeof(*all));
-    if (z == NULL || all == NULL) {
-        free(z);
-        free(all);
-        return NULL;
-    }
-    z->changes = all;
-    z->cycle_end_s = ZONE_TIME_MAX;
-    strncpy(z->name, name, sizeof(z->name) - 1);
+    struct zone_table *z = zone_table_new();
     struct reader r = {bytes, len, 0, false};
-    if (!decode_into(z, &r)) {
-        zone_free(z);
-        return NULL;
+    if (z != NULL && !decode_into(z, &r)) {
+        zone_table_free(z);
+        z = NULL;
     }
-    struct zone_change *fitted = realloc(all, z->count * sizeof(*all));
-    if (fitted != NULL)
-        z->changes = fitted;
     return z;
 }
 
-void zone_free(struct cron_zone *z)
+void zone_table_free(struct zone_table *z)
 {
     if (z == NULL)
         return;
@@ -248,7 +260,17 @@ void zone_free(struct cron_zone *z)
     free(z);
 }
 
-static uint32_t search_binary(const struct cron_zone *z, int64_t at_s)
+bool zone_tables_equal(const struct zone_table *a, const struct zone_table *b)
+{
+    if (a->count != b->count || a->cycle_end_s != b->cycle_end_s)
+        return false;
+    for (uint32_t i = 0; i < a->count; i++)
+        if (a->changes[i].start_s != b->changes[i].start_s || a->changes[i].offset_s != b->changes[i].offset_s)
+            return false;
+    return true;
+}
+
+static uint32_t search_binary(const struct zone_table *z, int64_t at_s)
 {
     uint32_t low = 0, high = z->count;
     while (high - low > 1) {
@@ -261,7 +283,7 @@ static uint32_t search_binary(const struct cron_zone *z, int64_t at_s)
     return low;
 }
 
-static uint32_t search(const struct cron_zone *z, int64_t at_s)
+static uint32_t search(const struct zone_table *z, int64_t at_s)
 {
     if (z->count < 2 || at_s < z->changes[1].start_s)
         return 0;
@@ -276,7 +298,7 @@ static uint32_t search(const struct cron_zone *z, int64_t at_s)
     return i;
 }
 
-void zone_segment_at(const struct cron_zone *z, int64_t at_s, struct zone_segment *ret)
+void zone_segment_at(const struct zone_table *z, int64_t at_s, struct zone_segment *ret)
 {
     int64_t shift_s = 0;
     if (at_s >= z->cycle_end_s)
@@ -291,12 +313,7 @@ void zone_segment_at(const struct cron_zone *z, int64_t at_s, struct zone_segmen
     ret->after_s = is_last ? here->offset_s : here[1].offset_s;
 }
 
-const char *zone_name(const struct cron_zone *zone)
+bool zone_is_fixed(const struct zone_table *z)
 {
-    return zone->name;
-}
-
-bool zone_is_fixed(const struct cron_zone *zone)
-{
-    return zone->count == 1;
+    return z->count == 1;
 }

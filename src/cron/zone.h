@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time zones as lists of UTC segments with one offset each (section 3 and 5): own reader of TZif files, version 2 or
- * later, with the POSIX footer expanded over one 400-year cycle. Zones are immutable once published, kept for the
- * life of the process, at most CRON_ZONES_MAX of them; look-up by name takes a lock, everything else takes none. */
+/* Time zones as lists of UTC segments with one offset each (section 3 and 5). A zone is a name and stays for the life of
+ * the process, at most CRON_ZONES_MAX of them; its table of segments is immutable and may be replaced by a newer one when
+ * the machine's zone files change. Look-up by name takes a lock, everything else takes none. */
 #ifndef HORAE_CRON_ZONE_H
 #define HORAE_CRON_ZONE_H
 
@@ -14,11 +14,13 @@
 #define CRON_ZONES_MAX 1024
 #define CRON_ZONE_TRANSITIONS_MAX 4096 /* of one file; the longest in tzdata has under 500 */
 #define CRON_ZONE_FILE_MAX (128 * 1024)
+#define CRON_ZONE_RELOADS_MAX 10000         /* tables that were replaced: they are kept, since readers hold no lock */
 #define ZONE_TIME_MIN (-(INT64_C(1) << 60)) /* "since ever" */
 #define ZONE_TIME_MAX (INT64_C(1) << 60)    /* "for ever" */
 #define ZONE_OFFSET_MAX (26 * 3600)         /* RFC 8536 allows less; a file beyond it is refused */
 
 struct cron_zone;
+struct zone_table;
 
 /* One stretch of constant offset with what its neighbours show. At the ends of time a neighbour has the same offset. */
 struct zone_segment {
@@ -26,17 +28,22 @@ struct zone_segment {
     int32_t offset_s, before_s, after_s;
 };
 
+/* --- zones by name (zone_registry.c) --- */
 const struct cron_zone *zone_utc(void);
-/* NULL: unknown, unsafe name, unreadable file, or the table is full. `name` need not end in NUL. */
+/* NULL: unknown, unsafe name, unreadable file, or the registry is full. `name` need not end in NUL. */
 const struct cron_zone *zone_find(const char *name, size_t len);
-bool zone_name_is_safe(const char *name, size_t len);
 const char *zone_name(const struct cron_zone *zone);
-bool zone_is_fixed(const struct cron_zone *zone); /* one offset for all time */
-void zone_segment_at(const struct cron_zone *zone, int64_t at_s, struct zone_segment *ret);
+/* The table in force now; it stays readable for the life of the process. One calculation uses one table throughout. */
+const struct zone_table *zone_rules(const struct cron_zone *zone);
 
-/* Decodes one TZif file. NULL when it is damaged. Caller frees with zone_free (tests and the fuzzer). */
-struct cron_zone *zone_decode(const char *name, const unsigned char *bytes, size_t len) MUST_CHECK;
-void zone_free(struct cron_zone *zone);
+/* --- tables (zone.c) --- */
+bool zone_is_fixed(const struct zone_table *table); /* one offset for all time */
+void zone_segment_at(const struct zone_table *table, int64_t at_s, struct zone_segment *ret);
+bool zone_tables_equal(const struct zone_table *a, const struct zone_table *b);
+
+/* Decodes one TZif file, version 2 or later. NULL when it is damaged. Caller frees with zone_table_free. */
+struct zone_table *zone_decode(const unsigned char *bytes, size_t len) MUST_CHECK;
+void zone_table_free(struct zone_table *table); /* NULL is fine */
 
 /* --- POSIX footer (zone_posix.c) --- */
 struct posix_rule {

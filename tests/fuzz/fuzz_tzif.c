@@ -3,7 +3,7 @@
  * Input: expression, gap, fold, four bytes of time, then the file. */
 #include "cron_checks.h"
 
-#include "cron/zone.h"
+#include "cron/zone_priv.h"
 
 static const char *const expressions[] = {"*/10 * * * *", "30 2 * * *",    "0 0 1 1 *",
                                           "* * * * * *",  "15 1-3 29 2 *", "0 0 L * +SUN"};
@@ -11,7 +11,7 @@ static const char *const expressions[] = {"*/10 * * * *", "30 2 * * *",    "0 0 
 enum { SEGMENTS_WALKED = 40 };
 
 /* Neighbours meet, offsets change at each border, and every instant of a segment finds that segment. */
-static void check_segments(const struct cron_zone *zone, int64_t at)
+static void check_segments(const struct zone_table *zone, int64_t at)
 {
     struct zone_segment here, next, again;
     zone_segment_at(zone, at, &here);
@@ -43,14 +43,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.fold = (enum cron_fold)fuzz_choice(&input, CRON_FOLD_BOTH + 1);
     const int64_t from = fuzz_time(&input);
     char *bytes = fuzz_rest(&input);
-    struct cron_zone *zone = zone_decode("Fuzz/Zone", (const unsigned char *)bytes, input.left);
+    struct zone_table *zone = zone_decode((const unsigned char *)bytes, input.left);
     if (zone != NULL) {
         check_segments(zone, from);
         check_segments(zone, -(INT64_C(1) << 50));
         CHECK(cron_parse(text, strlen(text), &options, &s, NULL), "\"%s\" does not parse", text);
-        s.zone = zone;
+        struct cron_zone named = {.name = "Fuzz/Zone", .table = zone};
+        s.zone = &named;
         check_views(&s, from);
-        zone_free(zone);
+        zone_table_free(zone);
     }
     free(bytes);
     return 0;

@@ -3,7 +3,10 @@
 import json
 import os
 import random
+import shutil
+import tempfile
 import unittest
+import zoneinfo
 
 import cron_random
 from harness import BINARY, ROOT, run_cli
@@ -101,6 +104,66 @@ class Cron(unittest.TestCase):
         self.assertEqual(ask(**fold, fold="both"), ["2026-11-01T01:30:00-04:00", "2026-11-01T01:30:00-05:00"])
         self.assertEqual(ask(**fold, fold="last")[0], "2026-11-01T01:30:00-05:00")
         self.assertEqual(ask(**fold, fold="first")[0], "2026-11-01T01:30:00-04:00")
+
+
+def answers(queries, env=None):
+    done = run_cli("cron", "batch", stdin="".join(json.dumps(query) + "\n" for query in queries), env=env)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Zones(unittest.TestCase):
+    """Section 5: names, files, and the copy in the program."""
+
+    NONE = {"TZDIR": "/nonexistent"}
+
+    def test_the_copy_in_the_program_tells_what_the_files_tell(self):
+        names = sorted(zoneinfo.available_timezones() - {"localtime"})
+        self.assertGreater(len(names), 400)
+        queries = [{"expr": "0 12 1 */2 *", "tz": name, "from": "1850-01-01T00:00:00Z", "n": 1600} for name in names]
+        for name, file, copy in zip(names, answers(queries), answers(queries, self.NONE)):
+            self.assertEqual(len(file.get("next", [])), 1600, name)
+            self.assertTrue(file == copy, name)
+        wrong, _ = cron_random.run(300, 1, BINARY, self.NONE)
+        self.assertEqual(wrong[:5], [])
+
+    def test_the_version_of_the_rules_is_shown(self):
+        self.assertRegex(run_cli("version").stdout, r"^horae \S+\ntzdata \d{4}[a-z]+\n$")
+        self.assertRegex(run_cli("version", env=self.NONE).stdout, r"\ntzdata \d{4}[a-z]+ \(built in: .*\)\n$")
+
+    def test_names_are_checked_before_any_file_is_opened(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "Inner"))
+            for name in ("Plain", "Inner/Zone", "localtime", "with.dot", "Über"):
+                shutil.copy("/usr/share/zoneinfo/Europe/Paris", os.path.join(folder, name))
+            with open(os.path.join(folder, "Garbage"), "wb") as file:
+                file.write(b"TZif2" + b"\xff" * 100)
+            shutil.copy(os.path.join(folder, "Garbage"), os.path.join(folder, "UCT"))
+            for name, known in (("Plain", True), ("Inner/Zone", True), ("Inner//Zone", False), ("Inner/", False), ("Inner", False),
+                                ("Inner/../Plain", False), ("../" + os.path.basename(folder) + "/Plain", False), (folder + "/Plain", False),
+                                ("./Plain", False), ("with.dot", False), ("Über", False), ("localtime", False), ("plain", False), ("Garbage", False),
+                                ("UCT", False), ("Plain\x00", False), ("", True), ("x" * 64, False), ("x" * 10000, False), ("UTC", True),
+                                ("Asia/Tokyo", True)):
+                with self.subTest(name=name[:80]):
+                    answer, = answers([{"expr": "* * * * *", "tz": name, "from": "2026-01-01T00:00:00Z"}], {"TZDIR": folder})
+                    self.assertEqual(answer.get("error", {}).get("code"), None if known else "tz", answer)
+
+    def test_offsets_and_rules_are_no_names(self):
+        for name, hint in (("+02:00", "Etc/GMT-2"), ("+2", "Etc/GMT-2"), ("-0330", "name of a place"), ("+5:30", "name of a place"), ("-14", "IANA"),
+                           ("UTC+3", "Etc/GMT-3"), ("GMT-2", "Etc/GMT+2"),
+                           ("EST5EDT4", "IANA"), ("CEST", "Europe/Paris")):
+            done = run_cli("cron", "check", f"TZ={name} 0 0 * * *")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f'unknown time zone "{name}"', done.stderr)
+            self.assertIn(hint, done.stderr)
+
+    def test_which_zone_counts(self):
+        """The prefix, then the option, then UTC."""
+        for expression, zone, offset in (("TZ=Asia/Tokyo 0 0 * * *", "America/New_York", "+09:00"), ("CRON_TZ=Asia/Tokyo 0 0 * * *", None, "+09:00"),
+                                         ("0 0 * * *", "Asia/Kolkata", "+05:30"), ("0 0 * * *", None, "+00:00"), ("0 0 * * *", "UTC", "+00:00"),
+                                         ("0 0 * * *", "EST", "-05:00"), ("0 0 * * *", "US/Eastern", "-05:00")):
+            query = {"expr": expression, "from": "2026-01-01T00:00:00Z"}
+            answer, = answers([{**query, "tz": zone} if zone else query], {"TZ": "Europe/Moscow"})
+            self.assertEqual(answer["next"][0][-6:], offset, (expression, zone))
 
 
 class Model(unittest.TestCase):
