@@ -8,6 +8,8 @@
 #include "sched/clock_jump.h"
 #include "sched/overlap.h"
 
+enum { ZONES_LOOK_US = 5 * US_PER_S };
+
 struct settling {
     struct scheduler *scheduler;
     struct task_runtime *rt;
@@ -185,6 +187,47 @@ void sched_fire_due(struct scheduler *s)
         sched_settle(s, rt);
         sched_arm(s, rt);
     }
+}
+
+static void save_moved_slots(struct scheduler *s)
+{
+    size_t cursor = 0;
+    bool left = false;
+    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));) {
+        if (!rt->next_unsaved)
+            continue;
+        if (rt->frozen || work_size(scheduler_step_work(s)) >= WORK_ROWS_MAX) {
+            left = true;
+            continue;
+        }
+        rt->next_unsaved = false;
+        note_slots(s, rt, scheduler_step_work(s));
+    }
+    s->has_unsaved_next = left;
+}
+
+/* The machine got newer zone files: the next slots of the zones that changed are computed anew (cron semantics, section 5).
+ * Slots up to the last settled one keep their verdicts; what the new rules put between it and now is due at once. */
+void sched_watch_zones(struct scheduler *s)
+{
+    if (s->mono.us >= s->zones_look_us) {
+        s->zones_look_us = s->mono.us + ZONES_LOOK_US;
+        const uint64_t change = cron_zones_refresh();
+        size_t cursor = 0, moved = 0;
+        for (struct task_runtime *rt; change != s->zones_seen && (rt = int_map_next(&s->tasks, &cursor));) {
+            if (rt->schedule.kind != SCHEDULE_CRON || rt->deleted || cron_zone_changed_in(&rt->schedule.cron) <= s->zones_seen)
+                continue;
+            if (!rt->frozen) /* else it is armed when its change is on disk */
+                sched_arm(s, rt);
+            rt->next_unsaved = s->has_unsaved_next = true;
+            moved++;
+        }
+        if (change != s->zones_seen)
+            log_info("scheduler", "time zone rules changed: the next slots of %zu tasks were computed anew", moved);
+        s->zones_seen = change;
+    }
+    if (s->has_unsaved_next)
+        save_moved_slots(s);
 }
 
 /* A step of the wall clock, seen as the difference between the two clocks. Settled slots stay settled when it goes

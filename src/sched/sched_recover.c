@@ -107,7 +107,10 @@ enum err_code sched_load(struct scheduler *s, struct err *err)
     enum err_code code = store_read(s->options.store, load_all, s, err);
     size_t cursor = 0;
     for (struct task_runtime *rt; code == OK && (rt = int_map_next(&s->tasks, &cursor));) {
+        int64_t stored_us = rt->task->next_run_us;
         sched_arm(s, rt);
+        if (rt->task->next_run_us != stored_us) /* the zone rules are others than when it was stored */
+            rt->next_unsaved = s->has_unsaved_next = true;
         /* Slots that came due while no server ran are looked at in the first step. */
         if (rt->task->enabled && rt->next_slot_us && rt->next_slot_us <= s->now.us)
             heap_set(&s->slots, &rt->slot_timer, rt->next_slot_us);

@@ -449,6 +449,8 @@ static void step(struct scheduler *s, struct list *arrived)
     sched_run_timers(s);
     if (!s->stopping) {
         if (s->options.plans)
+            sched_watch_zones(s);
+        if (s->options.plans)
             sched_fire_due(s);
         if (s->options.plans && !s->reboots_fired)
             sched_fire_reboots(s);

@@ -43,6 +43,7 @@ struct task_runtime {
     bool reboot_due;      /* @reboot: has not run for this boot */
     bool frozen;          /* a change of it is on its way to the store */
     bool deleted;
+    bool next_unsaved; /* other zone rules moved its next slot, which is not on its way to the store yet */
 };
 
 struct scheduler {
@@ -78,6 +79,9 @@ struct scheduler {
     int64_t last_wall_us, last_mono_us;
 
     bool reboots_fired;
+    uint64_t zones_seen;   /* number of the last change of zone rules that the slots follow */
+    int64_t zones_look_us; /* monotonic: when to look at the zone files again */
+    bool has_unsaved_next; /* some task has next_unsaved */
     bool adoption_pending; /* recorded commands may still live under a keeper */
     /* stopping */
     bool stopping, handover, stop_signalled, closed;
@@ -127,6 +131,7 @@ void sched_settle(struct scheduler *s, struct task_runtime *rt);
 void sched_arm(struct scheduler *s, struct task_runtime *rt);
 void sched_disarm(struct scheduler *s, struct task_runtime *rt);
 void sched_note_clock(struct scheduler *s);
+void sched_watch_zones(struct scheduler *s);
 
 /* sched_run.c */
 struct new_execution {

@@ -9,7 +9,7 @@ import unittest
 import zoneinfo
 
 import cron_random
-from harness import BINARY, ROOT, run_cli
+from harness import BINARY, ROOT, Server, run_cli, wait_until
 
 
 class Cron(unittest.TestCase):
@@ -164,6 +164,42 @@ class Zones(unittest.TestCase):
             query = {"expr": expression, "from": "2026-01-01T00:00:00Z"}
             answer, = answers([{**query, "tz": zone} if zone else query], {"TZ": "Europe/Moscow"})
             self.assertEqual(answer["next"][0][-6:], offset, (expression, zone))
+
+
+class NewZoneFiles(unittest.TestCase):
+    def test_queued_slots_follow_newer_zone_files(self):
+        """Section 5: on a change of tzdata at run time every queued job of the changed zones is computed anew."""
+        with tempfile.TemporaryDirectory() as folder:
+            def install(name, source):
+                shutil.copy(os.path.join("/usr/share/zoneinfo", source), os.path.join(folder, "new"))
+                os.replace(os.path.join(folder, "new"), os.path.join(folder, name))
+
+            install("Moving", "Asia/Tokyo")
+            install("Staying", "Asia/Tokyo")
+            server = Server(env={"TZDIR": folder})
+            self.addCleanup(server.remove)
+            for name in ("Moving", "Staying"):
+                server.create(name=name.lower(), type="noop", cron_expr="0 12 1 1 *", timezone=name)
+
+            def next_run(name):
+                return server.get(f"/scheduler/tasks/{name}").data["next_run"][10:16]
+
+            self.assertEqual((next_run("moving"), next_run("staying")), ("T03:00", "T03:00"))
+            install("Moving", "America/Bogota")
+            wait_until("the slot to move", lambda: next_run("moving") == "T17:00")
+            self.assertEqual(server.get("/scheduler/tasks/moving/next?count=1").data[0][10:16], "T17:00")
+            self.assertEqual(next_run("staying"), "T03:00")
+            self.assertIn("time zone rules changed: the next slots of 1 tasks", server.log_text())
+            with open(os.path.join(folder, "new"), "wb") as file:
+                file.write(b"damaged")
+            os.replace(os.path.join(folder, "new"), os.path.join(folder, "Moving"))
+            wait_until("the complaint", lambda: "zone Moving is damaged" in server.log_text())
+            self.assertEqual(server.get("/scheduler/tasks/moving/next?count=1").data[0][10:16], "T17:00")
+            server.stop()
+            install("Moving", "Asia/Kolkata")  # while no server ran
+            server.start()
+            self.assertEqual(server.get("/scheduler/tasks/moving/next?count=1").data[0][10:16], "T06:30")
+            wait_until("the slot to move", lambda: next_run("moving") == "T06:30")
 
 
 class Model(unittest.TestCase):
