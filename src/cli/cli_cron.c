@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* horae cron: the engine from the command line (contract section 4). No server is needed. */
-#include "base/clock.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/cli_cron_batch.h"
 #include "cli/cron_query.h"
+#include "cli/nearest.h"
 #include "cli/options.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { N_MAX = 1000000, DESCRIPTION_MAX = 16384 };
+enum { DESCRIPTION_MAX = 16384 };
 
 static const struct option_spec specs[] = {
     {"--zone", 0, "Z", "time zone (UTC)"},
     {"--from", 0, "T", "start, RFC 3339 (now)"},
-    {"--to", 0, "T", "end of count"},
-    {"--count", 'n', "N", "how many times (1; next 5)"},
+    {"--to", 0, "T", "end, of count and of the times that next and prev list"},
+    {"--count", 'n', "N", "how many times (1; with --to all)"},
     {"--seed", 0, "S", "seed of H values"},
     {"--dialect", 0, "D", "horae, vixie, quartz, aws, spring, jenkins, k8s, croniter, pg_cron"},
     {"--syntax", 0, "S", "cron or oncalendar"},
@@ -25,18 +26,32 @@ static const struct option_spec specs[] = {
     {"--lang", 0, "L", "en or zh, for explain"},
     {NULL, 0, NULL, NULL}};
 
+static const char batch_help[] =
+    "Usage:\n"
+    "  horae cron batch           one JSON query per line on standard input, one answer per line, in order\n\n"
+    "Keys of a query (all but expr may be left out):\n"
+    "  expr                       the expression\n"
+    "  op                         next (default), prev, count or parse\n"
+    "  from, to                   times, RFC 3339 or Unix milliseconds; from is now, count needs to\n"
+    "  n                          how many times of next and prev (1)\n"
+    "  tz, seed, anchor           time zone (UTC), seed of H values, start of @every (from)\n"
+    "  dialect, syntax, gap, fold as the options of the other commands\n\n"
+    "Answers: {\"next\":[TIME,…]} {\"prev\":[TIME,…]} {\"count\":N} {\"ok\":true,\"cron\":TEXT} {\"error\":{\"code\",\"pos\",\"message\"}}\n"
+    "Fewer than n times: there are no more.\n";
+
 static int usage(FILE *out)
 {
-    (void)fprintf(out,
-                  "Usage:\n"
-                  "  horae cron next EXPR       coming times\n"
-                  "  horae cron prev EXPR       past times, newest first\n"
-                  "  horae cron count EXPR      times in [--from, --to)\n"
-                  "  horae cron check EXPR      is it valid? prints the canonical text and remarks\n"
-                  "  horae cron explain EXPR    in words\n"
-                  "  horae cron batch           one JSON query per line on standard input, one answer per line\n\nOptions:\n");
-    if (out == stdout)
+    (void)fprintf(out, "Usage:\n"
+                       "  horae cron next EXPR       coming times\n"
+                       "  horae cron prev EXPR       past times, newest first\n"
+                       "  horae cron count EXPR      times in [--from, --to)\n"
+                       "  horae cron check EXPR      is it valid? prints the canonical text, and warnings\n"
+                       "  horae cron explain EXPR    in words\n"
+                       "  horae cron batch           one JSON query per line on standard input, one answer per line\n");
+    if (out == stdout) {
+        (void)puts("\nOptions:");
         options_print(specs);
+    }
     return out == stdout ? CLI_DONE : CLI_USAGE;
 }
 
@@ -46,13 +61,10 @@ static bool refuse(const char *option, const char *value, const char *allowed)
     return false;
 }
 
-static bool read_time(const struct options *o, const char *name, int64_t absent, int64_t *ret, bool *ret_fraction)
+static bool read_time(const struct options *o, const char *name, struct cron_instant *ret)
 {
     const char *text = options_value(o, name);
-    *ret = absent;
-    *ret_fraction = false;
-    return !text || cron_query_time(text, strlen(text), ret, ret_fraction) ||
-           refuse(name, text, "a time such as 2026-03-08T00:00:00Z");
+    return !text || cron_query_time(text, strlen(text), ret) || refuse(name, text, "a time such as 2026-03-08T00:00:00Z");
 }
 
 static bool read_names(const struct options *o, struct cron_options *out)
@@ -71,29 +83,54 @@ static bool read_names(const struct options *o, struct cron_options *out)
 
 static bool read_query(const struct options *o, struct cron_query *q)
 {
-    const char *n = options_value(o, "--count"), *op = o->positional[0];
-    bool fraction;
-    int64_t now = clock_wall(clock_real()).us / US_PER_S;
+    const char *n = options_value(o, "--count"), *lang = options_value(o, "--lang");
     q->expr = o->positional[1];
     q->expr_length = strlen(q->expr);
     q->options.zone = options_value(o, "--zone");
     q->options.seed = options_value(o, "--seed");
-    q->n = strcmp(op, "next") == 0 ? 5 : 1;
-    if (!read_time(o, "--from", now, &q->from_s, &q->from_has_fraction) || !read_names(o, &q->options))
+    q->from = cron_query_now();
+    if (!read_time(o, "--from", &q->from) || !read_time(o, "--to", &q->to) || !read_names(o, &q->options))
         return false;
-    q->options.anchor_s = q->from_s;
-    if (n && !str_to_int(str_of(n), 1, N_MAX, &q->n))
+    q->options.anchor_s = q->from.floor_s;
+    if (n && !str_to_int(str_of(n), 1, CRON_QUERY_N_MAX, &q->n))
         return refuse("-n", n, "a whole number between 1 and 1000000");
-    if (strcmp(op, "count") == 0 && !options_value(o, "--to"))
-        return refuse("--to", "", "given for count");
-    return read_time(o, "--to", 0, &q->to_s, &fraction);
+    if (lang && strcmp(lang, "en") != 0 && strcmp(lang, "zh") != 0)
+        return refuse("--lang", lang, "en or zh");
+    const char *op = o->positional[0];
+    if (strcmp(op, "count") == 0 && !options_value(o, "--to")) {
+        (void)fprintf(stderr, "horae cron: count needs --to, the end of the time to count in\n");
+        return false;
+    }
+    if (!options_value(o, "--to"))
+        q->to.ceil_s = strcmp(op, "prev") == 0 ? INT64_MIN : INT64_MAX;
+    else if (!n)
+        q->n = CRON_QUERY_N_MAX;
+    return true;
+}
+
+/* The zone of --zone is no part of the expression: its error shows the option. */
+static bool zone_is_known(const struct cron_query *q)
+{
+    static char shown[256];
+    struct cron_options options = {.zone = q->options.zone};
+    struct cron_schedule schedule;
+    struct cron_error error;
+    if (cron_parse("* * * * *", 9, &options, &schedule, &error))
+        return true;
+    (void)snprintf(shown, sizeof shown, "--zone %s", q->options.zone);
+    error.pos = strlen("--zone ");
+    error.len = strlen(shown) - error.pos;
+    char text[4096];
+    (void)cron_format_error(shown, &error, text, sizeof text);
+    (void)fputs(text, stderr);
+    return false;
 }
 
 static int print_error(const struct cron_query *q, const struct cron_error *error)
 {
     char text[4096];
     (void)cron_format_error(q->expr, error, text, sizeof text);
-    (void)fprintf(stderr, "%s%s", text, text[0] && text[strlen(text) - 1] == '\n' ? "" : "\n");
+    (void)fputs(text, stderr);
     return CLI_FAILED;
 }
 
@@ -104,22 +141,35 @@ static void print_time(const struct cron_schedule *s, int64_t at_s)
     (void)puts(text);
 }
 
-static void print_next(const struct cron_query *q, const struct cron_schedule *s)
+/* Until there are n of them, or `to` is reached. */
+static int print_next(const struct cron_query *q, const struct cron_schedule *s, const char *lang)
 {
-    int64_t at = q->from_s;
-    for (int64_t i = 0; i < q->n && (at = cron_next(s, at)) != CRON_NEVER; i++)
+    (void)lang;
+    int64_t at = q->from.floor_s;
+    for (int64_t i = 0; i < q->n && (at = cron_next(s, at)) != CRON_NEVER && at < q->to.ceil_s; i++)
         print_time(s, at);
+    return CLI_DONE;
 }
 
-static void print_prev(const struct cron_query *q, const struct cron_schedule *s)
+static int print_prev(const struct cron_query *q, const struct cron_schedule *s, const char *lang)
 {
-    int64_t at = q->from_s + (q->from_has_fraction ? 1 : 0);
-    for (int64_t i = 0; i < q->n && (at = cron_prev(s, at)) != CRON_NEVER; i++)
+    (void)lang;
+    int64_t at = q->from.ceil_s;
+    for (int64_t i = 0; i < q->n && (at = cron_prev(s, at)) != CRON_NEVER && at >= q->to.ceil_s; i++)
         print_time(s, at);
+    return CLI_DONE;
 }
 
-static int check(const struct cron_query *q, const struct cron_schedule *s)
+static int print_count(const struct cron_query *q, const struct cron_schedule *s, const char *lang)
 {
+    (void)lang;
+    (void)printf("%lld\n", (long long)cron_count(s, q->from.ceil_s, q->to.ceil_s));
+    return CLI_DONE;
+}
+
+static int check(const struct cron_query *q, const struct cron_schedule *s, const char *lang)
+{
+    (void)lang;
     static char canonical[CRON_CANONICAL_MAX];
     struct cron_warning warnings[CRON_WARNINGS_MAX];
     struct cron_error error;
@@ -129,7 +179,7 @@ static int check(const struct cron_query *q, const struct cron_schedule *s)
     }
     (void)cron_canonical(s, canonical, sizeof canonical);
     (void)puts(canonical);
-    size_t count = cron_lint(s, q->from_s, warnings, CRON_WARNINGS_MAX);
+    size_t count = cron_lint(s, q->from.floor_s, warnings, CRON_WARNINGS_MAX);
     for (size_t i = 0; i < count; i++)
         (void)fprintf(stderr, "warning %s: %s\n", warnings[i].code, warnings[i].message);
     return CLI_DONE;
@@ -138,54 +188,72 @@ static int check(const struct cron_query *q, const struct cron_schedule *s)
 static int explain(const struct cron_query *q, const struct cron_schedule *s, const char *lang)
 {
     static char text[DESCRIPTION_MAX];
-    if (lang && strcmp(lang, "en") != 0 && strcmp(lang, "zh") != 0) {
-        (void)refuse("--lang", lang, "en or zh");
-        return CLI_USAGE;
-    }
-    (void)cron_describe(s, lang ? lang : "en", text, sizeof text);
+    (void)cron_describe(s, lang, text, sizeof text);
     (void)puts(text);
-    if (cron_clock_remarks(s, q->from_s, lang ? lang : "en", text, sizeof text) > 0)
+    if (cron_clock_remarks(s, q->from.floor_s, lang, text, sizeof text) > 0)
         (void)puts(text);
     return CLI_DONE;
 }
 
-static int answer(const struct options *o, const struct cron_query *q, const struct cron_schedule *s)
+static const struct {
+    const char *name;
+    int (*run)(const struct cron_query *q, const struct cron_schedule *s, const char *lang);
+} commands[] = {
+    {"next", print_next}, {"prev", print_prev}, {"count", print_count}, {"check", check}, {"explain", explain},
+};
+
+/* What is wrong with the arguments before the options matter. */
+static int complain(const struct options *o)
 {
-    const char *op = o->positional[0];
-    if (strcmp(op, "check") == 0)
-        return check(q, s);
-    if (strcmp(op, "explain") == 0)
-        return explain(q, s, options_value(o, "--lang"));
-    if (strcmp(op, "next") == 0)
-        print_next(q, s);
-    else if (strcmp(op, "prev") == 0)
-        print_prev(q, s);
-    else
-        (void)printf("%lld\n", (long long)cron_count(s, q->from_s + (q->from_has_fraction ? 1 : 0), q->to_s));
-    return CLI_DONE;
+    const char *name = o->positional_count > 0 ? o->positional[0] : NULL;
+    struct nearest near = {.name = NULL};
+    bool known = false;
+    for (size_t i = 0; name && i < ARRAY_LEN(commands); i++) {
+        known |= strcmp(name, commands[i].name) == 0;
+        nearest_offer(&near, name, commands[i].name);
+    }
+    if (name)
+        nearest_offer(&near, name, "batch");
+    if (name && strcmp(name, "batch") == 0)
+        (void)fprintf(stderr, "horae cron batch: all is asked on standard input; see horae cron batch --help\n");
+    else if (known && o->positional_count > 2)
+        (void)fprintf(stderr, "horae cron %s: the expression must be one argument, in quotes: '*/5 * * * *'\n", name);
+    else if (known)
+        (void)fprintf(stderr, "horae cron %s: EXPR is missing\n", name);
+    else if (name)
+        (void)fprintf(stderr, "horae cron: unknown subcommand \"%s\"%s%s%s\n", name, near.name ? "; did you mean \"" : "",
+                      near.name ? near.name : "", near.name ? "\"?" : "");
+    return usage(stderr);
+}
+
+static int run(const struct options *o, int (*command)(const struct cron_query *, const struct cron_schedule *, const char *))
+{
+    struct cron_query q = {.n = 1};
+    struct cron_schedule schedule;
+    struct cron_error error;
+    const char *lang = options_value(o, "--lang");
+    if (!read_query(o, &q))
+        return CLI_USAGE;
+    if (!zone_is_known(&q))
+        return CLI_FAILED;
+    if (!cron_parse(q.expr, q.expr_length, &q.options, &schedule, &error))
+        return print_error(&q, &error);
+    const int code = command(&q, &schedule, lang ? lang : "en");
+    return fflush(stdout) == 0 ? code : CLI_FAILED;
 }
 
 int cli_cron(int argc, char **argv)
 {
-    static const char *const ops[] = {"next", "prev", "count", "check", "explain"};
     struct options o;
-    struct cron_query q = {.op = CRON_OP_NEXT};
-    struct cron_schedule schedule;
-    struct cron_error error;
     if (!options_parse(&o, specs, argc, argv, "cron"))
         return CLI_USAGE;
+    const bool batch = o.positional_count > 0 && strcmp(o.positional[0], "batch") == 0;
     if (o.help)
-        return usage(stdout);
-    if (o.positional_count == 1 && strcmp(o.positional[0], "batch") == 0)
-        return cli_cron_batch(stdin, stdout);
-    bool known = false;
-    for (size_t i = 0; o.positional_count == 2 && i < ARRAY_LEN(ops); i++)
-        known |= strcmp(o.positional[0], ops[i]) == 0;
-    if (!known)
-        return usage(stderr);
-    if (!read_query(&o, &q))
-        return CLI_USAGE;
-    if (!cron_parse(q.expr, q.expr_length, &q.options, &schedule, &error))
-        return print_error(&q, &error);
-    return answer(&o, &q, &schedule);
+        return batch ? fputs(batch_help, stdout) < 0 : usage(stdout);
+    if (batch && o.positional_count == 1 && o.count == 0)
+        return cli_cron_batch(STDIN_FILENO, stdout);
+    for (size_t i = 0; o.positional_count == 2 && i < ARRAY_LEN(commands); i++)
+        if (strcmp(o.positional[0], commands[i].name) == 0)
+            return run(&o, commands[i].run);
+    return complain(&o);
 }
