@@ -115,17 +115,23 @@ void describe_collect(const struct cron_schedule *s, struct describe_facts *ret)
     f.day_restricted = !f.every_day && s->day != ALL_DAYS_MASK;
     f.weekday_restricted = !f.every_day && s->weekday != 0x7f;
     const bool plain = s->last == 0 && s->last_near == 0 && s->day_near == 0;
-    if (plain && __builtin_popcount(s->day) == 1)
+    if (plain && f.day_restricted && __builtin_popcount(s->day) == 1)
         f.single_day = __builtin_ctz(s->day);
     if ((s->flags & CRON_FLAG_YEARS) && s->year_from == s->year_to)
         f.single_year = s->year_from;
     *ret = f;
 }
 
-int32_t describe_time(const struct cron_schedule *s, int n)
+int describe_time_count(const struct cron_schedule *s, bool with_seconds)
 {
-    const int seconds = __builtin_popcountll(s->second), minutes = __builtin_popcountll(s->minute);
-    if (n >= seconds * minutes * __builtin_popcount(s->hour))
+    const int seconds = with_seconds ? __builtin_popcountll(s->second) : 1;
+    return seconds * __builtin_popcountll(s->minute) * __builtin_popcount(s->hour);
+}
+
+int32_t describe_time(const struct cron_schedule *s, int n, bool with_seconds)
+{
+    const int seconds = with_seconds ? __builtin_popcountll(s->second) : 1, minutes = __builtin_popcountll(s->minute);
+    if (n >= describe_time_count(s, with_seconds))
         return -1;
     uint64_t second = s->second, minute = s->minute, hour = s->hour;
     for (int i = n % seconds; i > 0; i--)
@@ -134,7 +140,62 @@ int32_t describe_time(const struct cron_schedule *s, int n)
         minute &= minute - 1;
     for (int i = n / seconds / minutes; i > 0; i--)
         hour &= hour - 1;
-    return __builtin_ctzll(hour) * 3600 + __builtin_ctzll(minute) * 60 + __builtin_ctzll(second);
+    return __builtin_ctzll(hour) * 3600 + __builtin_ctzll(minute) * 60 + (with_seconds ? __builtin_ctzll(second) : 0);
+}
+
+void describe_take_run(uint64_t *bits, int *ret_low, int *ret_high)
+{
+    const int low = __builtin_ctzll(*bits);
+    int high = low;
+    while (high < 63 && (*bits >> (high + 1) & 1))
+        high++;
+    if (high - low < 3)
+        high = low;
+    *bits &= ~bits_between(low, high);
+    *ret_low = low;
+    *ret_high = high;
+}
+
+int describe_count_runs(uint64_t bits)
+{
+    int count = 0, low, high;
+    for (; bits != 0; count++)
+        describe_take_run(&bits, &low, &high);
+    return count;
+}
+
+bool describe_take_years(const struct cron_schedule *s, int32_t *year, int32_t *ret_low, int32_t *ret_high)
+{
+    const int32_t low = *year < 0 ? -1 : years_next(s, *year);
+    if (low <= 0)
+        return false;
+    int32_t high = low;
+    while (high < YEAR_HIGH && years_allow(s, high + 1))
+        high++;
+    if (high - low < 2)
+        high = low;
+    *ret_low = low;
+    *ret_high = high;
+    *year = high < YEAR_HIGH ? high + 1 : -1;
+    return true;
+}
+
+int describe_count_years(const struct cron_schedule *s)
+{
+    int32_t year = s->year_from, low, high;
+    int count = 0;
+    if (s->year_step > 1 && s->year_from + 4 * s->year_step <= s->year_to)
+        return 0;
+    while (count <= DESCRIBE_YEARS_MAX && describe_take_years(s, &year, &low, &high))
+        count++;
+    return count <= DESCRIBE_YEARS_MAX ? count : 0;
+}
+
+enum hour_set describe_hours(const struct describe_facts *f)
+{
+    if (f->hour.is_run && f->hour.count > 3)
+        return HOURS_RUN;
+    return f->hour.step > 1 && f->hour.count > DESCRIBE_TIMES_MAX ? HOURS_STEP : HOURS_LISTED;
 }
 
 void describe_never(const struct cron_schedule *s, struct never_facts *ret)

@@ -7,8 +7,9 @@
 #include "cron/cron.h"
 #include "cron/text.h"
 
-#define DESCRIBE_TIMES_MAX 6   /* up to so many clock times are listed one by one */
-#define DESCRIBE_PART_MAX 1024 /* bytes of one phrase */
+#define DESCRIBE_TIMES_MAX 6    /* up to so many clock times are listed one by one */
+#define DESCRIBE_YEARS_MAX 8    /* up to so many years or runs of them */
+#define DESCRIBE_TEXT_MAX 16384 /* bytes of a whole description */
 
 /* A set of values of one field. */
 struct series {
@@ -56,8 +57,32 @@ struct describe_facts {
 };
 void describe_collect(const struct cron_schedule *s, struct describe_facts *ret);
 
-/* The n-th listed time of TIME_LIST in seconds of the day, in order; -1 at the end. */
-int32_t describe_time(const struct cron_schedule *s, int n);
+/* The n-th time of the day in seconds, in order; -1 at the end. Without seconds: one time for each hour and minute. */
+int32_t describe_time(const struct cron_schedule *s, int n, bool with_seconds);
+int describe_time_count(const struct cron_schedule *s, bool with_seconds);
+
+/* A list of values with its runs: takes the lowest value off *bits, or the four or more that follow one another from there. */
+void describe_take_run(uint64_t *bits, int *ret_low, int *ret_high);
+int describe_count_runs(uint64_t bits); /* how many takes empty it */
+
+/* The same for the year field: takes the first run at *year or later, and moves *year behind it. False: there is none. */
+bool describe_take_years(const struct cron_schedule *s, int32_t *year, int32_t *ret_low, int32_t *ret_high);
+/* How many runs; 0: too many to list, or one progression that is better told by its step. */
+int describe_count_years(const struct cron_schedule *s);
+
+/* A list being joined: "a, b and c", "a、b和c". */
+struct joiner {
+    struct text *out;
+    const char *separator, *last; /* between two items; before the last one */
+    int total, done;
+};
+
+static inline void join(struct joiner *j)
+{
+    if (j->done > 0)
+        text_put(j->out, j->done + 1 == j->total ? j->last : j->separator);
+    j->done++;
+}
 
 /* Why a schedule is impossible. */
 enum never_reason { NEVER_DATES, NEVER_YEARS, NEVER_BOTH };
@@ -68,7 +93,19 @@ struct never_facts {
 };
 void describe_never(const struct cron_schedule *s, struct never_facts *ret);
 
+/* Several of the hours, but not all: how a language may put them. */
+enum hour_set {
+    HOURS_LISTED, /* few, or without an order */
+    HOURS_RUN,    /* more than three that follow one another, possibly around midnight */
+    HOURS_STEP,   /* more than six, every n-th from the first to the last */
+};
+enum hour_set describe_hours(const struct describe_facts *f);
+
 void describe_en(const struct cron_schedule *s, struct text *out);
+void describe_en_cadence(struct text *t, const struct cron_schedule *s, const struct describe_facts *f);
+void describe_en_seconds(struct text *t, const struct describe_facts *f);
+void describe_en_every(struct text *t, int step, const char *unit); /* "every hour", "every 2 hours" */
+void describe_en_ordinal(struct text *t, int n);                    /* "21st" */
 void describe_zh(const struct cron_schedule *s, struct text *out);
 
 /* Date and minute of an instant in UTC, for @every anchors: "2025-01-01 00:00". */

@@ -10,42 +10,6 @@ static const char *const month_words[13] = {"",     "January", "February",  "Mar
 static const char *const weekday_words[7] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 static const char *const nth_words[5] = {"first", "second", "third", "fourth", "fifth"};
 
-/* A list being joined with commas and a last word. */
-struct joiner {
-    struct text *out;
-    const char *last_word; /* "and", "or" */
-    int total, done;
-};
-
-static void join(struct joiner *j)
-{
-    if (j->done > 0)
-        text_putf(j->out, j->done + 1 == j->total ? " %s " : ", ", j->last_word);
-    j->done++;
-}
-
-static void put_ordinal(struct text *t, int n)
-{
-    const int tail = n % 100 >= 11 && n % 100 <= 13 ? 0 : n % 10;
-    text_putf(t, "%d%s", n, tail == 1 ? "st" : tail == 2 ? "nd" : tail == 3 ? "rd" : "th");
-}
-
-static void put_numbers(struct text *t, uint64_t bits)
-{
-    struct joiner j = {t, "and", __builtin_popcountll(bits), 0};
-    for (; bits != 0; bits &= bits - 1) {
-        join(&j);
-        text_putf(t, "%d", __builtin_ctzll(bits));
-    }
-}
-
-static void put_clock(struct text *t, int32_t time, bool seconds)
-{
-    text_putf(t, "%02d:%02d", time / 3600, time / 60 % 60);
-    if (seconds)
-        text_putf(t, ":%02d", time % 60);
-}
-
 /* --- days --- */
 
 static void put_months(struct text *t, const struct describe_facts *f)
@@ -54,7 +18,7 @@ static void put_months(struct text *t, const struct describe_facts *f)
         text_putf(t, "%s to %s", month_words[f->month.run_from], month_words[f->month.run_to]);
         return;
     }
-    struct joiner j = {t, "and", f->month.count, 0};
+    struct joiner j = {t, ", ", " and ", f->month.count, 0};
     for (uint64_t bits = f->month.bits; bits != 0; bits &= bits - 1) {
         join(&j);
         text_put(t, month_words[__builtin_ctzll(bits)]);
@@ -70,7 +34,7 @@ static void put_weekdays(struct text *t, unsigned mask, const char *last_word)
         text_putf(t, "%s to %s", weekday_words[(days.run_from + 1) % 7], weekday_words[(days.run_to + 1) % 7]);
         return;
     }
-    struct joiner j = {t, last_word, days.count, 0};
+    struct joiner j = {t, ", ", last_word, days.count, 0};
     for (uint64_t bits = from_monday; bits != 0; bits &= bits - 1) {
         join(&j);
         text_put(t, weekday_words[(__builtin_ctzll(bits) + 1) % 7]);
@@ -94,7 +58,7 @@ static int count_nth(const struct cron_schedule *s)
 /* "the first Monday and the last Friday" */
 static void put_nth(struct text *t, const struct cron_schedule *s, const char *last_word)
 {
-    struct joiner j = {t, last_word, count_nth(s), 0};
+    struct joiner j = {t, ", ", last_word, count_nth(s), 0};
     for (int k = 0; k < 6; k++) {
         for (unsigned bits = k < 5 ? s->weekday_nth[k] : s->weekday_last; bits != 0; bits &= bits - 1) {
             join(&j);
@@ -104,31 +68,36 @@ static void put_nth(struct text *t, const struct cron_schedule *s, const char *l
 }
 
 /* Plain days: "1st and 15th", "1st to 7th", "every 2nd day from the 1st to the 31st". */
-static void put_plain_days(struct text *t, uint32_t mask, bool repeat_the)
+static void put_plain_days(struct text *t, uint32_t mask)
 {
     const struct series days = series_of(mask, 1, 31);
     if (days.step > 1 && days.count > DESCRIBE_TIMES_MAX) {
         text_put(t, "every ");
-        put_ordinal(t, days.step);
+        describe_en_ordinal(t, days.step);
         text_put(t, " day from the ");
-        put_ordinal(t, days.first);
+        describe_en_ordinal(t, days.first);
         text_put(t, " to the ");
-        put_ordinal(t, days.last);
+        describe_en_ordinal(t, days.last);
         return;
     }
     text_put(t, "the ");
     if (days.is_run && days.count > 2) {
-        put_ordinal(t, days.run_from);
+        describe_en_ordinal(t, days.run_from);
         text_put(t, " to ");
-        put_ordinal(t, days.run_to);
+        describe_en_ordinal(t, days.run_to);
         return;
     }
-    struct joiner j = {t, "and", days.count, 0};
-    for (; mask != 0; mask &= mask - 1) {
+    uint64_t left = mask;
+    struct joiner j = {t, ", ", " and ", describe_count_runs(mask), 0};
+    while (left != 0) {
+        int low, high;
+        describe_take_run(&left, &low, &high);
         join(&j);
-        if (repeat_the && j.done > 1)
-            text_put(t, "the ");
-        put_ordinal(t, __builtin_ctz(mask));
+        describe_en_ordinal(t, low);
+        if (high > low) {
+            text_put(t, " to ");
+            describe_en_ordinal(t, high);
+        }
     }
 }
 
@@ -141,15 +110,15 @@ static void put_before_last(struct text *t, int before)
 static void put_days(struct text *t, const struct cron_schedule *s)
 {
     const int others = __builtin_popcount(s->day_near) + __builtin_popcount(s->last) + __builtin_popcount(s->last_near);
-    struct joiner j = {t, "and", others + (s->day != 0), 0};
+    struct joiner j = {t, ", ", " and ", others + (s->day != 0), 0};
     if (s->day != 0) {
         join(&j);
-        put_plain_days(t, s->day, false);
+        put_plain_days(t, s->day);
     }
     for (uint32_t bits = s->day_near; bits != 0; bits &= bits - 1) {
         join(&j);
         text_put(t, "the working day nearest the ");
-        put_ordinal(t, __builtin_ctz(bits));
+        describe_en_ordinal(t, __builtin_ctz(bits));
     }
     for (uint32_t bits = s->last; bits != 0; bits &= bits - 1) {
         join(&j);
@@ -202,7 +171,7 @@ static void put_weekday_part(struct text *t, const struct cron_schedule *s, cons
     const int nth = count_nth(s);
     if (nth > 0) {
         text_put(t, "on ");
-        put_nth(t, s, "and");
+        put_nth(t, s, " and ");
         text_put(t, " of ");
         if (f->all_months)
             text_put(t, "every month");
@@ -215,7 +184,7 @@ static void put_weekday_part(struct text *t, const struct cron_schedule *s, cons
         text_put(t, " and ");
     if (nth > 0 || __builtin_popcount(s->weekday) == 1)
         text_put(t, "every ");
-    put_weekdays(t, s->weekday, "and");
+    put_weekdays(t, s->weekday, " and ");
     if (!f->all_months) {
         text_put(t, " in ");
         put_months(t, f);
@@ -226,13 +195,13 @@ static void put_or_weekdays(struct text *t, const struct cron_schedule *s, const
 {
     text_put(t, " or on ");
     if (count_nth(s) > 0) {
-        put_nth(t, s, "or");
+        put_nth(t, s, " or ");
         if (s->weekday != 0)
             text_put(t, " or on ");
     }
     if (s->weekday != 0) {
         text_put(t, is_weekday_range(s->weekday) ? "any day from " : "any ");
-        put_weekdays(t, s->weekday, "or");
+        put_weekdays(t, s->weekday, " or ");
     }
     if (!f->all_months) {
         text_put(t, " in ");
@@ -244,14 +213,14 @@ static void put_when(struct text *t, const struct cron_schedule *s)
 {
     text_put(t, " when it is ");
     if (count_nth(s) > 0) {
-        put_nth(t, s, "or");
+        put_nth(t, s, " or ");
         if (s->weekday != 0)
             text_put(t, " or ");
     }
     if (s->weekday != 0) {
         if (!is_weekday_range(s->weekday))
             text_put(t, "a ");
-        put_weekdays(t, s->weekday, "or");
+        put_weekdays(t, s->weekday, " or ");
     }
 }
 
@@ -284,113 +253,29 @@ static void put_years(struct text *t, const struct cron_schedule *s, const struc
             text_putf(t, ", in %d", f->single_year);
         return;
     }
-    if (s->year_step == 1) {
-        text_putf(t, ", in %d to %d", s->year_from, s->year_to);
+    int32_t year = s->year_from, low, high;
+    struct joiner j = {t, ", ", " and ", describe_count_years(s), 0};
+    if (j.total > 0) {
+        text_put(t, ", in ");
+        while (describe_take_years(s, &year, &low, &high)) {
+            join(&j);
+            text_putf(t, high > low ? "%d to %d" : "%d", low, high);
+        }
     } else if (s->year_step > 1) {
         text_put(t, ", in every ");
-        put_ordinal(t, s->year_step);
+        describe_en_ordinal(t, s->year_step);
         text_putf(t, " year from %d to %d", s->year_from, s->year_to);
     } else {
         text_putf(t, ", in some years from %d to %d", s->year_from, s->year_to);
     }
 }
 
-/* --- times --- */
+/* --- sentences --- */
 
-static void put_times(struct text *t, const struct cron_schedule *s, bool seconds)
+static void put_leap_note(struct text *t, const struct describe_facts *f)
 {
-    int total = 0;
-    while (describe_time(s, total) >= 0)
-        total++;
-    struct joiner j = {t, "and", total, 0};
-    for (int i = 0; i < total; i++) {
-        join(&j);
-        put_clock(t, describe_time(s, i), seconds);
-    }
-}
-
-static void put_every(struct text *t, int step, const char *unit)
-{
-    if (step <= 1)
-        text_putf(t, "every %s", unit);
-    else
-        text_putf(t, "every %d %ss", step, unit);
-}
-
-static void put_span(struct text *t, const struct describe_facts *f)
-{
-    text_putf(t, " from %02d:%02d to %02d:%02d", f->hour.is_run ? f->hour.run_from : f->hour.first, f->minute.first,
-              f->hour.is_run ? f->hour.run_to : f->hour.last, f->minute.last);
-}
-
-static void put_hour_names(struct text *t, const struct describe_facts *f)
-{
-    struct joiner j = {t, "and", f->hour.count, 0};
-    for (uint64_t bits = f->hour.bits; bits != 0; bits &= bits - 1) {
-        join(&j);
-        text_putf(t, "%02d:00", __builtin_ctzll(bits));
-    }
-}
-
-static void put_uneven_minutes(struct text *t, const struct describe_facts *f)
-{
-    if (f->minute.step > 1 && f->minute.to_end && !f->minute.even && f->minute.count > 2)
-        text_putf(t, " (uneven: %d minute%s across the hour)", f->minute.across, f->minute.across == 1 ? "" : "s");
-}
-
-/* Lower-case cadence of the minutes and hours, without days. */
-static void put_cadence(struct text *t, const struct cron_schedule *s, const struct describe_facts *f)
-{
-    switch (f->time) {
-    case TIME_LIST:
-        text_put(t, "at ");
-        put_times(t, s, f->seconds == SECOND_IN_TIMES);
-        break;
-    case TIME_EVERY_MINUTES: put_every(t, f->minute.step, "minute"); break;
-    case TIME_EVERY_MINUTES_IN_RUN:
-        put_every(t, f->minute.step, "minute");
-        put_span(t, f);
-        break;
-    case TIME_EVERY_MINUTES_IN_HOURS:
-        put_every(t, f->minute.step, "minute");
-        text_put(t, " in the hours from ");
-        put_hour_names(t, f);
-        break;
-    case TIME_PAST_HOUR:
-    case TIME_PAST_HOURS:
-        text_put(t, "at ");
-        put_numbers(t, f->minute.bits);
-        text_put(t, " minutes past ");
-        if (f->time == TIME_PAST_HOUR)
-            text_put(t, "every hour");
-        else
-            put_hour_names(t, f);
-        put_uneven_minutes(t, f);
-        break;
-    case TIME_HOURLY:
-        if (f->minute.first == 0)
-            text_put(t, "every hour, on the hour");
-        else
-            text_putf(t, "every hour at %d minute%s past", f->minute.first, f->minute.first == 1 ? "" : "s");
-        break;
-    case TIME_HOUR_STEP:
-        put_every(t, f->hour.step, "hour");
-        if (f->hour.count > DESCRIBE_TIMES_MAX) {
-            put_span(t, f);
-        } else {
-            text_put(t, ", at ");
-            put_times(t, s, false);
-        }
-        break;
-    case TIME_HOUR_STEP_UNEVEN:
-        text_put(t, "at ");
-        put_times(t, s, false);
-        break;
-    case TIME_HOUR_RUN:
-        put_every(t, f->hour.step, "hour");
-        put_span(t, f);
-        break;
-    }
+    if (f->single_day == 29 && f->month.bits == 1u << 2 && !f->weekday_restricted && f->single_year == 0)
+        text_put(t, " (leap years only)");
 }
 
 static void put_uneven_hours(struct text *t, const struct describe_facts *f)
@@ -399,27 +284,13 @@ static void put_uneven_hours(struct text *t, const struct describe_facts *f)
         text_putf(t, " (uneven: %d hour%s across midnight)", f->hour.across, f->hour.across == 1 ? "" : "s");
 }
 
-static void put_seconds(struct text *t, const struct describe_facts *f)
-{
-    const bool whole_day = f->time == TIME_EVERY_MINUTES && f->minute.full;
-    if (f->seconds == SECOND_EVERY) {
-        put_every(t, f->second.step, "second");
-        if (!whole_day)
-            text_put(t, f->minute.full ? ", " : ", for one minute ");
-    } else if (f->seconds == SECOND_AT) {
-        text_put(t, "at ");
-        put_numbers(t, f->second.bits);
-        text_putf(t, " second%s past the minute, ", f->second.bits == 2 ? "" : "s");
-    }
-}
-
 /* "<cadence>, <days>" */
 static void put_cadence_sentence(struct text *t, const struct cron_schedule *s, const struct describe_facts *f)
 {
-    put_seconds(t, f);
+    describe_en_seconds(t, f);
     const bool whole_day = f->time == TIME_EVERY_MINUTES && f->minute.full;
     if (f->seconds != SECOND_EVERY || !whole_day)
-        put_cadence(t, s, f);
+        describe_en_cadence(t, s, f);
     if (!f->every_day || !f->all_months) {
         text_put(t, ", ");
         put_days_phrase(t, s, f);
@@ -427,6 +298,7 @@ static void put_cadence_sentence(struct text *t, const struct cron_schedule *s, 
         text_put(t, " every day");
     }
     put_uneven_hours(t, f);
+    put_leap_note(t, f);
 }
 
 /* "<days> at <times>" */
@@ -436,11 +308,10 @@ static void put_list_sentence(struct text *t, const struct cron_schedule *s, con
     if (f->day_restricted && f->weekday_restricted)
         text_put(t, ",");
     text_put(t, " ");
-    put_cadence(t, s, f);
+    describe_en_cadence(t, s, f);
     if (f->single_day != 0 && is_short_month_day(f))
         text_put(t, ", in months that have one");
-    if (f->single_day == 29 && f->month.bits == 1u << 2 && !f->weekday_restricted && f->single_year == 0)
-        text_put(t, " (leap years only)");
+    put_leap_note(t, f);
 }
 
 static void put_never(struct text *t, const struct cron_schedule *s)
@@ -453,7 +324,7 @@ static void put_never(struct text *t, const struct cron_schedule *s)
         return;
     }
     text_put(t, never.reason == NEVER_DATES ? "no year has " : "none of the years has ");
-    struct joiner j = {t, "or", __builtin_popcount(never.months), 0};
+    struct joiner j = {t, ", ", " or ", __builtin_popcount(never.months), 0};
     for (unsigned bits = never.months; bits != 0; bits &= bits - 1) {
         join(&j);
         text_putf(t, "%d %s", never.day, month_words[__builtin_ctz(bits)]);
@@ -484,7 +355,7 @@ static void put_elapsed(struct text *t, const struct cron_schedule *s)
 
 void describe_en(const struct cron_schedule *s, struct text *out)
 {
-    char buffer[4096];
+    char buffer[DESCRIBE_TEXT_MAX];
     struct text t = text_over(buffer, sizeof(buffer));
     struct describe_facts f;
     if (s->kind == CRON_KIND_EVERY) {

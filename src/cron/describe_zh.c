@@ -6,26 +6,14 @@
 
 static const char *const weekdays[7] = {"周日", "周一", "周二", "周三", "周四", "周五", "周六"};
 
-/* Joins with 、 and a last word. */
-struct joiner {
-    struct text *out;
-    const char *last_word;
-    int total, done;
-};
-
-static void join(struct joiner *j)
-{
-    if (j->done > 0)
-        text_put(j->out, j->done + 1 == j->total ? j->last_word : "、");
-    j->done++;
-}
-
 static void put_numbers(struct text *t, uint64_t bits, const char *unit)
 {
-    struct joiner j = {t, "、", __builtin_popcountll(bits), 0};
-    for (; bits != 0; bits &= bits - 1) {
+    struct joiner j = {t, "、", "、", describe_count_runs(bits), 0};
+    while (bits != 0) {
+        int low, high;
+        describe_take_run(&bits, &low, &high);
         join(&j);
-        text_putf(t, "%d", __builtin_ctzll(bits));
+        text_putf(t, high > low ? "%d至%d" : "%d", low, high);
     }
     text_put(t, unit);
 }
@@ -46,7 +34,7 @@ static void put_weekdays(struct text *t, unsigned mask, const char *last_word)
         text_putf(t, "%s至%s", weekdays[(days.run_from + 1) % 7], weekdays[(days.run_to + 1) % 7]);
         return;
     }
-    struct joiner j = {t, last_word, days.count, 0};
+    struct joiner j = {t, "、", last_word, days.count, 0};
     for (uint64_t bits = from_monday; bits != 0; bits &= bits - 1) {
         join(&j);
         text_put(t, weekdays[(__builtin_ctzll(bits) + 1) % 7]);
@@ -65,7 +53,7 @@ static int count_nth(const struct cron_schedule *s)
 static void put_nth(struct text *t, const struct cron_schedule *s, const char *last_word)
 {
     static const char *const nth[6] = {"第一个", "第二个", "第三个", "第四个", "第五个", "最后一个"};
-    struct joiner j = {t, last_word, count_nth(s), 0};
+    struct joiner j = {t, "、", last_word, count_nth(s), 0};
     for (int k = 0; k < 6; k++)
         for (unsigned bits = k < 5 ? s->weekday_nth[k] : s->weekday_last; bits != 0; bits &= bits - 1) {
             join(&j);
@@ -77,7 +65,7 @@ static void put_plain_days(struct text *t, uint32_t mask)
 {
     const struct series days = series_of(mask, 1, 31);
     if (days.step > 1 && days.count > DESCRIBE_TIMES_MAX)
-        text_putf(t, "%d日至%d日每隔%d天", days.first, days.last, days.step);
+        text_putf(t, "%d日至%d日每%d天", days.first, days.last, days.step);
     else if (days.is_run && days.count > 2)
         text_putf(t, "%d日至%d日", days.run_from, days.run_to);
     else
@@ -87,7 +75,7 @@ static void put_plain_days(struct text *t, uint32_t mask)
 static void put_days(struct text *t, const struct cron_schedule *s)
 {
     const int others = __builtin_popcount(s->day_near) + __builtin_popcount(s->last) + __builtin_popcount(s->last_near);
-    struct joiner j = {t, "和", others + (s->day != 0), 0};
+    struct joiner j = {t, "、", "和", others + (s->day != 0), 0};
     if (s->day != 0) {
         join(&j);
         put_plain_days(t, s->day);
@@ -163,12 +151,19 @@ static void put_years(struct text *t, const struct cron_schedule *s, const struc
 {
     if (!(s->flags & CRON_FLAG_YEARS))
         return;
+    int32_t year = s->year_from, low, high;
+    struct joiner j = {t, "、", "和", describe_count_years(s), 0};
     if (f->single_year != 0)
         text_putf(t, "%d年", f->single_year);
     else if (s->year_step == 1)
         text_putf(t, "%d年至%d年间", s->year_from, s->year_to);
+    else if (j.total > 0)
+        while (describe_take_years(s, &year, &low, &high)) {
+            join(&j);
+            text_putf(t, high > low ? "%d年至%d年" : "%d年", low, high);
+        }
     else if (s->year_step > 1)
-        text_putf(t, "%d年至%d年间每隔%d年的", s->year_from, s->year_to, s->year_step);
+        text_putf(t, "%d年至%d年间每%d年的", s->year_from, s->year_to, s->year_step);
     else
         text_putf(t, "%d年至%d年间的某些年份", s->year_from, s->year_to);
 }
@@ -182,13 +177,11 @@ static void put_clock(struct text *t, int32_t time, bool seconds)
 
 static void put_times(struct text *t, const struct cron_schedule *s, bool seconds)
 {
-    int total = 0;
-    while (describe_time(s, total) >= 0)
-        total++;
-    struct joiner j = {t, "和", total, 0};
+    const int total = describe_time_count(s, seconds);
+    struct joiner j = {t, "、", "和", total, 0};
     for (int i = 0; i < total; i++) {
         join(&j);
-        put_clock(t, describe_time(s, i), seconds);
+        put_clock(t, describe_time(s, i, seconds), seconds);
     }
 }
 
@@ -206,12 +199,21 @@ static void put_span(struct text *t, const struct describe_facts *f)
               f->hour.is_run ? f->hour.run_to : f->hour.last, f->minute.last);
 }
 
+static void put_hours(struct text *t, const struct describe_facts *f)
+{
+    switch (describe_hours(f)) {
+    case HOURS_RUN: text_putf(t, "%d点至%d点每小时", f->hour.run_from, f->hour.run_to); break;
+    case HOURS_STEP: text_putf(t, "%d点至%d点每%d小时", f->hour.first, f->hour.last, f->hour.step); break;
+    case HOURS_LISTED: put_numbers(t, f->hour.bits, "点"); break;
+    }
+}
+
 static void put_past_hours(struct text *t, const struct describe_facts *f)
 {
     if (f->time == TIME_PAST_HOUR)
         text_put(t, "每小时的第");
     else {
-        put_numbers(t, f->hour.bits, "点");
+        put_hours(t, f);
         text_put(t, "的第");
     }
     put_numbers(t, f->minute.bits, "分");
@@ -229,7 +231,8 @@ static void put_cadence(struct text *t, const struct cron_schedule *s, const str
         put_every(t, f->minute.step, "分钟");
         break;
     case TIME_EVERY_MINUTES_IN_HOURS:
-        put_numbers(t, f->hour.bits, "点的时段内");
+        put_hours(t, f);
+        text_put(t, "的时段内");
         put_every(t, f->minute.step, "分钟");
         break;
     case TIME_PAST_HOUR:
@@ -308,7 +311,7 @@ static void put_never(struct text *t, const struct cron_schedule *s)
         return;
     }
     text_put(t, never.reason == NEVER_DATES ? "永不运行（任何年份都没有" : "永不运行（所选年份都没有");
-    struct joiner j = {t, "或", __builtin_popcount(never.months), 0};
+    struct joiner j = {t, "、", "或", __builtin_popcount(never.months), 0};
     for (unsigned bits = never.months; bits != 0; bits &= bits - 1) {
         join(&j);
         text_putf(t, "%d月%d日", __builtin_ctz(bits), never.day);
@@ -334,7 +337,7 @@ static void put_elapsed(struct text *t, const struct cron_schedule *s)
 
 void describe_zh(const struct cron_schedule *s, struct text *out)
 {
-    char buffer[8192];
+    char buffer[DESCRIBE_TEXT_MAX];
     struct text t = text_over(buffer, sizeof(buffer));
     struct describe_facts f;
     if (s->kind == CRON_KIND_EVERY) {
