@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define ALL_DAYS_MASK 0xfffffffeu
+#define WRAPPED_FROM 4
 #define YEAR_STEPS_TRIED 32
 #define YEAR_RUNS_TEXT_MAX 160 /* bytes; a longer list is written as progressions */
 
@@ -71,11 +72,11 @@ static int progression(uint64_t bits)
     return built == bits ? step : 0;
 }
 
-/* "22-2" when the set is one run around the end of the field. */
+/* "22-2" when the set is one run around the end of the field and long enough to be read so. */
 static bool put_wrapped(struct text *t, const struct value_set *v)
 {
     const uint64_t missing = full_bits(v) & ~v->bits;
-    if (missing == 0 || !(v->bits >> v->low & 1) || !(v->bits >> v->high & 1))
+    if (__builtin_popcountll(v->bits) < WRAPPED_FROM || missing == 0 || !(v->bits >> v->low & 1) || !(v->bits >> v->high & 1))
         return false;
     const int hole = __builtin_ctzll(missing), hole_end = 63 - __builtin_clzll(missing);
     const uint64_t run = ((UINT64_C(2) << hole_end) - 1) & ~((UINT64_C(1) << hole) - 1);

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { CHANGES_SHOWN = 2, SEGMENTS_LOOKED_AT = 8, HORIZON_S = 2 * 366 * DAY_S };
+enum { CHANGES_SHOWN = 2, CHANGES_LOOKED_AT = 8, HORIZON_S = 2 * 366 * DAY_S };
 
 static const char *const month_words[13] = {"",     "January", "February",  "March",   "April",    "May",     "June",
                                             "July", "August",  "September", "October", "November", "December"};
@@ -33,32 +33,43 @@ static void put_clock(struct text *t, int64_t local_s)
     text_putf(t, "%02d:%02d", time / 3600, time / 60 % 60);
 }
 
-static void put_gap(struct text *t, const struct cron_schedule *s, const struct change *c, int64_t swallowed, bool zh)
+/* What a gap swallowed: `count` local times from `first` on. */
+struct swallowed {
+    int64_t first, count;
+};
+
+static void put_no_run(struct text *t, int64_t local_s, bool zh)
 {
-    const int64_t at = s->gap == CRON_GAP_SHIFT_FORWARD ? swallowed - c->before_s : c->at_s;
-    const bool made_up = cron_is_catch_up(s, at) || cron_matches(s, at);
-    if (!made_up) {
-        text_put(t, zh ? "时钟调整：" : "Clock change: no run on ");
-        put_date(t, swallowed, zh);
-        text_put(t, zh ? "的 " : " at ");
-        put_clock(t, swallowed);
-        text_put(t, zh ? " 不存在，不会运行" : ", which does not exist");
+    text_put(t, zh ? "时钟调整：" : "Clock change: no run on ");
+    put_date(t, local_s, zh);
+    text_put(t, zh ? "的 " : " at ");
+    put_clock(t, local_s);
+    text_put(t, zh ? " 不存在，不会运行" : ", which does not exist");
+}
+
+/* "this runs at 03:00 instead of 02:30", "this runs once at 03:00 instead of 6 times from 02:00" */
+static void put_gap(struct text *t, const struct cron_schedule *s, const struct change *c, const struct swallowed *lost, bool zh)
+{
+    const bool shifts = s->gap == CRON_GAP_SHIFT_FORWARD;
+    const int64_t at = shifts ? lost->first - c->before_s : c->at_s;
+    const bool merged = !shifts && lost->count > 1;
+    if (!cron_is_catch_up(s, at) && !cron_matches(s, at)) {
+        put_no_run(t, lost->first, zh);
         return;
     }
     text_put(t, zh ? "时钟调整：" : "Clock change: on ");
-    put_date(t, swallowed, zh);
-    if (zh) {
-        text_put(t, "将在 ");
-        put_clock(t, at + c->after_s);
-        text_put(t, " 而不是 ");
-        put_clock(t, swallowed);
+    put_date(t, lost->first, zh);
+    text_put(t, zh ? merged ? "将只在 " : "将在 " : merged ? " this runs once at " : " this runs at ");
+    put_clock(t, at + c->after_s);
+    if (merged)
+        text_putf(t, zh ? " 运行一次，而不是从 " : " instead of %lld times from ", (long long)lost->count);
+    else
+        text_put(t, zh ? " 而不是 " : " instead of ");
+    put_clock(t, lost->first);
+    if (zh && merged)
+        text_putf(t, " 起运行%lld次", (long long)lost->count);
+    else if (zh)
         text_put(t, " 运行");
-    } else {
-        text_put(t, " this runs at ");
-        put_clock(t, at + c->after_s);
-        text_put(t, " instead of ");
-        put_clock(t, swallowed);
-    }
 }
 
 static void put_overlap(struct text *t, const struct change *c, bool zh)
@@ -80,6 +91,12 @@ static void put_overlap(struct text *t, const struct change *c, bool zh)
     }
 }
 
+/* An hour that vanishes is nothing to a schedule that runs in every hour (rule I1). */
+static bool minds_gaps(const struct cron_schedule *s)
+{
+    return !(cron_is_interval_like(s) && s->hour == 0xffffff && s->gap == CRON_GAP_SKIP);
+}
+
 /* One line about one change; false when it does nothing to the schedule. */
 static bool put_change(struct text *t, const struct cron_schedule *s, const struct change *c, bool zh)
 {
@@ -87,10 +104,11 @@ static bool put_change(struct text *t, const struct cron_schedule *s, const stru
     local.zone = zone_utc();
     const int64_t shift = c->after_s - c->before_s;
     if (shift > 0) {
-        const int64_t first = cron_next(&local, c->at_s + c->before_s - 1);
-        if (cron_is_interval_like(s) || first == CRON_NEVER || first >= c->at_s + c->after_s)
+        const int64_t begin = c->at_s + c->before_s, end = c->at_s + c->after_s;
+        const struct swallowed lost = {cron_next(&local, begin - 1), cron_count(&local, begin, end)};
+        if (lost.count == 0 || !minds_gaps(s))
             return false;
-        put_gap(t, s, c, first, zh);
+        put_gap(t, s, c, &lost, zh);
         return true;
     }
     const int64_t named = cron_count(&local, c->at_s + c->after_s, c->at_s + c->before_s);
@@ -100,28 +118,64 @@ static bool put_change(struct text *t, const struct cron_schedule *s, const stru
     return true;
 }
 
+/* The next change after *at; false when there is none within the horizon. */
+static bool next_change(const struct zone_table *rules, int64_t *at, int64_t now_s, struct change *ret)
+{
+    struct zone_segment g;
+    zone_segment_at(rules, *at, &g);
+    if (g.end_s >= ZONE_TIME_MAX || g.end_s > now_s + HORIZON_S)
+        return false;
+    *ret = (struct change){g.end_s, g.offset_s, g.after_s};
+    *at = g.end_s;
+    return true;
+}
+
+static bool has_changes(const struct cron_schedule *s)
+{
+    return s->kind == CRON_KIND_CALENDAR && !zone_is_fixed(zone_rules(s->zone)) && !cron_is_impossible(s);
+}
+
 size_t cron_clock_remarks(const struct cron_schedule *s, int64_t now_s, const char *lang, char *out, size_t cap)
 {
     struct text t = text_over(out, cap);
-    struct zone_segment g;
+    struct change c;
     const bool zh = strncmp(lang, "zh", 2) == 0;
     int64_t at = now_s;
     int shown = 0;
-    const struct zone_table *rules = zone_rules(s->zone);
-    const bool can = s->kind == CRON_KIND_CALENDAR && !zone_is_fixed(rules) && !cron_is_impossible(s);
-    for (int i = 0; can && i < SEGMENTS_LOOKED_AT && shown < CHANGES_SHOWN; i++) {
-        zone_segment_at(rules, at, &g);
-        if (g.end_s >= ZONE_TIME_MAX || g.end_s > now_s + HORIZON_S)
-            break;
-        const struct change c = {g.end_s, g.offset_s, g.after_s};
+    for (int i = 0;
+         has_changes(s) && i < CHANGES_LOOKED_AT && shown < CHANGES_SHOWN && next_change(zone_rules(s->zone), &at, now_s, &c);
+         i++) {
         const size_t before = t.len;
         if (t.len > 0)
             text_put(&t, "\n");
-        if (c.before_s != c.after_s && put_change(&t, s, &c, zh))
+        if (put_change(&t, s, &c, zh))
             shown++;
         else
             t.len = before;
-        at = g.end_s;
+    }
+    return text_end(&t);
+}
+
+size_t cron_repeated_hour_remark(const struct cron_schedule *s, int64_t now_s, char *out, size_t cap)
+{
+    struct text t = text_over(out, cap);
+    struct cron_schedule local = *s;
+    struct change c;
+    int64_t at = now_s;
+    local.zone = zone_utc();
+    for (int i = 0; has_changes(s) && i < CHANGES_LOOKED_AT && next_change(zone_rules(s->zone), &at, now_s, &c); i++) {
+        const int64_t begin = c.at_s + c.after_s, end = c.at_s + c.before_s;
+        if (begin >= end)
+            continue;
+        const int64_t first = cron_next(&local, begin - 1);
+        if (first == CRON_NEVER || first >= end || s->fold == CRON_FOLD_BOTH)
+            break; /* it does not meet the next repeated hour, or runs in both passes, which the other remarks say */
+        text_put(&t, "Clock change: ");
+        put_clock(&t, first);
+        text_put(&t, " comes twice on ");
+        put_date(&t, first, false);
+        text_putf(&t, "; this runs once, at the %s", s->fold == CRON_FOLD_LAST ? "second" : "first");
+        break;
     }
     return text_end(&t);
 }

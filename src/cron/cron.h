@@ -83,7 +83,9 @@ enum cron_notes {
     CRON_NOTE_FULL_WEEKDAY = 32,
     CRON_NOTE_BIG_STEP = 64, /* vixie import: a step beyond its field */
     CRON_NOTE_SECOND_STAR = 128,
-    CRON_NOTE_SIX_FIELDS = 256,
+    CRON_NOTE_SIX_FIELDS = 256,     /* seconds were given */
+    CRON_NOTE_LIKE_AWS = 512,       /* six fields that make sense as AWS writes them: year last */
+    CRON_NOTE_LIKE_CRONITER = 1024, /* six fields that make sense as croniter writes them: seconds last */
 };
 
 /* A parsed schedule: plain value, copyable, owns nothing; 96 bytes. Bit v of a mask stands for value v (days from 1). */
@@ -133,6 +135,8 @@ void cron_never_error(const char *text, size_t len, const struct cron_options *o
 
 /* What the next two clock changes of the zone after now_s do to this schedule, one line each; "" when nothing (7). */
 size_t cron_clock_remarks(const struct cron_schedule *s, int64_t now_s, const char *lang, char *out, size_t cap);
+/* About the next repeated hour, when the schedule meets it and runs in one pass only; "" when it does not. English. */
+size_t cron_repeated_hour_remark(const struct cron_schedule *s, int64_t now_s, char *out, size_t cap);
 
 struct cron_warning {
     char code[24];

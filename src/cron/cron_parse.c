@@ -307,6 +307,22 @@ static bool fail_count(struct cron_parser *p, size_t found, const struct field_s
     return false;
 }
 
+static bool span_is(const struct cron_parser *p, struct field_span span, char byte)
+{
+    return span.end == span.pos + 1 && p->text[span.pos] == byte;
+}
+
+/* Six fields of ours that make better sense in another program's order. AWS demands one `?`, in its third or fifth field;
+ * croniter's last field is often a 0 behind a field with a star or step. */
+static void note_look(struct cron_parser *p, const struct field_span *spans)
+{
+    const bool single = spans[5].end == spans[5].pos + 1 && is_digit(p->text[spans[5].pos]);
+    if (span_is(p, spans[2], '?') != span_is(p, spans[4], '?'))
+        p->s->notes |= CRON_NOTE_LIKE_AWS;
+    if (single && p->text[spans[0].pos] == '*' && span_is(p, spans[3], '*') && span_is(p, spans[4], '*'))
+        p->s->notes |= CRON_NOTE_LIKE_CRONITER;
+}
+
 static bool fields_parse(struct cron_parser *p, size_t pos, size_t end)
 {
     struct field_span spans[FIELDS_MAX + 1] = {{0, 0}};
@@ -321,6 +337,9 @@ static bool fields_parse(struct cron_parser *p, size_t pos, size_t end)
     const char *order = found <= FIELDS_MAX ? p->dialect->orders[found] : NULL;
     if (order == NULL)
         return fail_count(p, found, spans);
+    p->field_count = found;
+    if (found == 6 && p->options->dialect == CRON_DIALECT_HORAE)
+        note_look(p, spans);
     if (order[0] == '0')
         p->s->notes |= CRON_NOTE_SIX_FIELDS;
     else if (strchr(order, '0') == NULL)

@@ -145,11 +145,24 @@ static int take_digits(struct scan *f)
     return value;
 }
 
-static bool fail_range(struct scan *f, size_t pos, int low, int high)
+/* Section 10: the sixth field as other programs write it. */
+static void hint_order(struct scan *f, int number)
+{
+    if (f->field != FIELD_WEEKDAY || f->p->field_count != 6 || f->p->options->dialect != CRON_DIALECT_HORAE)
+        return;
+    if (number >= YEAR_LOW && number <= YEAR_HIGH)
+        error_hint(f->p->error, "six fields put seconds first; AWS puts a year last: dialect aws");
+    else if (number <= 59)
+        error_hint(f->p->error, "six fields put seconds first; croniter puts them last: dialect croniter");
+}
+
+static bool fail_range(struct scan *f, size_t pos, int low, int high, int number)
 {
     const size_t len = f->at - pos;
-    return error_set(f->p->error, "range", pos, len, "%s %.*s is outside %d-%d", f->info->noun, len > 40 ? 40 : (int)len,
-                     f->p->text + pos, low, high);
+    (void)error_set(f->p->error, "range", pos, len, "%s %.*s is outside %d-%d", f->info->noun, len > 40 ? 40 : (int)len,
+                    f->p->text + pos, low, high);
+    hint_order(f, number);
+    return false;
 }
 
 /* A number in the field's own range. Quartz weekdays are stored as 0-6. */
@@ -160,7 +173,7 @@ static bool take_number(struct scan *f, struct value *ret)
     ret->number = take_digits(f);
     const int low = sunday_one ? 1 : f->info->low;
     if (ret->number < low || ret->number > f->info->high)
-        return fail_range(f, ret->pos, low, f->info->high);
+        return fail_range(f, ret->pos, low, f->info->high, ret->number);
     if (sunday_one)
         ret->number--;
     return true;
@@ -204,6 +217,7 @@ static bool fail_big_step(struct scan *f, size_t pos, int step, int top, int sta
     const int item = (int)(f->at - f->item > 40 ? 40 : f->at - f->item);
     (void)error_set(e, "step", pos, f->at - pos, "step %.*s is larger than the %s field (%d); \"%.*s\" would only fire at %s %d",
                     shown, f->p->text + pos, f->info->label, top, item, f->p->text + f->item, f->info->noun, start);
+    hint_order(f, step);
     if (units[f->field] != NULL && step < 99999)
         error_hint(e, "for every %d %s write  @every %d%s", step, nouns[f->field], step, units[f->field]);
     return false;

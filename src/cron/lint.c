@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Warnings about schedules that are valid and probably not meant (section 10). */
+#include "cron/calendar.h"
 #include "cron/describe.h"
 
 #include <stdio.h>
@@ -41,21 +42,57 @@ static void check_steps(struct list *list, const struct describe_facts *f)
              f->second.step, f->second.across);
 }
 
+/* The known trap of 2.3, and texts that name every day without a star. */
+static void check_day_rule(struct list *list, const struct cron_schedule *s)
+{
+    static const char *const fields[2] = {"day-of-month", "weekday"};
+    const int step = s->notes & CRON_NOTE_STAR_STEP_DAY ? 0 : s->notes & CRON_NOTE_STAR_STEP_WEEKDAY ? 1 : -1;
+    const int full = s->notes & CRON_NOTE_FULL_DAY ? 0 : s->notes & CRON_NOTE_FULL_WEEKDAY ? 1 : -1;
+    if (full >= 0)
+        warn(list, "day-rule",
+             "the %s field names every day without a *: the %s field is ORed with it and changes nothing; write * or, for AND, +",
+             fields[full], fields[1 - full]);
+    else if (step >= 0)
+        warn(
+            list, "day-rule",
+            "a step over the %s field and a restricted %s field: Vixie cron would AND these two; horae ORs them; write + for AND",
+            fields[step], fields[1 - step]);
+    else
+        warn(list, "day-or", "both day fields are restricted: a day matches when either does; a + before the weekday means both");
+}
+
+/* Days 29 to 31 that stand alone, not at the end of a longer run, and that some chosen month lacks. */
+static int skipped_day(const struct cron_schedule *s)
+{
+    uint64_t left = s->day;
+    while (left != 0 && s->day != 0xfffffffeu) {
+        int low, high;
+        describe_take_run(&left, &low, &high);
+        for (int month = 1; low > 28 && month <= 12; month++)
+            if ((s->month >> month & 1) && high > calendar_month_length(2001, month))
+                return high;
+    }
+    return 0;
+}
+
 static void check_days(struct list *list, const struct cron_schedule *s, const struct describe_facts *f)
 {
-    const bool both = f->day_restricted && f->weekday_restricted;
-    if ((s->notes & (CRON_NOTE_STAR_STEP_DAY | CRON_NOTE_FULL_DAY)) && s->weekday != 0x7f)
-        warn(list, "day-rule",
-             "the day-of-month field names every day or a step of all, and the weekday field is restricted: "
-             "other cron programs read this differently");
-    else if ((s->notes & (CRON_NOTE_STAR_STEP_WEEKDAY | CRON_NOTE_FULL_WEEKDAY)) && f->day_restricted)
-        warn(list, "day-rule",
-             "the weekday field names every day or a step of all, and the day-of-month field is restricted: "
-             "other cron programs read this differently");
-    else if (both && f->is_or)
-        warn(list, "day-or", "both day fields are restricted: a day matches when either does; a + before the weekday means both");
-    if (f->single_day > 28 && f->all_months && !f->weekday_restricted)
-        warn(list, "short-months", "months without a day %d are skipped; L is the last day of every month", f->single_day);
+    const bool steps = s->notes & (CRON_NOTE_STAR_STEP_DAY | CRON_NOTE_FULL_DAY);
+    if (s->flags & CRON_FLAG_OR)
+        check_day_rule(list, s);
+    const int day = steps || f->weekday_restricted ? 0 : skipped_day(s);
+    if (day > 0)
+        warn(list, "short-months", "months without a day %d are skipped; L is the last day of every month", day);
+}
+
+static void check_dialect(struct list *list, const struct cron_schedule *s)
+{
+    if (s->notes & CRON_NOTE_LIKE_AWS)
+        warn(list, "like-aws",
+             "six fields put seconds first; this looks like AWS, which puts a year last: import it as dialect aws");
+    if (s->notes & CRON_NOTE_LIKE_CRONITER)
+        warn(list, "like-croniter",
+             "six fields put seconds first; this looks like croniter, which puts seconds last: import it as dialect croniter");
 }
 
 static void check_frequency(struct list *list, const struct cron_schedule *s, const struct describe_facts *f)
@@ -82,11 +119,24 @@ static void check_elapsed(struct list *list, const struct cron_schedule *s)
         warn(list, "every-hour", "@every 1h counts elapsed time from its anchor; @hourly runs on the hour");
 }
 
+/* A time inside the next gap or overlap; what runs around the clock follows the clock anyway. */
+static void check_clock(struct list *list, const struct cron_schedule *s, int64_t now_s)
+{
+    char remarks[1024];
+    if (cron_is_interval_like(s) && s->hour == 0xffffff)
+        return;
+    if (cron_clock_remarks(s, now_s, "en", remarks, sizeof(remarks)) > 0) {
+        remarks[strcspn(remarks, "\n")] = '\0'; /* the next one only */
+        warn(list, "clock-change", "%.240s", remarks);
+    }
+    if (cron_repeated_hour_remark(s, now_s, remarks, sizeof(remarks)) > 0)
+        warn(list, "clock-change", "%.240s", remarks);
+}
+
 size_t cron_lint(const struct cron_schedule *s, int64_t now_s, struct cron_warning *out, size_t cap)
 {
     struct list list = {out, cap, 0};
     struct describe_facts f;
-    char remarks[1024];
     if (s->kind == CRON_KIND_EVERY)
         check_elapsed(&list, s);
     if (s->kind != CRON_KIND_CALENDAR || cron_is_impossible(s))
@@ -95,9 +145,7 @@ size_t cron_lint(const struct cron_schedule *s, int64_t now_s, struct cron_warni
     check_steps(&list, &f);
     check_days(&list, s, &f);
     check_frequency(&list, s, &f);
-    if (cron_clock_remarks(s, now_s, "en", remarks, sizeof(remarks)) > 0) {
-        remarks[strcspn(remarks, "\n")] = '\0';
-        warn(&list, "clock-change", "%.240s", remarks);
-    }
+    check_dialect(&list, s);
+    check_clock(&list, s, now_s);
     return list.count;
 }

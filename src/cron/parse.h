@@ -58,6 +58,7 @@ struct cron_parser {
     struct cron_years years;  /* of a year field */
     bool star[FIELD_COUNT];   /* an item of the field is a plain star (2.3) */
     bool has_plus;            /* `+` before the weekday field */
+    size_t field_count;       /* of the text; 0: not a text of fields */
 };
 
 /* One field's text, [pos, end). False with p->error set. */
