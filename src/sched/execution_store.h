@@ -42,7 +42,7 @@ struct execution_finish {
     bool result_truncated;
     int64_t duration_us;
     int32_t change_row, stats_row; /* of the work: where it is counted; -1 = nowhere */
-    bool lost; /* out: compare-and-set found another state or fence (DATA-14, SCH-73); not counted then */
+    bool lost;                     /* out: compare-and-set found another state or fence (DATA-14, SCH-73); not counted then */
 };
 
 /* A cancel that a running execution has not obeyed yet: the next server goes on with it. */

@@ -8,7 +8,10 @@
 #include "sched/clock_jump.h"
 #include "sched/overlap.h"
 
-enum { ZONES_LOOK_US = 5 * US_PER_S };
+#include <stdio.h>
+#include <string.h>
+
+enum { ZONES_LOOK_US = 5 * US_PER_S, LOOK_AGAIN_US = US_PER_S };
 
 struct settling {
     struct scheduler *scheduler;
@@ -162,32 +165,47 @@ void sched_fire_reboots(struct scheduler *s)
     }
 }
 
-void sched_disarm(struct scheduler *s, struct task_runtime *rt)
-{
-    if (rt->slot_timer.position)
-        heap_remove(&s->slots, &rt->slot_timer);
-}
-
 void sched_arm(struct scheduler *s, struct task_runtime *rt)
 {
-    sched_disarm(s, rt);
     int64_t next = schedule_next(&rt->schedule, rt->settled_us);
     rt->next_slot_us = next == SCHEDULE_NEVER ? 0 : next;
     rt->task->next_run_us = rt->task->enabled ? rt->next_slot_us : 0;
-    if (rt->task->enabled && !rt->deleted && !rt->frozen && rt->next_slot_us)
-        heap_add(&s->slots, &rt->slot_timer, rt->next_slot_us);
+    int64_t at_us = rt->deleted || rt->frozen ? 0 : rt->task->next_run_us;
+    if (at_us && at_us != rt->armed_us)
+        slot_queue_add(&s->slots, at_us, rt->task->id);
+    rt->armed_us = at_us;
+}
+
+/* The store cannot be read: its slots keep until it can. */
+static void look_later(struct scheduler *s, const struct slot_entry *entry, const struct err *err)
+{
+    log_error("scheduler", "task %lld is due and cannot be read, trying again: %s", (long long)entry->task_id, err->message);
+    slot_queue_add(&s->slots, s->now.us + LOOK_AGAIN_US, entry->task_id);
 }
 
 void sched_fire_due(struct scheduler *s)
 {
-    while (heap_min_key(&s->slots) <= s->now.us) {
-        if (work_size(scheduler_step_work(s)) >= WORK_ROWS_MAX)
+    struct slot_entry entry;
+    while (slot_queue_first(&s->slots) <= s->now.us) {
+        if (work_size(scheduler_step_work(s)) >= WORK_ROWS_MAX || !slot_queue_pop(&s->slots, &entry))
             return; /* the rest right after this step is on disk */
-        struct task_runtime *rt = CONTAINER_OF(heap_min(&s->slots), struct task_runtime, slot_timer);
+        struct task_runtime *rt;
+        struct err err;
+        enum err_code code = sched_find_task_by_id(s, entry.task_id, &rt, &err);
+        if (code != OK && code != ERR_NOT_FOUND) {
+            look_later(s, &entry, &err);
+            return;
+        }
+        bool stale = code == ERR_NOT_FOUND || rt->frozen || rt->deleted || (rt->armed_us && rt->armed_us != entry.at_us);
+        if (stale) /* it is armed anew when the change of it is on disk, or has another entry */
+            continue;
+        rt->armed_us = 0;
         sched_settle(s, rt);
         sched_arm(s, rt);
     }
 }
+
+/* ---- newer zone files (cron semantics, section 5) ---- */
 
 static void save_moved_slots(struct scheduler *s)
 {
@@ -206,28 +224,66 @@ static void save_moved_slots(struct scheduler *s)
     s->has_unsaved_next = left;
 }
 
-/* The machine got newer zone files: the next slots of the zones that changed are computed anew (cron semantics, section 5).
- * Slots up to the last settled one keep their verdicts; what the new rules put between it and now is due at once. */
+/* Its next slot under the rules of now. A task that is not in memory stays only when that is to be written. */
+static enum err_code look_at_row(void *arg, const struct task_row *row, struct err *err)
+{
+    (void)err;
+    struct scheduler *s = arg;
+    struct task_runtime *rt = int_map_get(&s->tasks, row->task->id);
+    if (rt)
+        sched_task_free(row->task);
+    else
+        rt = sched_add_runtime(s, row);
+    int64_t stored_us = rt->task->next_run_us;
+    if (!rt->frozen) /* else it is armed when its change is on disk */
+        sched_arm(s, rt);
+    if (rt->task->next_run_us != stored_us)
+        rt->next_unsaved = s->has_unsaved_next = true;
+    s->moved_slots += rt->next_unsaved;
+    if (s->tasks.count > (size_t)s->options.resident_max)
+        sched_evict(s);
+    return OK;
+}
+
+static enum err_code look_at_rows(struct db *db, void *arg, struct err *err)
+{
+    return task_store_each(db, look_at_row, arg, err);
+}
+
+/* All tasks, in one go: an hour of a million tasks is worth the seconds, and it happens a few times a year. */
+enum err_code sched_look_at_all(struct scheduler *s, struct err *err)
+{
+    s->moved_slots = 0;
+    enum err_code code = store_read(s->options.store, look_at_rows, s, err);
+    if (code == OK && s->moved_slots)
+        log_info("scheduler", "time zone rules changed: the next slots of %zu tasks were computed anew", s->moved_slots);
+    return code;
+}
+
+/* Slots up to the last settled one keep their verdicts; what the new rules put between it and now is due at once. */
 void sched_watch_zones(struct scheduler *s)
 {
     if (s->mono.us >= s->zones_look_us) {
+        char files[CRON_ZONES_SIGNATURE_MAX];
+        struct err err;
         s->zones_look_us = s->mono.us + ZONES_LOOK_US;
         const uint64_t change = cron_zones_refresh();
-        size_t cursor = 0, moved = 0;
-        for (struct task_runtime *rt; change != s->zones_seen && (rt = int_map_next(&s->tasks, &cursor));) {
-            if (rt->schedule.kind != SCHEDULE_CRON || rt->deleted || cron_zone_changed_in(&rt->schedule.cron) <= s->zones_seen)
-                continue;
-            if (!rt->frozen) /* else it is armed when its change is on disk */
-                sched_arm(s, rt);
-            rt->next_unsaved = s->has_unsaved_next = true;
-            moved++;
+        cron_zones_signature(files);
+        bool changed = change != s->zones_seen || strcmp(files, s->zone_files) != 0;
+        if (changed && sched_look_at_all(s, &err) != OK) {
+            log_error("scheduler", "time zone rules changed, and tasks cannot be read, trying again: %s", err.message);
+        } else if (changed) {
+            s->zones_seen = change;
+            (void)snprintf(s->zone_files, sizeof s->zone_files, "%s", files);
+            s->zone_files_unsaved = true;
         }
-        if (change != s->zones_seen)
-            log_info("scheduler", "time zone rules changed: the next slots of %zu tasks were computed anew", moved);
-        s->zones_seen = change;
     }
     if (s->has_unsaved_next)
         save_moved_slots(s);
+    if (!s->has_unsaved_next && s->zone_files_unsaved) { /* not before: a start that finds the same files trusts the rows */
+        s->zone_files_unsaved = false;
+        (void)snprintf(scheduler_step_work(s)->zone_files, sizeof s->zone_files, "%s", s->zone_files);
+    }
 }
 
 /* A step of the wall clock, seen as the difference between the two clocks. Settled slots stay settled when it goes

@@ -123,7 +123,12 @@ void sched_retry(struct scheduler *s, struct sched_command *command)
         return;
     }
     auto_free char *data = brief.override_data;
-    struct task_runtime *rt = int_map_get(&s->tasks, brief.task_id);
+    struct task_runtime *rt = NULL;
+    code = sched_find_task_by_id(s, brief.task_id, &rt, &err);
+    if (code != OK && code != ERR_NOT_FOUND) {
+        scheduler_answer(command, code, &err);
+        return;
+    }
     if (brief.state < EXECUTION_SUCCESS) {
         refuse(command, ERR_CONFLICT, "CONFLICT", "the execution has not finished yet");
         return;
@@ -169,7 +174,9 @@ void sched_cancel_execution(struct scheduler *s, struct execution *ex, const cha
                                                           .now_us = s->now.us,
                                                           .first = first && ex->phase != PHASE_FINISHING,
                                                           .was_stop = (int)ex->stop,
-                                                          .cancelled_by = xstrdup(ex->cancelled_by ? ex->cancelled_by : by ? by : ""),
+                                                          .cancelled_by = xstrdup(ex->cancelled_by ? ex->cancelled_by
+                                                                                  : by             ? by
+                                                                                                   : ""),
                                                           .cancel_reason = xstrdup_or_null(ex->cancel_reason)};
     if (ex->phase != PHASE_FINISHING)
         ex->stop = STOP_CANCEL; /* outranks a deadline; however it ends from here on, it was cancelled */

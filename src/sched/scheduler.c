@@ -206,6 +206,7 @@ static void send_step(struct scheduler *s)
     struct sched_work *work = s->step;
     s->step = NULL;
     s->step_in_flight = work->is_step = true;
+    s->sent_step_number = s->step_number;
     sched_fill_progress(work);
     scheduler_send(s, work);
     if (s->deferred.count)
@@ -403,7 +404,7 @@ void scheduler_stop(struct scheduler *s, int64_t timeout_us, bool handover)
 
 static void update_figures(struct scheduler *s)
 {
-    atomic_store_explicit(&s->figure_tasks, (int64_t)s->tasks.count, memory_order_relaxed);
+    atomic_store_explicit(&s->figure_tasks, s->task_count, memory_order_relaxed);
     atomic_store_explicit(&s->figure_running, s->running, memory_order_relaxed);
     int64_t pending = (int64_t)s->executions.count - s->running;
     atomic_store_explicit(&s->figure_pending, pending, memory_order_relaxed);
@@ -413,7 +414,7 @@ static void update_figures(struct scheduler *s)
 /* The next thing by wall time: a slot, or an execution that waits for its time. */
 static int64_t next_by_wall(const struct scheduler *s)
 {
-    int64_t at = heap_min_key(&s->due), slot = heap_min_key(&s->slots);
+    int64_t at = heap_min_key(&s->due), slot = slot_queue_first(&s->slots);
     bool full = s->step && work_size(s->step) >= WORK_ROWS_MAX; /* slots wait until this step is on disk */
     return slot < at && !full ? slot : at;
 }
@@ -460,6 +461,7 @@ static void step(struct scheduler *s, struct list *arrived)
     send_step(s);
     if (s->stopping && !s->closed)
         stop_progress(s);
+    sched_evict(s);
     update_figures(s);
     if (s->options.idle)
         s->options.idle(s->options.idle_arg);
@@ -520,6 +522,8 @@ enum err_code scheduler_new(const struct scheduler_options *options, struct sche
 {
     struct scheduler *s = xcalloc(1, sizeof *s);
     s->options = *options;
+    if (!s->options.resident_max)
+        s->options.resident_max = SCHEDULER_RESIDENT_MAX;
     queue_init(&s->inbox, INBOX_MAX);
     int_map_init(&s->tasks);
     int_map_init(&s->executions);
@@ -527,7 +531,8 @@ enum err_code scheduler_new(const struct scheduler_options *options, struct sche
     map_init(&s->tasks_by_uid);
     map_init(&s->unique_keys);
     list_init(&s->deferred);
-    heap_init(&s->slots);
+    list_init(&s->residents);
+    slot_queue_init(&s->slots);
     heap_init(&s->due);
     heap_init(&s->timers);
     heap_init(&s->ready);
@@ -597,7 +602,7 @@ void scheduler_free(struct scheduler *s)
     map_release(&s->tasks_by_name);
     map_release(&s->tasks_by_uid);
     map_release(&s->unique_keys);
-    heap_release(&s->slots);
+    slot_queue_release(&s->slots);
     heap_release(&s->due);
     heap_release(&s->timers);
     heap_release(&s->ready);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/idempotency_store.h"
+#include "sched/notes_store.h"
 #include "sched/reboot_store.h"
 
 void work_grow(void **rows, size_t *count, size_t *capacity, size_t size)
@@ -69,7 +70,7 @@ size_t work_size(const struct sched_work *work)
 {
     return work->inserts.count + work->claims.count + work->backoffs.count + work->finishes.count + work->cancels.count +
            work->progress.count + work->ledger.count + work->tasks.count + work->stats.count + work->adoptions.count +
-           work->reboots.count + (work->write != NULL);
+           work->reboots.count + (work->write != NULL) + (work->zone_files[0] != 0);
 }
 
 bool work_is_empty(const struct sched_work *work)
@@ -88,6 +89,8 @@ static enum err_code apply_small(struct db *tx, struct sched_work *work, struct 
         code = execution_store_adopt(tx, work->adoptions.rows[i], work->instance_id, err);
     for (size_t i = 0; i < work->reboots.count && code == OK; i++)
         code = reboot_store_note(tx, work->reboots.rows[i], work->now_us, err);
+    if (code == OK && work->zone_files[0])
+        code = notes_store_put(tx, "zone_files", work->zone_files, work->now_us, err);
     return code;
 }
 
