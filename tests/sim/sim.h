@@ -38,6 +38,7 @@ struct sim_plan {
     uint64_t seed;
     int64_t start_us, length_us;
     int tasks, capacity;
+    int resident_max; /* of the scheduler; 0 = its default */
     bool dense; /* schedules to the second and minute: for short runs */
     double operations, kills, stops, outages, hiccups, jumps, keeper_deaths, drains;
     bool torn;   /* kills may cut the log of the store in the middle of a frame */

@@ -53,6 +53,7 @@ void sim_draw_plan(struct sim_plan *plan, uint64_t seed)
     plan->length_us = plan->dense ? sim_range(&sim, HOUR, 12 * HOUR) : sim_range(&sim, DAY, 4 * DAY);
     plan->tasks = (int)sim_range(&sim, 1, 40);
     plan->capacity = (int)(sim_chance(&sim, 0.5) ? 256 : sim_range(&sim, 1, 12));
+    plan->resident_max = (int)(sim_chance(&sim, 0.3) ? 0 : sim_range(&sim, 1, 20)); /* tasks come and go */
     double scale = (double)DAY / (double)plan->length_us; /* rates are per day, wishes per run */
     plan->operations = (double)sim_range(&sim, 10, 400) * scale;
     /* Each kind of trouble is there in half of the seeds: some bugs only show where others do not hide them. */

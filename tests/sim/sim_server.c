@@ -163,6 +163,7 @@ static enum err_code open_both(struct sim *sim, struct err *err)
                                         .labels = here,
                                         .label_count = 1,
                                         .capacity = sim->plan.capacity,
+                                        .resident_max = sim->plan.resident_max,
                                         .plans = true,
                                         .default_max_duration_s = 3600,
                                         .default_max_retries = 3,
