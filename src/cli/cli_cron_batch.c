@@ -297,9 +297,9 @@ static void answer_line(struct question *q, struct str line)
 
 static bool answer_all(struct lines *lines, struct buf *text, FILE *out)
 {
-    static struct question q;
+    struct json_writer w;
+    struct question q;
     for (;;) {
-        struct json_writer w;
         struct str line;
         const enum line_kind kind = lines_next(lines, &line);
         if (kind == LINE_END || kind == LINE_FAILED)
