@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "db/store_test_kit.h"
+
 /* clang-format off */
 #define STORES(X) \
     X(access_store) \
@@ -57,23 +59,13 @@ static enum err_code prepare_stores(struct db *db, void *arg, struct err *err)
 static void every_statement_prepares(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/horae-sql-XXXXXX", url[64], path[64];
-    struct store *store;
+    struct store_kit kit;
     struct err err;
     size_t total = 0;
-    assert_non_null(mkdtemp(folder));
-    (void)snprintf(url, sizeof url, "sqlite:%s/t.db", folder);
-    struct store_options options = {.url = url, .readers = 1};
-    assert_int_equal(store_open(&options, &store, &err), OK);
-    assert_int_equal(store_write(store, prepare_stores, &total, &err), OK);
+    store_kit_open(&kit);
+    assert_int_equal(store_write(kit.store, prepare_stores, &total, &err), OK);
     assert_true(total > 80);
-    store_close(store);
-    static const char *const names[] = {"t.db", "t.db-wal", "t.db-shm", "t.db.lock"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(folder);
+    store_kit_close(&kit);
 }
 
 int main(void)

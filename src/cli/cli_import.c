@@ -10,6 +10,7 @@
 #include "cli/import_task.h"
 #include "cli/nearest.h"
 #include "cli/progress.h"
+#include "cli/read_file.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -171,7 +172,7 @@ static void import_file(void *arg, const char *name, const struct crontab_file *
         return;
     }
     buf_init(&text, CRONTAB_FILE_MAX);
-    if (crontab_file_read(name, &text))
+    if (read_whole_file(name, &text))
         import_text(import, file, &text);
     else
         import->unread = true;

@@ -93,27 +93,6 @@ bool crontab_files_each(const char *name, void (*take)(void *arg, const char *na
     return true;
 }
 
-bool crontab_file_read(const char *name, struct buf *out)
-{
-    FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
-    char block[8192];
-    size_t n;
-    if (!file) {
-        (void)fprintf(stderr, "horae: cannot read %s: %s\n", name, strerror(errno));
-        return false;
-    }
-    while (!out->failed && (n = fread(block, 1, sizeof block, file)) > 0)
-        buf_add(out, block, n);
-    bool failed = ferror(file) != 0;
-    if (failed)
-        (void)fprintf(stderr, "horae: cannot read %s: %s\n", name, strerror(errno));
-    else if (out->failed)
-        (void)fprintf(stderr, "horae: %s has more than %d bytes\n", name, CRONTAB_FILE_MAX);
-    if (file != stdin)
-        (void)fclose(file);
-    return !failed && !out->failed;
-}
-
 /* ---- the zone ---- */
 
 static const char *known_zone(const char *name)

@@ -23,8 +23,6 @@ struct crontab_file {
 
 /* Calls `take` for a file, or for each file of a folder in the order of their names. False: why stands on standard error. */
 bool crontab_files_each(const char *name, void (*take)(void *arg, const char *name, const struct crontab_file *file), void *arg);
-/* The whole file; false: why stands on standard error. */
-bool crontab_file_read(const char *name, struct buf *out);
 /* The zone that cron runs in: TZ, else the link /etc/localtime, else /etc/timezone, else UTC. Static. */
 const char *crontab_host_zone(void);
 

@@ -5,8 +5,8 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "cli/client.h"
+#include "cli/read_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,27 +87,6 @@ bool check_number(const char *option, const char *text)
         return true;
     (void)fprintf(stderr, "horae: %s \"%s\" is not allowed; it must be a whole number\n", option, text);
     return false;
-}
-
-bool read_whole_file(const char *name, struct buf *out)
-{
-    FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
-    char block[8192];
-    size_t n;
-    if (!file) {
-        (void)fprintf(stderr, "horae: cannot read %s: %s\n", name, strerror(errno));
-        return false;
-    }
-    while ((n = fread(block, 1, sizeof block, file)) > 0)
-        buf_add(out, block, n);
-    bool failed = ferror(file) != 0;
-    if (failed)
-        (void)fprintf(stderr, "horae: cannot read %s: %s\n", name, strerror(errno));
-    else if (out->failed)
-        (void)fprintf(stderr, "horae: %s has more than %zu bytes\n", name, out->max);
-    if (file != stdin)
-        (void)fclose(file);
-    return !failed && !out->failed;
 }
 
 /* ---- data ---- */

@@ -13,8 +13,6 @@ extern const struct option_spec task_create_specs[], task_update_specs[];
 /* Appends the body of a create, or of an update (a merge patch). False: what is wrong stands on standard error. */
 bool task_body_build(const struct options *options, bool update, struct buf *out);
 
-/* A whole file ("-" is standard input) of at most `out`'s maximum. False: the error is on standard error. */
-bool read_whole_file(const char *name, struct buf *out);
 /* The text is a decimal integer; else an error that names the option. */
 bool check_number(const char *option, const char *text);
 

@@ -2,6 +2,7 @@
 #include "cli/task_edit.h"
 
 #include "base/mem.h"
+#include "cli/read_file.h"
 #include "cli/task_body.h"
 #include "cli/task_trigger.h"
 

@@ -4,6 +4,7 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "cli/execution_logs.h"
+#include "cli/read_file.h"
 #include "cli/task_body.h"
 
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include "cron/zone_priv.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +51,7 @@ static struct cron_zone *load(const char *name)
         zone_table_free(table);
         return NULL;
     }
-    (void)strncpy(zone->name, name, sizeof(zone->name) - 1);
+    (void)snprintf(zone->name, sizeof(zone->name), "%s", name);
     atomic_init(&zone->table, table);
     zone->file = id;
     return zone;

@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "db/store_test_kit.h"
+
 static const struct claim_table things = CLAIM_TABLE("things", "");
 static const struct db_sql sql_finish = {"UPDATE things SET state = 2" CLAIM_UNFINISHED};
 static const struct db_sql sql_row = {
@@ -93,21 +95,11 @@ static enum err_code life_of_a_row(struct db *tx, void *arg, struct err *err)
 static void a_row_is_claimed_released_rescued_and_finished_under_its_fence(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/horae-claim-XXXXXX", url[64], path[64];
-    struct store *store;
+    struct store_kit kit;
     struct err err;
-    assert_non_null(mkdtemp(folder));
-    (void)snprintf(url, sizeof url, "sqlite:%s/t.db", folder);
-    struct store_options options = {.url = url, .readers = 1};
-    assert_int_equal(store_open(&options, &store, &err), OK);
-    assert_int_equal(store_write(store, life_of_a_row, NULL, &err), OK);
-    store_close(store);
-    static const char *const names[] = {"t.db", "t.db-wal", "t.db-shm", "t.db.lock"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(folder);
+    store_kit_open(&kit);
+    assert_int_equal(store_write(kit.store, life_of_a_row, NULL, &err), OK);
+    store_kit_close(&kit);
 }
 
 int main(void)

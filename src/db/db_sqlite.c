@@ -71,6 +71,7 @@ static void make_room(struct db *db)
     for (struct db_stmt *st; (st = int_map_next(&db->cache, &cursor));)
         if (!oldest || st->used < oldest->used)
             oldest = st;
+    must(oldest); /* the cache is full */
     drop_statement(db, oldest);
 }
 

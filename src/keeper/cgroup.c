@@ -103,17 +103,17 @@ bool cgroup_oom_killed(const struct cgroup *cgroup)
     return read_number(cgroup, "memory.events", "oom_kill") > 0;
 }
 
-static void move_out(const struct cgroup *cgroup, const char *target)
+void cgroup_move_all(const char *from, const char *to)
 {
     char pids[CGROUP_PATH_MAX];
-    if (!file_read_in(cgroup->path, "cgroup.procs", pids, sizeof pids))
+    if (!file_read_in(from, "cgroup.procs", pids, sizeof pids))
         return;
     struct str rest = str_of(pids), pid;
     while (str_split(&rest, '\n', &pid)) {
         char text[24];
         if (pid.n && pid.n < sizeof text) {
             (void)str_copy(text, sizeof text, pid.p, pid.n);
-            (void)file_write_in(target, "cgroup.procs", text);
+            (void)file_write_in(to, "cgroup.procs", text);
         }
     }
 }
@@ -123,7 +123,7 @@ void cgroup_remove(struct cgroup *cgroup)
     char own[CGROUP_PATH_MAX];
     if (cgroup->path && rmdir(cgroup->path) != 0 && errno == EBUSY && cgroup_own(own))
         for (int round = 0; round < MOVE_ROUNDS_MAX; round++) {
-            move_out(cgroup, own);
+            cgroup_move_all(cgroup->path, own);
             if (rmdir(cgroup->path) == 0 || errno != EBUSY)
                 break;
         }

@@ -43,6 +43,8 @@ bool cgroup_make(const struct cgroup_tree *tree, struct cgroup *cgroup, int64_t 
 void cgroup_kill(const struct cgroup *cgroup);
 bool cgroup_is_empty(const struct cgroup *cgroup); /* also when there is none */
 bool cgroup_oom_killed(const struct cgroup *cgroup);
+/* What stands in the folder of one cgroup moves to that of another; what refuses stays. */
+void cgroup_move_all(const char *from, const char *to);
 /* Removes it. What still lives inside moves to the cgroup of this process. */
 void cgroup_remove(struct cgroup *cgroup);
 

@@ -225,19 +225,9 @@ void cgroup_tree_init(struct cgroup_tree *tree, const char *data_dir)
 
 static void move_into_leaf(const struct cgroup_tree *tree)
 {
-    char leaf[CGROUP_PATH_MAX], pids[CGROUP_PATH_MAX];
-    if (!file_join(leaf, sizeof leaf, tree->root, LEAF_NAME) || (mkdir(leaf, 0755) != 0 && errno != EEXIST))
-        return;
-    if (!file_read_in(tree->root, "cgroup.procs", pids, sizeof pids))
-        return;
-    struct str rest = str_of(pids), pid;
-    while (str_split(&rest, '\n', &pid)) {
-        char text[24];
-        if (pid.n && pid.n < sizeof text) {
-            (void)str_copy(text, sizeof text, pid.p, pid.n);
-            (void)file_write_in(leaf, "cgroup.procs", text);
-        }
-    }
+    char leaf[CGROUP_PATH_MAX];
+    if (file_join(leaf, sizeof leaf, tree->root, LEAF_NAME) && (mkdir(leaf, 0755) == 0 || errno == EEXIST))
+        cgroup_move_all(tree->root, leaf);
 }
 
 bool cgroup_tree_switch_on(const struct cgroup_tree *tree)

@@ -30,8 +30,8 @@ struct follower {
     int64_t start; /* place of the first byte that is wanted */
     struct keeper_log *log;
     struct begun begun[2]; /* of standard output and standard error */
-    struct buf pending; /* written by us, not taken yet */
-    bool ended;         /* `end` is in pending or gone */
+    struct buf pending;    /* written by us, not taken yet */
+    bool ended;            /* `end` is in pending or gone */
 };
 
 struct log_followers {

@@ -18,6 +18,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "db/store_test_kit.h"
+
 enum { ROWS = 6000, FILTERS = 1500, SNAPSHOTS = 4, PAGE_MAX = 100, ID_STEP = 2000 }; /* steps: some rows per noted block of ids */
 #define HOUR_US (3600 * (int64_t)US_PER_S)
 #define BEGIN_US (490000 * HOUR_US)
@@ -177,24 +179,14 @@ static enum err_code ask(struct db *db, void *arg, struct err *err)
 static void pages_hold_what_matches_and_nothing_else(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/horae-query-XXXXXX", url[64], path[64];
-    struct store *store;
+    struct store_kit kit;
     struct err err;
     size_t shown = 0;
-    assert_non_null(mkdtemp(folder));
-    (void)snprintf(url, sizeof url, "sqlite:%s/t.db", folder);
-    struct store_options options = {.url = url, .readers = 1};
-    assert_int_equal(store_open(&options, &store, &err), OK);
-    assert_int_equal(store_write(store, fill, NULL, &err), OK);
-    assert_int_equal(store_read(store, ask, &shown, &err), OK);
+    store_kit_open(&kit);
+    assert_int_equal(store_write(kit.store, fill, NULL, &err), OK);
+    assert_int_equal(store_read(kit.store, ask, &shown, &err), OK);
     assert_true(shown > FILTERS);
-    store_close(store);
-    static const char *const names[] = {"t.db", "t.db-wal", "t.db-shm", "t.db.lock"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(folder);
+    store_kit_close(&kit);
 }
 
 int main(void)

@@ -148,6 +148,8 @@ void sched_settle(struct scheduler *s, struct task_runtime *rt, struct sched_wor
 void sched_fire_reboots(struct scheduler *s)
 {
     size_t cursor = 0;
+    if (s->reboots_fired)
+        return;
     s->reboots_fired = true;
     for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));) {
         if (!rt->reboot_due || !rt->task->enabled)

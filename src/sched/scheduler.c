@@ -402,12 +402,11 @@ static void step(struct scheduler *s, struct list *arrived)
         on_notice(s, node);
     sched_run_timers(s);
     if (!s->stopping) {
-        if (s->options.plans)
+        if (s->options.plans) {
             sched_watch_zones(s);
-        if (s->options.plans)
             sched_fire_due(s);
-        if (s->options.plans && !s->reboots_fired)
             sched_fire_reboots(s);
+        }
         if (!atomic_load_explicit(&s->draining, memory_order_relaxed))
             sched_admit(s);
     }
