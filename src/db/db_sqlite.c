@@ -98,6 +98,7 @@ enum err_code db_prepare(struct db *db, const struct db_sql *sql, struct db_stmt
         enum err_code code = compile(db, sql, &st, err);
         if (code != OK)
             return code;
+        must(st);
     }
     st->used = ++db->prepares;
     *ret = st;
