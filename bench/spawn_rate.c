@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-extern char **environ;
 
 static double now(void)
 {

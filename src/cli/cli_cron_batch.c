@@ -297,7 +297,7 @@ static void answer_line(struct question *q, struct str line)
 
 static bool answer_all(struct lines *lines, struct buf *text, FILE *out)
 {
-    static struct question q;
+    struct question q;
     for (;;) {
         struct json_writer w;
         struct str line;

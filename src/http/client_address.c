@@ -300,7 +300,7 @@ enum err_code client_address_find(const struct client_address_rules *rules, cons
                                   struct err *err)
 {
     struct search s = {.rules = rules, .headers = headers, .count = count, .say = say_fn, .arg = arg};
-    bool trusted;
+    bool trusted = false;
     enum err_code code = take_peer(&s, peer, ret, &trusted, err);
     if (code != OK)
         return code;

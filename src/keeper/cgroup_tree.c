@@ -145,7 +145,7 @@ static bool look_for_limits(struct cgroup_tree *tree)
  * Bare system calls, because the server has threads. */
 static bool can_be_born_in(int folder_fd)
 {
-    struct clone_args arguments = {.flags = (uint64_t)CLONE_INTO_CGROUP, .cgroup = (uint64_t)folder_fd};
+    struct clone_args arguments = {.flags = (uint64_t)CLONE_INTO_CGROUP, .cgroup = (unsigned long long)folder_fd};
     long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
     if (pid == 0)
         for (;;)

@@ -164,7 +164,7 @@ static long clone_into(int cgroup_fd, char *stack, size_t stack_size, struct chi
                                    .exit_signal = SIGCHLD,
                                    .stack = (uint64_t)(uintptr_t)stack,
                                    .stack_size = stack_size,
-                                   .cgroup = (uint64_t)cgroup_fd};
+                                   .cgroup = (unsigned long long)cgroup_fd};
     long result;
     register int (*function)(void *) __asm__("r8") = child_main;
     register void *argument __asm__("r9") = child;
