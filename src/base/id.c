@@ -6,9 +6,28 @@
 #include <string.h>
 #include <sys/random.h>
 
+static uint64_t splitmix(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+static uint64_t seeded_state;
+static bool is_seeded;
+
+void id_random_seed(uint64_t seed)
+{
+    seeded_state = seed;
+    is_seeded = true;
+}
+
 void id_random_bytes(void *out, size_t count)
 {
     uint8_t *p = out;
+    for (; is_seeded && count; count--)
+        *p++ = (uint8_t)splitmix(&seeded_state);
     while (count) {
         ssize_t n = getrandom(p, count, 0);
         if (n < 0 && errno == EINTR)
@@ -19,16 +38,10 @@ void id_random_bytes(void *out, size_t count)
     }
 }
 
-static uint64_t splitmix(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
 uint64_t id_random_fast(void)
 {
+    if (is_seeded)
+        return splitmix(&seeded_state);
     static _Thread_local uint64_t state;
     static _Thread_local bool seeded;
     if (!seeded) {

@@ -4,12 +4,7 @@
 #define HORAE_DB_DB_PRIV_H
 
 #include "db/db.h"
-
-/* Called before every statement and commit: anything but OK is returned in its place. For tests and simulation. */
-struct store_fault {
-    enum err_code (*before)(void *arg, const char *what, struct err *err);
-    void *arg;
-};
+#include "db/store_fault.h"
 
 struct db_open_options {
     const char *path;

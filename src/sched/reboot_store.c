@@ -33,6 +33,12 @@ const char *reboot_boot_id(void)
     return boot_id;
 }
 
+void reboot_use_boot_id(const char *id)
+{
+    (void)pthread_once(&once, read_boot_id);
+    (void)snprintf(boot_id, sizeof boot_id, "%s", id);
+}
+
 static void bind_key(struct db_stmt *st, int64_t task_id, char key[48])
 {
     int n = snprintf(key, 48, "reboot:%" PRId64, task_id);

@@ -8,6 +8,7 @@
 
 /* Identifies this boot of the machine; static storage. */
 const char *reboot_boot_id(void);
+void reboot_use_boot_id(const char *id); /* for simulation: a machine that reboots */
 enum err_code reboot_store_seen(struct db *db, int64_t task_id, bool *ret_seen, struct err *err);
 enum err_code reboot_store_note(struct db *tx, int64_t task_id, int64_t now_us, struct err *err);
 
