@@ -79,6 +79,13 @@ static void forget_name(struct scheduler *s, struct task_runtime *rt)
         (void)map_remove(&s->tasks_by_name, str_of(rt->task->name));
 }
 
+void sched_free_runtime(struct task_runtime *rt)
+{
+    heap_release(&rt->waiting);
+    sched_task_free(rt->task);
+    free(rt);
+}
+
 void sched_forget_if_gone(struct scheduler *s, struct task_runtime *rt)
 {
     if (!rt->deleted || rt->frozen || rt->executions.count)
@@ -90,9 +97,7 @@ void sched_forget_if_gone(struct scheduler *s, struct task_runtime *rt)
     if (map_get(&s->tasks_by_uid, str_of(rt->uid_text)) == rt)
         (void)map_remove(&s->tasks_by_uid, str_of(rt->uid_text));
     (void)int_map_remove(&s->tasks, rt->task->id);
-    heap_release(&rt->waiting);
-    sched_task_free(rt->task);
-    free(rt);
+    sched_free_runtime(rt);
 }
 
 static void refuse(struct sched_command *command, enum err_code code, const char *message)

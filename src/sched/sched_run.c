@@ -195,6 +195,19 @@ struct execution *sched_restore_execution(struct scheduler *s, struct task_runti
     return ex;
 }
 
+void sched_free_execution(struct execution *ex)
+{
+    free(ex->trigger_by);
+    free(ex->unique_key);
+    free(ex->override_data);
+    free(ex->cancel_reason);
+    free(ex->cancelled_by);
+    free(ex->attempts_json);
+    free(ex->last_error);
+    free(ex->map_key);
+    free(ex);
+}
+
 void sched_forget_execution(struct scheduler *s, struct execution *ex)
 {
     struct task_runtime *rt = ex->task;
@@ -207,15 +220,7 @@ void sched_forget_execution(struct scheduler *s, struct execution *ex)
     (void)int_map_remove(&s->executions, ex->id);
     if (ex->map_key && map_get(&s->unique_keys, str_of(ex->map_key)) == ex)
         (void)map_remove(&s->unique_keys, str_of(ex->map_key));
-    free(ex->trigger_by);
-    free(ex->unique_key);
-    free(ex->override_data);
-    free(ex->cancel_reason);
-    free(ex->cancelled_by);
-    free(ex->attempts_json);
-    free(ex->last_error);
-    free(ex->map_key);
-    free(ex);
+    sched_free_execution(ex);
     sched_forget_if_gone(s, rt);
 }
 

@@ -497,6 +497,13 @@ enum err_code scheduler_new(const struct scheduler_options *options, struct sche
     return OK;
 }
 
+static void refuse_stopping(struct sched_command *command)
+{
+    struct err err;
+    enum err_code code = err_set(&err, ERR_UNAVAILABLE, NULL, "the server is stopping");
+    scheduler_answer(command, code, &err);
+}
+
 static void drain_inbox(struct scheduler *s)
 {
     struct list left;
@@ -504,11 +511,8 @@ static void drain_inbox(struct scheduler *s)
     (void)queue_take_all(&s->inbox, &left, 0);
     for (struct list_node *node; (node = list_pop_front(&left));) {
         struct notice *notice = CONTAINER_OF(node, struct notice, node);
-        if (notice->kind == NOTICE_COMMAND) {
-            struct err err;
-            enum err_code code = err_set(&err, ERR_UNAVAILABLE, NULL, "the server is stopping");
-            scheduler_answer(((struct command_notice *)(void *)notice)->command, code, &err);
-        }
+        if (notice->kind == NOTICE_COMMAND)
+            refuse_stopping(((struct command_notice *)(void *)notice)->command);
         if (notice->kind == NOTICE_ATTEMPT_ENDED)
             attempt_result_release(&((struct ended_notice *)(void *)notice)->result);
         if (notice->kind == NOTICE_WORK)
@@ -518,21 +522,29 @@ static void drain_inbox(struct scheduler *s)
     }
 }
 
+/* Everything at once: nothing is taken out of maps and heaps that go as well. */
+static void free_memory(struct scheduler *s)
+{
+    size_t cursor = 0;
+    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor));)
+        sched_free_execution(ex);
+    cursor = 0;
+    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));) {
+        for (struct list_node *node; (node = list_pop_front(&rt->deferred));)
+            refuse_stopping(CONTAINER_OF(node, struct sched_command, node));
+        sched_free_runtime(rt);
+    }
+}
+
 void scheduler_free(struct scheduler *s)
 {
     if (!s)
         return;
     queue_close(&s->inbox);
     drain_inbox(s);
-    size_t cursor = 0;
-    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor)); cursor--) /* the removal fills this place again */
-        sched_forget_execution(s, ex);
-    cursor = 0;
-    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor)); cursor--) {
-        rt->deleted = true;
-        sched_forget_if_gone(s, rt);
-    }
+    free_memory(s);
     work_free(s->step);
+    work_free(s->refused_step);
     int_map_release(&s->tasks);
     int_map_release(&s->executions);
     map_release(&s->tasks_by_name);

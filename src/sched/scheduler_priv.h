@@ -108,6 +108,7 @@ struct task_runtime *sched_find_task(struct scheduler *s, const char *reference)
 struct task_runtime *sched_add_runtime(struct scheduler *s, struct sched_task *task, int64_t settled_us, int64_t epoch_id,
                                        int64_t snapshot_id);
 void sched_forget_if_gone(struct scheduler *s, struct task_runtime *rt); /* a deleted task without executions */
+void sched_free_runtime(struct task_runtime *rt);                       /* memory only */
 
 /* sched_trigger.c */
 void sched_trigger(struct scheduler *s, struct sched_command *command, struct task_runtime *rt);
@@ -138,6 +139,7 @@ struct new_execution {
 struct execution *sched_new_execution(struct scheduler *s, struct task_runtime *rt, const struct new_execution *request,
                                       struct sched_work *work);
 void sched_forget_execution(struct scheduler *s, struct execution *ex);
+void sched_free_execution(struct execution *ex); /* memory only */
 /* From its row, at start; takes over the texts. */
 struct execution *sched_restore_execution(struct scheduler *s, struct task_runtime *rt, const struct execution_active *active);
 void sched_take_place(struct scheduler *s, struct execution *ex);
