@@ -37,14 +37,17 @@ struct execution {
     bool holds_place;  /* counted in the task's and the instance's running */
     bool grace_passed; /* stopped by force */
     bool adopted;
-    bool recovered; /* running in the store at start; not known yet whether it lives */
+    bool recovered;       /* running in the store at start; not known yet whether it lives */
+    bool by_wall;         /* `timer` is in scheduler.due */
+    bool progress_queued; /* has a row in the next step */
     int32_t priority;
-    int32_t attempt; /* 0 before the first start */
+    int32_t attempt;          /* 0 before the first start */
+    int32_t recorded_attempt; /* the last one whose end is on disk */
     int64_t fence;
     int64_t scheduled_us, created_us, due_us;
     int64_t started_us;         /* first attempt; 0 before */
     int64_t attempt_started_us; /* this attempt */
-    struct heap_node timer;     /* in scheduler.timers: due, deadline or end of grace, by phase */
+    struct heap_node timer;     /* in scheduler.due: its time; in scheduler.timers: backoff, deadline or end of grace */
     struct heap_node place;     /* in task.waiting */
     struct list_node siblings;  /* in task.executions */
     char *trigger_by, *unique_key, *override_data, *cancel_reason, *cancelled_by; /* owned, NULL = none */

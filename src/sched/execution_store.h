@@ -19,6 +19,7 @@ struct execution_insert {
     int64_t scheduled_us, created_us, due_us, started_us;
     int64_t fence; /* out when claimed */
     bool lost;     /* out: the slot has its execution already */
+    bool cancelled; /* the scheduler's: a row of `cancels` goes with it */
     const char *trigger_by, *unique_key, *override_data;
     bool has_retry_of;
     struct uuid retry_of;
@@ -40,13 +41,17 @@ struct execution_finish {
     char *result, *error_message, *error_stack, *attempts; /* owned by the work */
     char *cancel_reason, *cancelled_by;
     bool result_truncated;
-    bool lost; /* out: compare-and-set found another state or fence (DATA-14, SCH-73) */
+    int64_t duration_us;
+    int32_t change_row, stats_row; /* of the work: where it is counted; -1 = nowhere */
+    bool lost; /* out: compare-and-set found another state or fence (DATA-14, SCH-73); not counted then */
 };
 
 /* A cancel that a running execution has not obeyed yet: the next server goes on with it. */
 struct execution_cancel {
     int64_t id, now_us;
     char *cancelled_by, *cancel_reason; /* owned by the work */
+    bool first;                         /* the scheduler's: the one that is taken back when the store refuses it */
+    int was_stop;                       /* the scheduler's: enum stop_cause before it */
 };
 enum err_code execution_store_cancel(struct db *tx, const struct execution_cancel *rows, size_t count, struct err *err);
 

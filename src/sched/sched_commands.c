@@ -61,8 +61,7 @@ struct task_runtime *sched_add_runtime(struct scheduler *s, struct sched_task *t
     uuid_format(&task->uid, rt->uid_text);
     heap_init(&rt->waiting);
     list_init(&rt->executions);
-    list_init(&rt->deferred);
-    rt->settled_us = settled_us;
+    rt->settled_us = rt->recorded_us = settled_us;
     rt->epoch_id = epoch_id;
     rt->snapshot_id = snapshot_id;
     rt->change_row = -1;
@@ -155,34 +154,64 @@ static void create_task(struct scheduler *s, struct sched_command *command)
 
 /* ---- update ---- */
 
-/* Puts a new definition in place; slots up to now belong to the old one. */
-static void rewrite_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt, struct sched_task *next)
+/* What runs belongs to the handler of its type, and what waits was made for it. */
+static bool type_is_in_use(struct sched_command *command, const struct task_runtime *rt, const struct sched_task *next)
+{
+    if (next->type == rt->task->type || !rt->executions.count)
+        return false;
+    struct err err;
+    enum err_code code = err_set(&err, ERR_CONFLICT, NULL,
+                                 "type cannot change from %s to %s while %zu executions of the task are unfinished",
+                                 task_type_name(rt->task->type), task_type_name(next->type), rt->executions.count);
+    (void)snprintf(err.param, sizeof err.param, "type");
+    scheduler_answer(command, code, &err);
+    return true;
+}
+
+/* Puts a new definition in place; slots up to now belong to the old one and were settled before. NULL: answered. The
+ * command may be gone once the work is sent. */
+static struct sched_work *rewrite(struct scheduler *s, struct sched_command *command, struct task_runtime *rt,
+                                  struct sched_task *next)
 {
     const struct sched_task *old = rt->task;
-    if (name_is_taken(s, command, next->name, rt)) {
+    if (name_is_taken(s, command, next->name, rt) || type_is_in_use(command, rt, next)) {
         sched_task_free(next);
-        return;
+        return NULL;
     }
     bool renamed = strcmp(next->name, old->name) != 0 || next->type != old->type;
-    struct sched_work *work = write_work(s, command, rt, TASK_WRITE_UPDATE, NULL);
-    sched_settle(s, rt, work);
+    struct sched_work *work = write_work(s, command, rt, TASK_WRITE_UPDATE, next);
     sched_task_keep_runtime(next, rt->task); /* counters and the like go on */
     next->version = old->version + 1;
     next->updated_at_us = s->now.us;
     struct schedule schedule;
     schedule_from_task(next, &schedule);
-    int64_t settled = rt->settled_us > s->now.us ? rt->settled_us : s->now.us;
-    int64_t slot = schedule_next(&schedule, settled);
+    int64_t slot = schedule_next(&schedule, rt->settled_us);
     next->next_run_us = next->enabled && slot != SCHEDULE_NEVER ? slot : 0;
-    work->write->task = next;
-    work->write->settled_us = settled;
+    work->check_task_id = old->id;
+    work->check_settled_us = rt->recorded_us;
     work->write->new_epoch = true;
     work->write->epoch_id = s->next_epoch_id++;
     work->write->new_snapshot = renamed;
     if (renamed)
         work->write->snapshot_id = s->next_snapshot_id++;
     command->result_task = sched_task_clone(next);
-    scheduler_send(s, work);
+    return work;
+}
+
+static void rewrite_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt, struct sched_task *next)
+{
+    struct sched_work *work = rewrite(s, command, rt, next);
+    if (work)
+        scheduler_send(s, work);
+}
+
+static void cancel_all(struct scheduler *s, struct task_runtime *rt, const char *by, const char *reason, struct sched_work *work)
+{
+    struct list_node *following;
+    for (struct list_node *node = list_first(&rt->executions); node; node = following) {
+        following = list_next(&rt->executions, node);
+        sched_cancel_execution(s, CONTAINER_OF(node, struct execution, siblings), by, reason, work);
+    }
 }
 
 static void update_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
@@ -210,15 +239,11 @@ static void enable_task(struct scheduler *s, struct sched_command *command, stru
     }
     struct sched_task *next = sched_task_clone(rt->task);
     next->enabled = enabled;
-    rewrite_task(s, command, rt, next);
-    if (!command->cancel_running)
-        return;
-    struct list_node *following;
-    for (struct list_node *node = list_first(&rt->executions); node; node = following) {
-        following = list_next(&rt->executions, node);
-        sched_cancel_execution(s, CONTAINER_OF(node, struct execution, siblings), command->caller_uid, "the task was disabled",
-                               scheduler_step_work(s));
-    }
+    struct sched_work *work = rewrite(s, command, rt, next);
+    if (work && command->cancel_running)
+        cancel_all(s, rt, command->caller_uid, "the task was disabled", work);
+    if (work)
+        scheduler_send(s, work);
 }
 
 /* GEN-04: a service declares its task at every start; operators' enable/disable, labels and priority stay. */
@@ -229,9 +254,8 @@ static void declare_task(struct scheduler *s, struct sched_command *command)
         create_task(s, command);
         return;
     }
-    struct sched_task *next = sched_task_clone(rt->task);
-    if (!sched_task_redeclare(next, command->task)) { /* the same definition */
-        sched_task_free(next);
+    struct sched_task *next = sched_task_redeclare(rt->task, command->task);
+    if (!next) { /* the same definition */
         command->result_task = sched_task_clone(rt->task);
         scheduler_answer(command, OK, NULL);
         return;
@@ -244,24 +268,18 @@ static void declare_task(struct scheduler *s, struct sched_command *command)
 static void delete_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
 {
     struct sched_work *work = write_work(s, command, rt, TASK_WRITE_DELETE, sched_task_clone(rt->task));
-    struct list_node *following;
-    for (struct list_node *node = list_first(&rt->executions); node; node = following) {
-        following = list_next(&rt->executions, node);
-        sched_cancel_execution(s, CONTAINER_OF(node, struct execution, siblings), command->caller_uid, "the task was deleted",
-                               work);
-    }
+    cancel_all(s, rt, command->caller_uid, "the task was deleted", work);
     scheduler_send(s, work);
 }
 
 /* ---- settle ---- */
 
-static void settle_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
+/* Answered when the ledger is on disk up to here: the step that holds it went before. */
+static void settle_task(struct scheduler *s, struct sched_command *command, const struct task_runtime *rt)
 {
     struct sched_work *work = work_new(s, s->options.instance_id);
-    if (s->options.plans && !s->stopping)
-        sched_settle(s, rt, work);
-    sched_arm(s, rt);
-    /* What the step holds was decided before and must be seen too: it goes first. */
+    work->check_task_id = rt->task->id;
+    work->check_settled_us = rt->recorded_us;
     work->command = command;
     command->work = work;
     scheduler_send(s, work);
@@ -280,7 +298,7 @@ static void apply_write(struct scheduler *s, struct task_runtime *rt, struct tas
         rt->task = write->task;
         write->task = NULL;
         (void)map_put(&s->tasks_by_name, str_of(rt->task->name), rt);
-        rt->settled_us = write->settled_us;
+        rt->settled_us = rt->recorded_us = write->settled_us;
         rt->epoch_id = write->epoch_id;
         rt->snapshot_id = write->snapshot_id;
         rt->tail.id = 0; /* ledger rows belong to one epoch */
@@ -316,12 +334,8 @@ void sched_write_committed(struct scheduler *s, struct sched_work *work)
         sched_arm(s, rt);
         sched_update_ready(s, rt);
     }
-    struct list deferred;
-    list_init(&deferred);
-    list_splice(&deferred, &rt->deferred);
     sched_forget_if_gone(s, rt); /* rt may be gone from here on */
-    for (struct list_node *node; (node = list_pop_front(&deferred));)
-        sched_handle_command(s, CONTAINER_OF(node, struct sched_command, node));
+    sched_release_deferred(s);
 }
 
 /* ---- dispatch ---- */
@@ -341,6 +355,57 @@ static void task_command(struct scheduler *s, struct sched_command *command, str
     case SCHED_CANCEL:
     case SCHED_RETRY: unreachable("not a command for one task");
     }
+}
+
+/* ---- order ---- */
+
+enum needs {
+    NEEDS_LEDGER = 1, /* slots up to its arrival have their verdicts first */
+    NEEDS_ORDER = 2,  /* what was decided for its task before is sent first */
+};
+static const unsigned needs[] = {
+    [SCHED_UPDATE] = NEEDS_LEDGER | NEEDS_ORDER,  [SCHED_ENABLE] = NEEDS_LEDGER | NEEDS_ORDER,
+    [SCHED_DISABLE] = NEEDS_LEDGER | NEEDS_ORDER, [SCHED_DECLARE] = NEEDS_LEDGER | NEEDS_ORDER,
+    [SCHED_SETTLE] = NEEDS_LEDGER | NEEDS_ORDER,  [SCHED_DELETE] = NEEDS_ORDER,
+    [SCHED_TRIGGER] = 0,                          [SCHED_BULK] = 0,
+};
+
+/* The next look at it is when a change of its task is on disk, or when the step in hand was sent. */
+static bool must_wait(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
+{
+    if (rt->frozen)
+        return true;
+    if (needs[command->kind] & NEEDS_LEDGER && !command->settled) {
+        command->settled = true;
+        if (s->options.plans && !rt->deleted) {
+            sched_settle(s, rt);
+            sched_arm(s, rt);
+        }
+    }
+    return needs[command->kind] & NEEDS_ORDER && scheduler_has_unsent(s, rt);
+}
+
+static void defer(struct scheduler *s, struct sched_command *command)
+{
+    if (s->refused_step) /* nobody knows how long the store will refuse what comes before */
+        scheduler_answer(command, s->refused_step->err.code, &s->refused_step->err);
+    else
+        list_push_back(&s->deferred, &command->node);
+}
+
+void sched_release_deferred(struct scheduler *s)
+{
+    struct list waiting;
+    list_init(&waiting);
+    list_splice(&waiting, &s->deferred);
+    for (struct list_node *node; (node = list_pop_front(&waiting));)
+        sched_handle_command(s, CONTAINER_OF(node, struct sched_command, node));
+}
+
+void sched_refuse_deferred(struct scheduler *s, enum err_code code, const struct err *err)
+{
+    for (struct list_node *node; (node = list_pop_front(&s->deferred));)
+        scheduler_answer(CONTAINER_OF(node, struct sched_command, node), code, err);
 }
 
 void sched_handle_command(struct scheduler *s, struct sched_command *command)
@@ -364,8 +429,8 @@ void sched_handle_command(struct scheduler *s, struct sched_command *command)
     }
     const char *reference = command->kind == SCHED_DECLARE ? command->task->name : command->task_ref;
     struct task_runtime *rt = sched_find_task(s, reference);
-    if (rt && rt->frozen) {
-        list_push_back(&rt->deferred, &command->node);
+    if (rt && must_wait(s, command, rt)) {
+        defer(s, command);
         return;
     }
     if (command->kind == SCHED_DECLARE)

@@ -68,11 +68,19 @@ static void note_attempt(struct execution *ex, enum execution_state state, const
     buf_release(&text);
 }
 
-static bool wants_retry(const struct scheduler *s, const struct execution *ex, enum execution_state state)
+static bool wants_retry(const struct execution *ex, enum execution_state state)
 {
     const struct sched_task *task = ex->task->task;
     return (state == EXECUTION_FAILURE || state == EXECUTION_TIMEOUT) && ex->attempt <= task->max_retries && task->enabled &&
-           !ex->task->deleted && !s->stopping; /* SCH-39, SCH-47 */
+           !ex->task->deleted; /* SCH-39, SCH-47; while the server stops, the next one makes the next attempt */
+}
+
+/* What is left of a backoff after a restart. It is known by wall time only, which may have moved since. */
+int64_t sched_backoff_left(const struct scheduler *s, const struct execution *ex)
+{
+    const struct retry_backoff *backoff = &ex->task->task->backoff;
+    int64_t most = (backoff->cap_ms + backoff->cap_ms * backoff->jitter_percent / 100) * US_PER_MS, left = ex->due_us - s->now.us;
+    return left < 0 ? 0 : left > most ? most : left;
 }
 
 /* A disabled task that was forced to run retries like an enabled one would not: it stops after this attempt. */
@@ -84,7 +92,7 @@ static void back_off(struct scheduler *s, struct execution *ex, struct attempt_r
     ex->stop = STOP_NONE;
     ex->grace_passed = false;
     ex->due_us = s->now.us + wait_ms * US_PER_MS;
-    sched_set_timer(s, ex, ex->due_us);
+    sched_set_timer(s, ex, wait_ms * US_PER_MS);
     free(ex->last_error);
     ex->last_error = xstrdup_or_null(r->error_message);
     *WORK_ADD(&scheduler_step_work(s)->backoffs) = (struct execution_backoff){
@@ -117,7 +125,7 @@ void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struc
     bool works =
         ex && ex->attempt == attempt && (ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED);
     if (!works) { /* a late report of an attempt that has ended otherwise (SCH-73), or one that is on its way to the store */
-        if (!ex || ex->attempt > attempt)
+        if (!ex || ex->recorded_attempt >= attempt)
             sched_tell_recorded(s, id, attempt);
         return;
     }
@@ -132,7 +140,7 @@ void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struc
     enum execution_state state = outcome_of(s, ex, result);
     name_outcome(ex, state, result);
     note_attempt(ex, state, result);
-    if (wants_retry(s, ex, state))
+    if (wants_retry(ex, state))
         back_off(s, ex, result);
     else
         sched_finish(s, ex, state, result, scheduler_step_work(s));
@@ -171,70 +179,21 @@ static void count_finish(const struct execution *ex, enum execution_state state,
     metric_observe(duration_metric(type), duration_us);
 }
 
-static void add_stats(struct sched_work *work, int64_t task_id, int64_t hour, const struct stats_delta *add)
-{
-    struct stats_delta *row = NULL;
-    if (work->stats.count) { /* neighbours are mostly of one task */
-        struct stats_delta *last = &work->stats.rows[work->stats.count - 1];
-        if (last->task_id == task_id && last->hour == hour)
-            row = last;
-    }
-    if (!row) {
-        row = WORK_ADD(&work->stats);
-        *row = (struct stats_delta){.task_id = task_id, .hour = hour};
-    }
-    row->total++;
-    row->success += add->success;
-    row->failure += add->failure;
-    row->success_duration_ms += add->success_duration_ms;
-}
-
-/* SCH-30, and the last five outcomes for SCH-84. */
-static void count_in_task(struct scheduler *s, struct sched_work *work, struct execution *ex, enum execution_state state,
-                          int64_t finished_us, int64_t duration_ms, const char *error)
-{
-    struct task_runtime *rt = ex->task;
-    struct sched_task *task = rt->task;
-    struct task_change *change = scheduler_change(s, work, rt);
-    bool success = state == EXECUTION_SUCCESS, failed = state == EXECUTION_FAILURE || state == EXECUTION_TIMEOUT;
-    struct stats_delta delta = {.success = success, .failure = failed, .success_duration_ms = success ? duration_ms : 0};
-    change->total++;
-    change->success += delta.success;
-    change->failure += delta.failure;
-    change->timeout += state == EXECUTION_TIMEOUT;
-    change->success_duration_ms += delta.success_duration_ms;
-    sched_task_note_outcome(task, success, failed);
-    change->outcomes_set = true;
-    change->consecutive_failures = task->consecutive_failures;
-    change->recent_outcomes = task->recent_outcomes;
-    change->last_executed_us = task->last_executed_at_us = finished_us;
-    if (success || failed) {
-        free(change->last_failure_error);
-        change->last_failure_error = xstrdup(failed && error ? error : "");
-        free(task->last_failure_error);
-        task->last_failure_error = xstrdup(change->last_failure_error);
-    }
-    task->total_executions++;
-    task->success_executions += success;
-    task->failure_executions += failed;
-    task->timeout_executions += state == EXECUTION_TIMEOUT;
-    add_stats(work, task->id, finished_us / (3600 * (int64_t)US_PER_S), &delta);
-}
-
 void sched_finish(struct scheduler *s, struct execution *ex, enum execution_state state, struct attempt_result *result,
                   struct sched_work *work)
 {
     must(execution_transition_allowed(ex->state, state) || ex->state == EXECUTION_PENDING);
     struct attempt_result none = {.finished_us = s->now.us};
     struct attempt_result *r = result ? result : &none;
-    bool success = state == EXECUTION_SUCCESS;
-    if (success)
+    if (state == EXECUTION_SUCCESS)
         ex->progress = 100; /* SCH-26 */
     sched_clear_timer(s, ex);
     if (ex->place.position)
         heap_remove(&ex->task->waiting, &ex->place);
     int64_t started = ex->started_us ? ex->started_us : r->finished_us;
     int64_t duration_us = r->finished_us > started ? r->finished_us - started : 0;
+    int64_t task_id = ex->task->task->id;
+    int32_t change_row = (int32_t)(scheduler_change(s, work, ex->task) - work->tasks.rows);
     *WORK_ADD(&work->finishes) = (struct execution_finish){
         .id = ex->id,
         .fence = ex->fence,
@@ -242,6 +201,9 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
         .state = state,
         .started_us = ex->started_us,
         .finished_us = started + duration_us,
+        .duration_us = duration_us,
+        .change_row = change_row,
+        .stats_row = work_stats_row(work, task_id, (started + duration_us) / (3600 * (int64_t)US_PER_S)),
         .attempt = ex->attempt,
         .progress = ex->progress,
         .result = r->result,
@@ -253,19 +215,51 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
         .cancelled_by = xstrdup_or_null(ex->cancelled_by),
     };
     r->result = r->error_message = r->error_stack = NULL; /* moved */
-    const struct execution_finish *row = &work->finishes.rows[work->finishes.count - 1];
-    count_finish(ex, state, duration_us);
-    count_in_task(s, work, ex, state, row->finished_us, duration_us / US_PER_MS, row->error_message);
     ex->state = state;
     ex->phase = PHASE_FINISHING;
-    sched_leave_place(s, ex);
+    if (work == s->step) /* a command's work may be refused: then it goes on from its place */
+        sched_leave_place(s, ex);
     sched_update_ready(s, ex->task);
+}
+
+/* The store refused the command that would have ended it: it waits on, as before. */
+static void wait_on(struct scheduler *s, struct execution *ex)
+{
+    free(ex->cancelled_by);
+    free(ex->cancel_reason);
+    ex->cancelled_by = ex->cancel_reason = NULL;
+    ex->stop = STOP_NONE;
+    ex->state = ex->holds_place ? EXECUTION_RUNNING : EXECUTION_PENDING;
+    if (!ex->holds_place) {
+        sched_make_ready(s, ex);
+        return;
+    }
+    ex->phase = PHASE_WAITING;
+    sched_set_timer(s, ex, sched_backoff_left(s, ex));
+}
+
+static void end_recorded(struct scheduler *s, struct execution *ex, const struct execution_finish *row)
+{
+    if (row->lost)
+        log_warn("scheduler", "execution %lld had another end or fence in the store; this end is dropped", (long long)ex->id);
+    else
+        count_finish(ex, row->state, row->duration_us);
+    scheduler_publish_execution(s, ex, "execution.updated");
+    sched_forget_execution(s, ex);
+}
+
+static void backoff_recorded(struct scheduler *s, const struct execution_backoff *row)
+{
+    struct execution *ex = int_map_get(&s->executions, row->id);
+    if (ex && ex->recorded_attempt < row->attempt)
+        ex->recorded_attempt = row->attempt;
+    sched_tell_recorded(s, row->id, row->attempt);
 }
 
 void sched_finished(struct scheduler *s, struct sched_work *work)
 {
     for (size_t i = 0; work->code == OK && i < work->backoffs.count; i++)
-        sched_tell_recorded(s, work->backoffs.rows[i].id, work->backoffs.rows[i].attempt);
+        backoff_recorded(s, &work->backoffs.rows[i]);
     for (size_t i = 0; work->code == OK && i < work->finishes.count; i++)
         if (!work->finishes.rows[i].instant)
             sched_tell_recorded(s, work->finishes.rows[i].id, work->finishes.rows[i].attempt);
@@ -273,25 +267,50 @@ void sched_finished(struct scheduler *s, struct sched_work *work)
         struct execution *ex = int_map_get(&s->executions, work->finishes.rows[i].id);
         if (!ex)
             continue;
-        if (work->code != OK) { /* a command's work was refused: the execution is as before */
-            ex->state = EXECUTION_PENDING;
-            ex->stop = STOP_NONE;
-            sched_make_ready(s, ex);
-            continue;
-        }
-        if (work->finishes.rows[i].lost)
-            log_warn("scheduler", "execution %lld had another end or fence in the store; this end is dropped", (long long)ex->id);
-        scheduler_publish_execution(s, ex, "execution.updated");
-        sched_forget_execution(s, ex);
+        if (work->code == OK)
+            end_recorded(s, ex, &work->finishes.rows[i]);
+        else
+            wait_on(s, ex);
     }
 }
 
+/* Of what is on disk now: counters of tasks in memory (SCH-30), metrics. */
+void sched_count_committed(struct scheduler *s, struct sched_work *work)
+{
+    for (size_t i = 0; i < work->tasks.count; i++) {
+        const struct task_change *change = &work->tasks.rows[i];
+        metric_add(s->metric_expected, change->expected);
+        for (int v = 0; v < VERDICT_COUNT; v++)
+            metric_add(s->metric_verdicts[v], change->verdicts.n[v]);
+        struct task_runtime *rt = int_map_get(&s->tasks, change->task_id);
+        if (!rt)
+            continue;
+        rt->task->skipped_executions += change->skipped;
+        sched_task_add_ends(rt->task, &change->ends);
+    }
+}
+
+/* Newer reports replace older ones until they are sent: an outage must not collect them. */
 void sched_progress(struct scheduler *s, int64_t id, int32_t attempt, int percent)
 {
     struct execution *ex = int_map_get(&s->executions, id);
     if (!ex || ex->attempt != attempt || ex->phase != PHASE_ACTIVE || percent < 0 || percent > 100 || percent == ex->progress)
         return;
     ex->progress = percent;
-    *WORK_ADD(&scheduler_step_work(s)->progress) = (struct progress_row){ex->id, ex->fence, percent};
+    if (!ex->progress_queued)
+        *WORK_ADD(&scheduler_step_work(s)->progress) = (struct progress_row){ex->id, ex->fence, percent};
+    ex->progress_queued = true;
     scheduler_publish_execution(s, ex, "execution.updated");
+}
+
+void sched_fill_progress(struct sched_work *step)
+{
+    for (size_t i = 0; i < step->progress.count; i++) {
+        struct execution *ex = int_map_get(&step->scheduler->executions, step->progress.rows[i].id);
+        if (!ex)
+            continue;
+        ex->progress_queued = false;
+        if (ex->fence == step->progress.rows[i].fence)
+            step->progress.rows[i].percent = ex->progress;
+    }
 }

@@ -21,7 +21,6 @@ static void count_verdict(struct settling *settling, enum verdict verdict, int64
 {
     struct task_change *change = scheduler_change(settling->scheduler, settling->work, settling->rt);
     verdict_counts_add(&change->verdicts, verdict, count);
-    metric_add(settling->scheduler->metric_verdicts[verdict], count);
     settling->sum += count;
 }
 
@@ -114,11 +113,13 @@ static void note_slots(struct scheduler *s, struct task_runtime *rt, struct sche
     change->settled_us = rt->settled_us;
     change->next_run_us = rt->task->enabled ? rt->next_slot_us : 0;
     rt->task->next_run_us = change->next_run_us;
+    rt->recorded_us = rt->settled_us;
 }
 
-void sched_settle(struct scheduler *s, struct task_runtime *rt, struct sched_work *work)
+void sched_settle(struct scheduler *s, struct task_runtime *rt)
 {
     int64_t now = s->now.us;
+    struct sched_work *work = scheduler_step_work(s);
     if (now <= rt->settled_us)
         return; /* the clock went back: settled slots are never fired again */
     const struct sched_task *task = rt->task;
@@ -131,7 +132,6 @@ void sched_settle(struct scheduler *s, struct task_runtime *rt, struct sched_wor
     if (expected) {
         schedule_settle(&rt->schedule, &policy, rt->settled_us, now, s->started_us, on_run, on_fire, &settling);
         scheduler_change(s, work, rt)->expected += expected;
-        metric_add(s->metric_expected, expected);
         if (settling.sum != expected)
             log_error("scheduler", "task %s: %lld slots expected, %lld verdicts given", task->name, (long long)expected,
                       (long long)settling.sum);
@@ -161,7 +161,6 @@ void sched_fire_reboots(struct scheduler *s)
         on_fire(&settling, &fire);
         *WORK_ADD(&work->reboots) = rt->task->id;
         scheduler_change(s, work, rt)->expected++;
-        metric_add(s->metric_expected, 1);
     }
 }
 
@@ -187,7 +186,7 @@ void sched_fire_due(struct scheduler *s)
         if (work_size(scheduler_step_work(s)) >= WORK_ROWS_MAX)
             return; /* the rest right after this step is on disk */
         struct task_runtime *rt = CONTAINER_OF(heap_min(&s->slots), struct task_runtime, slot_timer);
-        sched_settle(s, rt, scheduler_step_work(s));
+        sched_settle(s, rt);
         sched_arm(s, rt);
     }
 }

@@ -36,7 +36,10 @@ static void close_orphan(struct scheduler *s, const struct execution_active *act
         (struct execution_finish){.id = active->id,
                                   .fence = active->fence,
                                   .attempt = active->attempt,
-                                  .finished_us = s->now.us,
+                                  .finished_us = s->now.us > active->started_us ? s->now.us : active->started_us,
+                                  .change_row = -1,
+                                  .stats_row = work_stats_row(scheduler_step_work(s), active->task_id,
+                                                              s->now.us / (3600 * (int64_t)US_PER_S)),
                                   .state = active->cancelled_by ? EXECUTION_CANCELLED : EXECUTION_INTERRUPTED};
     free_active(active);
 }
@@ -61,7 +64,7 @@ static enum err_code load_execution(void *arg, const struct execution_active *ac
     } else if (backoff) {
         sched_take_place(s, ex);
         ex->phase = PHASE_WAITING;
-        sched_set_timer(s, ex, ex->due_us);
+        sched_set_timer(s, ex, sched_backoff_left(s, ex));
     } else {
         sched_take_place(s, ex);
         ex->phase = PHASE_ACTIVE; /* until the keeper has said what lives */
@@ -104,6 +107,8 @@ static void interrupt(struct scheduler *s, struct execution *ex)
     struct attempt_result result = {
         .interrupted = true, .finished_us = s->now.us, .error_message = xstrdup("interrupted: the server ended while it ran")};
     ex->recovered = false;
+    if (ex->cancelled_by) /* that was wanted, and it is gone */
+        ex->stop = STOP_CANCEL;
     sched_attempt_ended(s, ex->id, ex->attempt, &result);
     attempt_result_release(&result);
 }
@@ -143,7 +148,7 @@ static void adopt(struct scheduler *s, struct execution *ex, int64_t started_us)
         ex->attempt_started_us = started_us;
     *WORK_ADD(&scheduler_step_work(s)->adoptions) = ex->id;
     if (ex->phase == PHASE_ACTIVE) /* else it was told to end while the keeper did not answer */
-        sched_set_timer(s, ex, ex->attempt_started_us + ex->task->task->max_duration_s * US_PER_S);
+        sched_set_timer(s, ex, ex->attempt_started_us + ex->task->task->max_duration_s * US_PER_S - s->now.us);
     if (ex->cancelled_by)
         sched_stop_attempt(s, ex, STOP_CANCEL);
 }
@@ -158,21 +163,29 @@ static void end_stray(const struct scheduler *s, const struct adopted_attempt *a
             s->options.handlers[i].stop(s->options.handlers[i].context, attempt->execution_id, attempt->attempt, true);
 }
 
+/* True when it is a run of the former server that goes on. */
+static bool take_listed(struct scheduler *s, const struct adopted_attempt *attempt)
+{
+    if (attempt->execution_id >= s->next_execution_id) /* of a store that was replaced by an older one */
+        s->next_execution_id = attempt->execution_id + 1;
+    struct execution *ex = int_map_get(&s->executions, attempt->execution_id);
+    bool ours = ex && ex->attempt == attempt->attempt && ex->recorded_attempt < attempt->attempt;
+    if (ours && ex->recovered) {
+        adopt(s, ex, attempt->started_us);
+        return true;
+    }
+    if (attempt->ended && !ours) /* recorded; only its acknowledgement was lost with the former server */
+        sched_tell_recorded(s, attempt->execution_id, attempt->attempt);
+    else if (!ours)
+        end_stray(s, attempt);
+    return false;
+}
+
 void sched_adopt(struct scheduler *s, const struct adopted_attempt *attempts, size_t count)
 {
     size_t adopted = 0, interrupted = 0, cursor = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (attempts[i].execution_id >= s->next_execution_id) /* of a store that was replaced by an older one */
-            s->next_execution_id = attempts[i].execution_id + 1;
-        struct execution *ex = int_map_get(&s->executions, attempts[i].execution_id);
-        if (ex && ex->recovered && ex->attempt == attempts[i].attempt) {
-            adopt(s, ex, attempts[i].started_us);
-            adopted++;
-        } else if (attempts[i].ended) /* recorded; only its acknowledgement was lost with the former server */
-            sched_tell_recorded(s, attempts[i].execution_id, attempts[i].attempt);
-        else
-            end_stray(s, &attempts[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        adopted += take_listed(s, &attempts[i]);
     for (struct execution *ex; s->adoption_pending && (ex = int_map_next(&s->executions, &cursor));)
         if (ex->recovered) {
             interrupt(s, ex);

@@ -14,6 +14,7 @@
 
 /* Ageing (SCH-04): ten seconds of waiting weigh as much as one point of priority. */
 enum { AGEING_US_PER_POINT = 10 * US_PER_S };
+#define INTERNAL_FIRST (INT64_MAX / 4)
 
 void attempt_result_release(struct attempt_result *result)
 {
@@ -48,12 +49,19 @@ static struct execution *first_waiting(const struct task_runtime *rt)
     return node ? CONTAINER_OF(node, struct execution, place) : NULL;
 }
 
+/* Maintenance goes first: it takes no place of the instance, and must not wait behind those who wait for one. */
+static int64_t ready_key(const struct task_runtime *rt)
+{
+    int64_t key = heap_min_key(&rt->waiting);
+    return task_type_is_internal(rt->task->type) ? key - INTERNAL_FIRST : key;
+}
+
 /* The task stands among the ready ones while it has something to start and room for it. */
 void sched_update_ready(struct scheduler *s, struct task_runtime *rt)
 {
     bool may_start = rt->waiting.count > 0 && rt->running < rt->task->max_concurrent && rt->fits;
     if (may_start)
-        heap_set(&s->ready, &rt->ready_place, heap_min_key(&rt->waiting));
+        heap_set(&s->ready, &rt->ready_place, ready_key(rt));
     else if (rt->ready_place.position)
         heap_remove(&s->ready, &rt->ready_place);
 }
@@ -70,6 +78,7 @@ void sched_take_place(struct scheduler *s, struct execution *ex)
     ex->task->running++;
     if (!is_internal(ex)) /* maintenance is never blocked by user work, nor the other way round (SCH-06) */
         s->running++;
+    sched_update_ready(s, ex->task);
 }
 
 void sched_leave_place(struct scheduler *s, struct execution *ex)
@@ -90,16 +99,24 @@ static bool has_capacity(const struct scheduler *s, const struct task_runtime *r
 
 /* ---- timers ---- */
 
-/* Timers run on monotonic time: a step of the wall clock neither shortens nor stretches a run. */
-void sched_set_timer(struct scheduler *s, struct execution *ex, int64_t wall_us)
-{
-    heap_set(&s->timers, &ex->timer, s->mono.us + (wall_us - s->now.us));
-}
-
 void sched_clear_timer(struct scheduler *s, struct execution *ex)
 {
     if (ex->timer.position)
-        heap_remove(&s->timers, &ex->timer);
+        heap_remove(ex->by_wall ? &s->due : &s->timers, &ex->timer);
+}
+
+void sched_set_timer(struct scheduler *s, struct execution *ex, int64_t delay_us)
+{
+    sched_clear_timer(s, ex);
+    ex->by_wall = false;
+    heap_add(&s->timers, &ex->timer, s->mono.us + delay_us);
+}
+
+void sched_set_due(struct scheduler *s, struct execution *ex)
+{
+    sched_clear_timer(s, ex);
+    ex->by_wall = true;
+    heap_add(&s->due, &ex->timer, ex->due_us);
 }
 
 /* ---- making and forgetting ---- */
@@ -122,6 +139,11 @@ static void add_to_memory(struct scheduler *s, struct execution *ex)
     }
 }
 
+static bool starts_anything(const struct scheduler *s)
+{
+    return !s->stopping && !atomic_load_explicit(&s->draining, memory_order_relaxed);
+}
+
 struct execution *sched_new_execution(struct scheduler *s, struct task_runtime *rt, const struct new_execution *request,
                                       struct sched_work *work)
 {
@@ -142,7 +164,7 @@ struct execution *sched_new_execution(struct scheduler *s, struct task_runtime *
 
     /* With a free place and nobody waiting, it is inserted already claimed: one write instead of two. */
     bool at_once = ex->due_us <= s->now.us && rt->fits && !rt->instant && !rt->waiting.count && !s->ready.count &&
-                   rt->running < rt->task->max_concurrent && has_capacity(s, rt) && !s->stopping;
+                   rt->running < rt->task->max_concurrent && has_capacity(s, rt) && starts_anything(s);
     ex->phase = at_once ? PHASE_STARTING : PHASE_RECORDING;
     ex->state = at_once ? EXECUTION_RUNNING : EXECUTION_PENDING;
     if (at_once) {
@@ -180,12 +202,16 @@ struct execution *sched_restore_execution(struct scheduler *s, struct task_runti
                              .cause = active->cause,
                              .priority = active->priority,
                              .attempt = active->attempt,
+                             .recorded_attempt = active->claimed ? active->attempt - 1 : active->attempt,
                              .fence = active->fence,
                              .scheduled_us = active->scheduled_us,
                              .created_us = active->created_us,
                              .due_us = active->due_us,
                              .started_us = active->started_us,
-                             .attempt_started_us = active->started_us,
+                             /* a later attempt began when its backoff was over; a keeper knows better */
+                             .attempt_started_us = active->attempt > 1 && active->due_us > active->started_us
+                                                       ? active->due_us
+                                                       : active->started_us,
                              .trigger_by = active->trigger_by,
                              .unique_key = active->unique_key,
                              .override_data = active->override_data,
@@ -228,7 +254,7 @@ void sched_make_ready(struct scheduler *s, struct execution *ex)
 {
     if (ex->due_us > s->now.us) {
         ex->phase = PHASE_WAITING;
-        sched_set_timer(s, ex, ex->due_us);
+        sched_set_due(s, ex);
         return;
     }
     ex->phase = PHASE_READY;
@@ -284,7 +310,7 @@ static void start_attempt(struct scheduler *s, struct execution *ex)
         return;
     }
     ex->phase = PHASE_ACTIVE;
-    sched_set_timer(s, ex, s->now.us + ex->task->task->max_duration_s * US_PER_S);
+    sched_set_timer(s, ex, ex->task->task->max_duration_s * US_PER_S);
     count_start(ex);
     if (ex->cause == CAUSE_SCHEDULE && ex->attempt == 1)
         metric_observe(s->metric_lateness, s->now.us - ex->scheduled_us);
@@ -394,7 +420,7 @@ void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cau
     if (ex->phase != PHASE_ACTIVE)
         return; /* a claim on its way notices when it arrives; a stopping one is being stopped */
     ex->phase = PHASE_STOPPING;
-    sched_set_timer(s, ex, s->now.us + ex->task->task->timeout_grace_period_s * US_PER_S);
+    sched_set_timer(s, ex, ex->task->task->timeout_grace_period_s * US_PER_S);
     const struct handler *handler = ex->task->handler;
     if (handler)
         handler->stop(handler->context, ex->id, ex->attempt, false);
@@ -409,18 +435,23 @@ static void force(struct execution *ex)
         handler->stop(handler->context, ex->id, ex->attempt, true);
 }
 
+/* Their time has come. */
+static void run_due(struct scheduler *s)
+{
+    while (heap_min_key(&s->due) <= s->now.us)
+        sched_make_ready(s, CONTAINER_OF(heap_pop(&s->due), struct execution, timer));
+}
+
 void sched_run_timers(struct scheduler *s)
 {
+    if (!s->stopping)
+        run_due(s);
     while (heap_min_key(&s->timers) <= s->mono.us) {
         struct execution *ex = CONTAINER_OF(heap_pop(&s->timers), struct execution, timer);
         switch (ex->phase) {
         case PHASE_WAITING:
-            if (ex->due_us > s->now.us) /* the wall clock went back */
-                sched_set_timer(s, ex, ex->due_us);
-            else if (ex->holds_place)
+            if (!s->stopping) /* the next server goes on with it */
                 claim(s, ex); /* kept its place through the backoff */
-            else
-                sched_make_ready(s, ex);
             break;
         case PHASE_ACTIVE: sched_stop_attempt(s, ex, STOP_DEADLINE); break;
         case PHASE_STOPPING: force(ex); break;

@@ -49,21 +49,21 @@ static const struct db_sql sql_change_counters = {
     "UPDATE sched_tasks SET total_executions = total_executions + ?2, success_executions = success_executions + ?3,"
     " failure_executions = failure_executions + ?4, timeout_executions = timeout_executions + ?5,"
     " skipped_executions = skipped_executions + ?6, success_duration_ms = success_duration_ms + ?7,"
-    " last_executed_at = COALESCE(?8, last_executed_at), consecutive_failures = COALESCE(?9, consecutive_failures),"
-    " recent_outcomes = COALESCE(?10, recent_outcomes), last_failure_error = COALESCE(?11, last_failure_error) WHERE id = ?1"};
+    " last_executed_at = COALESCE(?8, last_executed_at),"
+    " consecutive_failures = CASE ?9 WHEN 1 THEN 0 ELSE consecutive_failures END + ?10,"
+    " recent_outcomes = ((recent_outcomes << ?11) | ?12) & 1023, last_failure_error = COALESCE(?13, last_failure_error)"
+    " WHERE id = ?1"};
 static const struct db_sql sql_change_verdicts = {
     "UPDATE sched_tasks SET expected = expected + ?2, fired = fired + ?3, coalesced = coalesced + ?4, skipped = skipped + ?5,"
     " missed = missed + ?6, shifted = shifted + ?7 WHERE id = ?1"};
 static const struct db_sql sql_change_slots = {
     "UPDATE sched_tasks SET next_run = ?2, settled_until = ?3 WHERE id = ?1 AND epoch_id = ?4"};
-static const struct db_sql sql_definition = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.id = ?1"};
-static const struct db_sql sql_set_definition = {"UPDATE sched_tasks SET definition = ?2 WHERE id = ?1"};
+static const struct db_sql sql_is_settled = {"SELECT 1 FROM sched_tasks WHERE id = ?1 AND settled_until = ?2"};
 
-const struct db_sql *const sched_store_sql[] = {&sql_insert,          &sql_update,        &sql_delete,     &sql_labels_clear,
-                                                &sql_label_add,       &sql_snapshot_add,  &sql_taken,      &sql_each,
-                                                &sql_by_name,         &sql_by_uid,        &sql_list,       &sql_count,
-                                                &sql_last_task,       &sql_last_snapshot, &sql_verdicts,   &sql_change_counters,
-                                                &sql_change_verdicts, &sql_change_slots,  &sql_definition, &sql_set_definition};
+const struct db_sql *const sched_store_sql[] = {
+    &sql_insert,          &sql_update,        &sql_delete,    &sql_labels_clear, &sql_label_add,     &sql_snapshot_add, &sql_taken,
+    &sql_each,            &sql_by_name,       &sql_by_uid,    &sql_list,         &sql_count,         &sql_last_task,
+    &sql_last_snapshot,   &sql_verdicts,      &sql_is_settled, &sql_change_counters, &sql_change_verdicts, &sql_change_slots};
 const size_t sched_store_sql_count = ARRAY_LEN(sched_store_sql);
 
 void task_write_free(struct task_write *write)
@@ -217,28 +217,26 @@ enum err_code task_store_write(struct db *tx, const struct task_write *write, st
 
 static enum err_code change_counters(struct db *tx, const struct task_change *c, struct err *err)
 {
-    if (!c->total && !c->skipped && !c->last_executed_us && !c->outcomes_set && !c->last_failure_error)
+    const struct end_counts *ends = &c->ends;
+    if (!ends->total && !c->skipped)
         return OK;
     struct db_stmt *st;
     enum err_code code = db_prepare(tx, &sql_change_counters, &st, err);
     if (code != OK)
         return code;
     db_bind_int(st, 1, c->task_id);
-    db_bind_int(st, 2, c->total);
-    db_bind_int(st, 3, c->success);
-    db_bind_int(st, 4, c->failure);
-    db_bind_int(st, 5, c->timeout);
+    db_bind_int(st, 2, ends->total);
+    db_bind_int(st, 3, ends->success);
+    db_bind_int(st, 4, ends->failure);
+    db_bind_int(st, 5, ends->timeout);
     db_bind_int(st, 6, c->skipped);
-    db_bind_int(st, 7, c->success_duration_ms);
-    bind_unless_zero(st, 8, c->last_executed_us);
-    if (c->outcomes_set) {
-        db_bind_int(st, 9, c->consecutive_failures);
-        db_bind_int(st, 10, c->recent_outcomes);
-    } else {
-        db_bind_null(st, 9);
-        db_bind_null(st, 10);
-    }
-    db_bind_string(st, 11, c->last_failure_error);
+    db_bind_int(st, 7, ends->success_duration_ms);
+    bind_unless_zero(st, 8, ends->last_executed_us);
+    db_bind_int(st, 9, ends->streak_broken);
+    db_bind_int(st, 10, ends->streak);
+    db_bind_int(st, 11, 2 * ends->outcome_count);
+    db_bind_int(st, 12, ends->outcomes);
+    db_bind_string(st, 13, ends->last_error);
     return db_run(st, NULL, err);
 }
 
@@ -272,32 +270,19 @@ static enum err_code change_slots(struct db *tx, const struct task_change *c, st
     return db_run(st, NULL, err);
 }
 
-static enum err_code read_row(struct db_stmt *st, struct task_row *ret, struct err *err);
-
-/* A one-shot has fired (SCH-20): its time leaves the definition, the epoch keeps it for the ledger. */
-static enum err_code clear_run_at(struct db *tx, int64_t task_id, struct err *err)
+enum err_code task_store_check_settled(struct db *tx, int64_t task_id, int64_t settled_us, struct err *err)
 {
     struct db_stmt *st;
-    bool found = false;
-    struct task_row row;
-    enum err_code code = db_prepare(tx, &sql_definition, &st, err);
+    bool row = false;
+    enum err_code code = db_prepare(tx, &sql_is_settled, &st, err);
     if (code != OK)
         return code;
     db_bind_int(st, 1, task_id);
-    if ((code = db_step(st, &found, err)) != OK || !found)
+    db_bind_int(st, 2, settled_us);
+    if ((code = db_step(st, &row, err)) != OK)
         return code;
-    code = read_row(st, &row, err);
     db_reset(st);
-    if (code != OK)
-        return code;
-    row.task->run_at_us = 0;
-    auto_free char *definition = definition_of(row.task);
-    sched_task_free(row.task);
-    if ((code = db_prepare(tx, &sql_set_definition, &st, err)) != OK)
-        return code;
-    db_bind_int(st, 1, task_id);
-    db_bind_string(st, 2, definition);
-    return db_run(st, NULL, err);
+    return row ? OK : err_set(err, ERR_UNAVAILABLE, NULL, "the store refused what came before this change; try again");
 }
 
 enum err_code task_store_change(struct db *tx, const struct task_change *changes, size_t count, struct err *err)
@@ -309,8 +294,6 @@ enum err_code task_store_change(struct db *tx, const struct task_change *changes
             code = change_verdicts(tx, &changes[i], err);
         if (code == OK)
             code = change_slots(tx, &changes[i], err);
-        if (code == OK && changes[i].clear_run_at)
-            code = clear_run_at(tx, changes[i].task_id, err);
     }
     return code;
 }

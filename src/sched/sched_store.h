@@ -29,16 +29,15 @@ struct task_change {
     int64_t epoch_id;    /* of which schedule: a row of another epoch keeps its own */
     int64_t next_run_us; /* 0 = none */
     int64_t settled_us;
-    int64_t total, success, failure, timeout, skipped, success_duration_ms; /* to add (SCH-30) */
-    struct verdict_counts verdicts;                                         /* to add */
-    int64_t expected;                                                       /* to add: counted from the schedule itself */
-    int64_t last_executed_us;                                               /* 0 = unchanged */
-    bool outcomes_set;
-    int64_t consecutive_failures, recent_outcomes; /* as they are now; with outcomes_set */
-    char *last_failure_error;                      /* owned; NULL = unchanged, "" = cleared */
-    bool clear_run_at;                             /* a one-shot has fired (SCH-20) */
+    int64_t skipped;                /* to add */
+    struct verdict_counts verdicts; /* to add */
+    int64_t expected;               /* to add: counted from the schedule itself */
+    struct end_counts ends;         /* to add (SCH-30) */
 };
 enum err_code task_store_change(struct db *tx, const struct task_change *changes, size_t count, struct err *err);
+
+/* OK when the ledger of the task is on disk up to `settled_us`; else ERR_UNAVAILABLE. For writes that build on it. */
+enum err_code task_store_check_settled(struct db *tx, int64_t task_id, int64_t settled_us, struct err *err);
 
 /* A stored task with what the scheduler keeps beside the definition. */
 struct task_row {

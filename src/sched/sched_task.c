@@ -98,16 +98,40 @@ void sched_task_keep_runtime(struct sched_task *task, const struct sched_task *f
     task->last_failure_error = xstrdup_or_null(from->last_failure_error);
 }
 
-enum { OUTCOMES = 5, OUTCOME_FINE = 1, OUTCOME_FAILED = 2 };
+enum { OUTCOMES = 5, OUTCOME_FINE = 1, OUTCOME_FAILED = 2, OUTCOMES_MASK = (1 << (2 * OUTCOMES)) - 1 };
 
-void sched_task_note_outcome(struct sched_task *task, bool success, bool failed)
+void end_counts_add(struct end_counts *c, enum execution_state state, int64_t finished_us, int64_t duration_ms, const char *error)
 {
-    if (success)
-        task->consecutive_failures = 0;
-    if (failed)
-        task->consecutive_failures++;
-    int64_t kept = task->recent_outcomes & ((1 << (2 * (OUTCOMES - 1))) - 1);
-    task->recent_outcomes = kept << 2 | (failed ? OUTCOME_FAILED : OUTCOME_FINE);
+    bool success = state == EXECUTION_SUCCESS, failed = state == EXECUTION_FAILURE || state == EXECUTION_TIMEOUT;
+    c->total++;
+    c->success += success;
+    c->failure += failed;
+    c->timeout += state == EXECUTION_TIMEOUT;
+    c->success_duration_ms += success ? duration_ms : 0;
+    c->last_executed_us = finished_us;
+    c->streak_broken |= success;
+    c->streak = success ? 0 : c->streak + failed;
+    c->outcome_count += c->outcome_count < OUTCOMES;
+    c->outcomes = (c->outcomes << 2 | (failed ? OUTCOME_FAILED : OUTCOME_FINE)) & OUTCOMES_MASK;
+    if (success || failed)
+        c->last_error = failed && error ? error : "";
+}
+
+void sched_task_add_ends(struct sched_task *task, const struct end_counts *c)
+{
+    if (!c->total)
+        return;
+    task->total_executions += c->total;
+    task->success_executions += c->success;
+    task->failure_executions += c->failure;
+    task->timeout_executions += c->timeout;
+    task->last_executed_at_us = c->last_executed_us;
+    task->consecutive_failures = (c->streak_broken ? 0 : task->consecutive_failures) + c->streak;
+    task->recent_outcomes = (task->recent_outcomes << (2 * c->outcome_count) | c->outcomes) & OUTCOMES_MASK;
+    if (!c->last_error)
+        return;
+    free(task->last_failure_error);
+    task->last_failure_error = c->last_error[0] ? xstrdup(c->last_error) : NULL;
 }
 
 enum task_health sched_task_health(const struct sched_task *task)
@@ -125,20 +149,49 @@ static bool same_text(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-bool sched_task_redeclare(struct sched_task *task, const struct sched_task *declared)
+static bool same_schedule(const struct sched_task *a, const struct sched_task *b)
+{
+    return a->is_recurring == b->is_recurring && same_text(a->cron_expr, b->cron_expr) && same_text(a->calendar, b->calendar) &&
+           same_text(a->timezone, b->timezone) && same_text(a->seed, b->seed) && a->interval_s == b->interval_s &&
+           a->run_at_us == b->run_at_us && a->anchor_us == b->anchor_us && a->gap == b->gap && a->fold == b->fold &&
+           a->jitter_s == b->jitter_s;
+}
+
+static bool same_policies(const struct sched_task *a, const struct sched_task *b)
+{
+    return a->max_duration_s == b->max_duration_s && a->max_retries == b->max_retries &&
+           a->timeout_grace_period_s == b->timeout_grace_period_s && a->max_concurrent == b->max_concurrent &&
+           a->misfire == b->misfire && a->start_deadline_s == b->start_deadline_s && a->overlap == b->overlap &&
+           a->backoff.base_ms == b->backoff.base_ms && a->backoff.cap_ms == b->backoff.cap_ms &&
+           a->backoff.jitter_percent == b->backoff.jitter_percent && a->memory_bytes == b->memory_bytes &&
+           a->cpu_percent == b->cpu_percent && a->pids == b->pids;
+}
+
+/* The program's part of the definition, whole: half of an old schedule and half of a new one make none. */
+struct sched_task *sched_task_redeclare(const struct sched_task *task, const struct sched_task *declared)
 {
     if (task->type == declared->type && same_text(task->description, declared->description) &&
-        same_text(task->cron_expr, declared->cron_expr) && same_text(task->data, declared->data) &&
-        task->interval_s == declared->interval_s && task->max_duration_s == declared->max_duration_s)
-        return false;
-    free(task->description);
-    free(task->cron_expr);
-    free(task->data);
-    task->type = declared->type;
-    task->description = xstrdup_or_null(declared->description);
-    task->cron_expr = xstrdup_or_null(declared->cron_expr);
-    task->data = xstrdup_or_null(declared->data);
-    task->interval_s = declared->interval_s;
-    task->max_duration_s = declared->max_duration_s;
-    return true;
+        same_text(task->data, declared->data) && same_text(task->group_id, declared->group_id) && same_schedule(task, declared) &&
+        same_policies(task, declared))
+        return NULL;
+    struct sched_task *next = sched_task_clone(declared), *kept = sched_task_clone(task);
+    next->id = task->id;
+    next->uid = task->uid;
+    next->enabled = task->enabled;
+    next->priority = task->priority;
+    next->version = task->version;
+    next->created_at_us = task->created_at_us;
+    next->next_run_us = task->next_run_us;
+    free_labels(next);
+    next->labels = kept->labels;
+    next->label_count = kept->label_count;
+    kept->labels = NULL;
+    kept->label_count = 0;
+    if (!next->secret) {
+        next->secret = kept->secret;
+        kept->secret = NULL;
+    }
+    sched_task_keep_runtime(next, task);
+    sched_task_free(kept);
+    return next;
 }

@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "cron/cron.h"
+#include "sched/execution_state.h"
 #include "sched/overlap.h"
 #include "sched/retry.h"
 
@@ -74,12 +75,26 @@ void sched_task_free(struct sched_task *task); /* NULL allowed */
 struct sched_task *sched_task_clone(const struct sched_task *task);
 /* Counters, outcomes and last error of `from`: a rewritten definition goes on with them. */
 void sched_task_keep_runtime(struct sched_task *task, const struct sched_task *from);
-/* Consecutive failures and the last five outcomes after one more end (SCH-30, SCH-84). */
-void sched_task_note_outcome(struct sched_task *task, bool success, bool failed);
+
+/* Ends of executions, summed up (SCH-30): what is added to a task's counters, so that the order in which two sums are
+ * added does not matter to any of them but the last five outcomes (SCH-84) and the last error. */
+struct end_counts {
+    int64_t total, success, failure, timeout, success_duration_ms;
+    int64_t last_executed_us; /* 0 = none ended */
+    bool streak_broken;       /* a success: consecutive failures begin again */
+    int64_t streak;           /* failures since then */
+    int outcome_count;        /* at most five */
+    int64_t outcomes;         /* 2 bits each, newest lowest, as recent_outcomes */
+    const char *last_error;   /* borrowed; NULL = unchanged, "" = cleared */
+};
+/* One more. `error` is borrowed as long as `counts` is used. */
+void end_counts_add(struct end_counts *counts, enum execution_state state, int64_t finished_us, int64_t duration_ms,
+                    const char *error);
+void sched_task_add_ends(struct sched_task *task, const struct end_counts *counts);
 enum task_health sched_task_health(const struct sched_task *task);
 const char *task_health_name(enum task_health health);
-/* GEN-04: takes over what the program declares (type, schedule, data, limits); enabled, labels and priority stay the
- * operator's. False when nothing changes. */
-bool sched_task_redeclare(struct sched_task *task, const struct sched_task *declared);
+/* GEN-04: the definition of `task` as the program declares it now; enabled, labels and priority stay the operator's, and
+ * a secret stays when none is declared. NULL when nothing changes. Owned by the caller. */
+struct sched_task *sched_task_redeclare(const struct sched_task *task, const struct sched_task *declared);
 
 #endif

@@ -132,6 +132,10 @@ void sched_retry(struct scheduler *s, struct sched_command *command)
         refuse(command, ERR_NOT_FOUND, NULL, "the task of this execution was deleted");
         return;
     }
+    if (rt->frozen) { /* perhaps it is being deleted */
+        list_push_back(&s->deferred, &command->node);
+        return;
+    }
     struct sched_work *work = command_work(s, command);
     struct new_execution request = {.cause = CAUSE_RETRY,
                                     .scheduled_us = s->now.us,
@@ -146,34 +150,70 @@ void sched_retry(struct scheduler *s, struct sched_command *command)
 
 /* ---- cancel ---- */
 
+static void note_canceller(struct execution *ex, const char *by, const char *reason)
+{
+    if (ex->cancelled_by)
+        return;
+    ex->cancelled_by = xstrdup(by ? by : "");
+    ex->cancel_reason = xstrdup_or_null(reason);
+}
+
 void sched_cancel_execution(struct scheduler *s, struct execution *ex, const char *by, const char *reason,
                             struct sched_work *work)
 {
-    if (ex->phase == PHASE_FINISHING || ex->stop == STOP_CANCEL)
+    bool first = !ex->cancelled_by;
+    if (ex->phase == PHASE_WAITING || ex->phase == PHASE_READY) {
+        note_canceller(ex, by, reason);
+        sched_finish(s, ex, EXECUTION_CANCELLED, NULL, work);
         return;
-    if (!ex->cancelled_by) {
-        ex->cancelled_by = xstrdup(by ? by : "");
-        ex->cancel_reason = reason ? xstrdup(reason) : NULL;
     }
+    if (ex->phase != PHASE_FINISHING)
+        note_canceller(ex, by, reason);
+    *WORK_ADD(&work->cancels) = (struct execution_cancel){.id = ex->id,
+                                                          .now_us = s->now.us,
+                                                          .first = first && ex->phase != PHASE_FINISHING,
+                                                          .was_stop = (int)ex->stop,
+                                                          .cancelled_by = xstrdup(ex->cancelled_by ? ex->cancelled_by : by ? by : ""),
+                                                          .cancel_reason = xstrdup_or_null(ex->cancel_reason)};
+    if (ex->phase != PHASE_FINISHING)
+        ex->stop = STOP_CANCEL; /* outranks a deadline; however it ends from here on, it was cancelled */
+}
+
+static void take_back(struct execution *ex, const struct execution_cancel *row)
+{
+    if (!row->first || ex->phase == PHASE_FINISHING)
+        return;
+    ex->stop = (enum stop_cause)row->was_stop;
+    free(ex->cancelled_by);
+    free(ex->cancel_reason);
+    ex->cancelled_by = ex->cancel_reason = NULL;
+}
+
+/* The wish is on disk: now it takes effect, and the next server goes on with it if this one ends before. */
+static void carry_out(struct scheduler *s, struct execution *ex, const struct execution_cancel *row)
+{
+    note_canceller(ex, row->cancelled_by, row->cancel_reason);
     switch (ex->phase) {
     case PHASE_WAITING:
-    case PHASE_READY: sched_finish(s, ex, EXECUTION_CANCELLED, NULL, work); return;
+    case PHASE_READY: sched_finish(s, ex, EXECUTION_CANCELLED, NULL, scheduler_step_work(s)); return;
+    case PHASE_ACTIVE: sched_stop_attempt(s, ex, STOP_CANCEL); return;
     case PHASE_RECORDING:
     case PHASE_STARTING: /* noticed when its write is on disk */
-    case PHASE_ACTIVE:
     case PHASE_STOPPING:
-    case PHASE_KILLED:
-        *WORK_ADD(&work->cancels) =
-            (struct execution_cancel){.id = ex->id,
-                                      .now_us = s->now.us,
-                                      .cancelled_by = xstrdup(ex->cancelled_by),
-                                      .cancel_reason = ex->cancel_reason ? xstrdup(ex->cancel_reason) : NULL};
-        ex->stop = STOP_NONE; /* a cancel outranks a deadline that is being enforced */
-        if (ex->phase == PHASE_ACTIVE)
-            sched_stop_attempt(s, ex, STOP_CANCEL);
-        ex->stop = STOP_CANCEL;
-        return;
+    case PHASE_KILLED: ex->stop = STOP_CANCEL; return;
     case PHASE_FINISHING: return;
+    }
+}
+
+void sched_cancelled(struct scheduler *s, struct sched_work *work)
+{
+    for (size_t i = 0; i < work->cancels.count; i++) {
+        const struct execution_cancel *row = &work->cancels.rows[i];
+        struct execution *ex = int_map_get(&s->executions, row->id);
+        if (ex && work->code == OK)
+            carry_out(s, ex, row);
+        else if (ex)
+            take_back(ex, row);
     }
 }
 
@@ -198,6 +238,10 @@ void sched_cancel(struct scheduler *s, struct sched_command *command)
         free(brief.override_data);
         command->execution_state = brief.state;
         scheduler_answer(command, code, &err);
+        return;
+    }
+    if (scheduler_has_unsent(s, ex->task)) { /* perhaps its own row: the wish must not arrive before it */
+        list_push_back(&s->deferred, &command->node);
         return;
     }
     struct sched_work *work = command_work(s, command);

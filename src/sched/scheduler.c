@@ -175,11 +175,32 @@ struct sched_work *scheduler_step_work(struct scheduler *s)
     return s->step;
 }
 
+bool scheduler_has_unsent(const struct scheduler *s, const struct task_runtime *rt)
+{
+    return s->step && rt->change_row >= 0 && rt->change_step == s->step_number;
+}
+
+/* What was cancelled meanwhile is said to be so in the same commit that makes it. */
+static void add_late_cancels(struct scheduler *s, struct sched_work *work)
+{
+    for (size_t i = 0; i < work->inserts.count; i++) {
+        const struct execution *ex = int_map_get(&s->executions, work->inserts.rows[i].id);
+        if (!ex || !ex->cancelled_by || work->inserts.rows[i].cancelled)
+            continue;
+        work->inserts.rows[i].cancelled = true;
+        *WORK_ADD(&work->cancels) = (struct execution_cancel){.id = ex->id,
+                                                              .now_us = s->now.us,
+                                                              .cancelled_by = xstrdup(ex->cancelled_by),
+                                                              .cancel_reason = xstrdup_or_null(ex->cancel_reason)};
+    }
+}
+
 static void send_step(struct scheduler *s)
 {
     if (s->refused_step && s->mono.us >= s->retry_step_at_us) {
         struct sched_work *again = s->refused_step;
         s->refused_step = NULL;
+        add_late_cancels(s, again);
         scheduler_send(s, again);
     }
     if (!s->step || s->step_in_flight || work_is_empty(s->step) || s->mono.us < s->retry_step_at_us)
@@ -187,15 +208,20 @@ static void send_step(struct scheduler *s)
     struct sched_work *work = s->step;
     s->step = NULL;
     s->step_in_flight = work->is_step = true;
+    sched_fill_progress(work);
     scheduler_send(s, work);
+    if (s->deferred.count)
+        sched_release_deferred(s);
 }
 
 /* The row of `rt` in `work`; a step keeps one per task, however many executions end in it. */
 struct task_change *scheduler_change(struct scheduler *s, struct sched_work *work, struct task_runtime *rt)
 {
     bool is_step = work == s->step;
-    if (is_step && rt->change_row >= 0 && rt->change_step == s->step_number)
+    if (is_step && scheduler_has_unsent(s, rt))
         return &work->tasks.rows[rt->change_row];
+    if (!is_step && work->tasks.count && work->tasks.rows[work->tasks.count - 1].task_id == rt->task->id)
+        return &work->tasks.rows[work->tasks.count - 1];
     struct task_change *change = WORK_ADD(&work->tasks);
     *change = (struct task_change){.task_id = rt->task->id};
     if (is_step) {
@@ -213,6 +239,7 @@ static void step_failed(struct scheduler *s, struct sched_work *work)
     work->code = OK;
     s->step_in_flight = true;
     s->refused_step = work;
+    sched_refuse_deferred(s, work->err.code, &work->err);
 }
 
 static void on_work(struct scheduler *s, struct sched_work *work)
@@ -227,9 +254,12 @@ static void on_work(struct scheduler *s, struct sched_work *work)
     }
     if (work->write)
         sched_write_committed(s, work);
+    if (work->code == OK)
+        sched_count_committed(s, work);
     sched_inserted(s, work);
     sched_claimed(s, work);
     sched_finished(s, work);
+    sched_cancelled(s, work);
     work_free(work);
 }
 
@@ -297,7 +327,7 @@ static void on_notice(struct scheduler *s, struct list_node *node)
         break;
     }
     case NOTICE_ADOPT: {
-        const struct adopt_notice *adopt = (const struct adopt_notice *)(void *)notice;
+        struct adopt_notice *adopt = (struct adopt_notice *)(void *)notice;
         sched_adopt(s, adopt->attempts, adopt->count);
         break;
     }
@@ -313,35 +343,51 @@ static bool survives_stop(const struct scheduler *s, const struct execution *ex)
     return s->handover && task_type_is_kept(ex->task->task->type);
 }
 
-/* Executions that still hold the server: a handler works on them and is not handed over. */
-static size_t count_holding(struct scheduler *s, bool stop_them)
+/* Executions that still hold the server. */
+struct holding {
+    size_t working;   /* a handler works on them, and they are not handed over */
+    size_t recording; /* their start or end is on its way to the store */
+};
+
+static struct holding count_holding(struct scheduler *s, bool stop_them)
 {
-    size_t holding = 0, cursor = 0;
+    struct holding holding = {0};
+    size_t cursor = 0;
     for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor));) {
-        bool works = ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED ||
-                     ex->phase == PHASE_STARTING || ex->phase == PHASE_FINISHING;
+        bool works = ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED;
+        holding.recording += ex->phase == PHASE_STARTING || ex->phase == PHASE_FINISHING;
         if (!works || survives_stop(s, ex))
             continue;
-        holding++;
+        holding.working++;
         if (stop_them && ex->phase == PHASE_ACTIVE)
             sched_stop_attempt(s, ex, STOP_SHUTDOWN);
     }
     return holding;
 }
 
+static void close_inbox(struct scheduler *s)
+{
+    s->closed = true;
+    queue_close(&s->inbox);
+}
+
 static void stop_progress(struct scheduler *s)
 {
     bool time_is_up = s->mono.us >= s->stop_at_us;
-    size_t holding = count_holding(s, time_is_up && !s->stop_signalled);
+    struct holding holding = count_holding(s, time_is_up && !s->stop_signalled);
     if (time_is_up && !s->stop_signalled) {
         s->stop_signalled = true;
-        if (holding)
-            log_warn("scheduler", "stop time-out: %zu executions are told to end", holding);
+        if (holding.working)
+            log_warn("scheduler", "stop time-out: %zu executions are told to end", holding.working);
     }
-    if (holding || s->works_in_flight || s->refused_step || (s->step && !work_is_empty(s->step)))
+    if (holding.working || s->works_in_flight)
         return;
-    s->closed = true;
-    queue_close(&s->inbox);
+    if (!holding.recording && !s->refused_step && (!s->step || work_is_empty(s->step)))
+        close_inbox(s);
+    else if (s->refused_step && time_is_up) { /* nobody can say when it takes writes again; the next server finds the rows */
+        log_error("scheduler", "stopping, although the store refused to record %zu ends", holding.recording);
+        close_inbox(s);
+    }
 }
 
 void scheduler_stop_by(struct scheduler *s, int64_t timeout_us, bool handover)
@@ -371,12 +417,19 @@ static void update_figures(struct scheduler *s)
     metric_set(s->metric_queue, pending > 0 ? pending : 0);
 }
 
+/* The next thing by wall time: a slot, or an execution that waits for its time. */
+static int64_t next_by_wall(const struct scheduler *s)
+{
+    int64_t at = heap_min_key(&s->due), slot = heap_min_key(&s->slots);
+    bool full = s->step && work_size(s->step) >= WORK_ROWS_MAX; /* slots wait until this step is on disk */
+    return slot < at && !full ? slot : at;
+}
+
 static int64_t next_wake(struct scheduler *s)
 {
-    int64_t at = s->mono.us + IDLE_WAKE_US;
-    int64_t slot = heap_min_key(&s->slots);
-    if (slot != INT64_MAX && !s->stopping && s->mono.us + (slot - s->now.us) < at)
-        at = s->mono.us + (slot - s->now.us);
+    int64_t at = s->mono.us + IDLE_WAKE_US, wall = next_by_wall(s);
+    if (wall != INT64_MAX && !s->stopping && s->mono.us + (wall - s->now.us) < at)
+        at = s->mono.us + (wall - s->now.us);
     if (heap_min_key(&s->timers) < at)
         at = heap_min_key(&s->timers);
     if (s->step && !work_is_empty(s->step) && !s->step_in_flight && s->retry_step_at_us < at)
@@ -480,7 +533,9 @@ enum err_code scheduler_new(const struct scheduler_options *options, struct sche
     map_init(&s->tasks_by_name);
     map_init(&s->tasks_by_uid);
     map_init(&s->unique_keys);
+    list_init(&s->deferred);
     heap_init(&s->slots);
+    heap_init(&s->due);
     heap_init(&s->timers);
     heap_init(&s->ready);
     init_metrics(s);
@@ -529,11 +584,10 @@ static void free_memory(struct scheduler *s)
     for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor));)
         sched_free_execution(ex);
     cursor = 0;
-    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));) {
-        for (struct list_node *node; (node = list_pop_front(&rt->deferred));)
-            refuse_stopping(CONTAINER_OF(node, struct sched_command, node));
+    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));)
         sched_free_runtime(rt);
-    }
+    for (struct list_node *node; (node = list_pop_front(&s->deferred));)
+        refuse_stopping(CONTAINER_OF(node, struct sched_command, node));
 }
 
 void scheduler_free(struct scheduler *s)
@@ -551,6 +605,7 @@ void scheduler_free(struct scheduler *s)
     map_release(&s->tasks_by_uid);
     map_release(&s->unique_keys);
     heap_release(&s->slots);
+    heap_release(&s->due);
     heap_release(&s->timers);
     heap_release(&s->ready);
     queue_release(&s->inbox);

@@ -94,6 +94,7 @@ struct sched_command {
     char *body;              /* owned: SCHED_UPDATE */
     size_t body_length;
     bool merge_patch, cancel_running, force;
+    bool settled;               /* the scheduler's: the ledger was brought up to the time of its arrival */
     char *reason;               /* owned: SCHED_CANCEL */
     struct trigger_item *items; /* owned */
     size_t item_count;
@@ -127,7 +128,7 @@ void scheduler_progress(struct scheduler *scheduler, int64_t execution_id, int32
 struct adopted_attempt {
     int64_t execution_id;
     int32_t attempt;
-    int64_t started_us; /* of this attempt: its deadline counts from there */
+    int64_t started_us; /* when it really began, 0 = not known: its deadline counts from there */
     bool ended;         /* its end is told next */
 };
 void scheduler_adopt(struct scheduler *scheduler, const struct adopted_attempt *attempts, size_t count);

@@ -31,8 +31,8 @@ struct task_runtime {
     struct heap waiting;          /* executions that are READY */
     struct heap_node ready_place; /* in scheduler.ready while one may start */
     struct list executions;       /* all in memory, by `siblings` */
-    struct list deferred;         /* commands that wait until a change is on disk */
     int64_t settled_us, epoch_id, snapshot_id;
+    int64_t recorded_us;  /* settled_until as its row has it, or will have when what was decided is on disk */
     int64_t next_slot_us; /* 0 = none */
     struct ledger_tail tail;
     int32_t running;      /* places taken */
@@ -58,7 +58,8 @@ struct scheduler {
     struct map unique_keys;    /* "task id:key" → execution */
 
     struct heap slots;  /* tasks by wall time of the next start */
-    struct heap timers; /* executions by monotonic time */
+    struct heap due;    /* executions by wall time: what waits for its time */
+    struct heap timers; /* executions by monotonic time: a step of the wall clock neither shortens nor stretches a run */
     struct heap ready;  /* tasks by the order of their first waiting execution */
     int32_t running;    /* places taken on this instance, maintenance not counted */
 
@@ -68,6 +69,7 @@ struct scheduler {
     uint32_t step_number;
     int64_t retry_step_at_us; /* monotonic; after a failed commit */
     int works_in_flight;
+    struct list deferred; /* commands that wait: for a change on its way, or for rows of a step that was not sent yet */
 
     int64_t next_task_id, next_snapshot_id, next_epoch_id, next_execution_id, next_ledger_id;
     int64_t last_order_us;
@@ -94,6 +96,7 @@ struct scheduler {
 };
 
 /* scheduler.c */
+bool scheduler_has_unsent(const struct scheduler *s, const struct task_runtime *rt); /* rows in the step being filled */
 struct sched_work *scheduler_step_work(struct scheduler *s);       /* the step being filled */
 void scheduler_send(struct scheduler *s, struct sched_work *work); /* to the store; comes back as a notice */
 void scheduler_answer(struct sched_command *command, enum err_code code, const struct err *err);
@@ -104,6 +107,8 @@ void scheduler_publish_task(struct scheduler *s, const struct task_runtime *rt, 
 /* sched_commands.c */
 void sched_handle_command(struct scheduler *s, struct sched_command *command);
 void sched_write_committed(struct scheduler *s, struct sched_work *work); /* also when it failed */
+void sched_release_deferred(struct scheduler *s);                          /* looks at them again */
+void sched_refuse_deferred(struct scheduler *s, enum err_code code, const struct err *err);
 struct task_runtime *sched_find_task(struct scheduler *s, const char *reference);
 struct task_runtime *sched_add_runtime(struct scheduler *s, struct sched_task *task, int64_t settled_us, int64_t epoch_id,
                                        int64_t snapshot_id);
@@ -121,7 +126,8 @@ void sched_cancel_execution(struct scheduler *s, struct execution *ex, const cha
 /* sched_fire.c */
 void sched_fire_due(struct scheduler *s);
 void sched_fire_reboots(struct scheduler *s); /* once, at the start */
-void sched_settle(struct scheduler *s, struct task_runtime *rt, struct sched_work *work);
+/* Gives every slot up to now its verdict, in the step: a step that is refused is tried again, so no slot is lost. */
+void sched_settle(struct scheduler *s, struct task_runtime *rt);
 void sched_arm(struct scheduler *s, struct task_runtime *rt);
 void sched_disarm(struct scheduler *s, struct task_runtime *rt);
 void sched_note_clock(struct scheduler *s);
@@ -159,7 +165,12 @@ void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cau
 void sched_tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt);
 void sched_progress(struct scheduler *s, int64_t id, int32_t attempt, int percent);
 void sched_register_metrics(int type); /* the families of a task type */
-void sched_set_timer(struct scheduler *s, struct execution *ex, int64_t wall_us);
+void sched_fill_progress(struct sched_work *step);             /* with the newest reports, before it is sent */
+void sched_cancelled(struct scheduler *s, struct sched_work *work);
+void sched_count_committed(struct scheduler *s, struct sched_work *work);
+void sched_set_timer(struct scheduler *s, struct execution *ex, int64_t delay_us);
+void sched_set_due(struct scheduler *s, struct execution *ex); /* at due_us, by wall time */
+int64_t sched_backoff_left(const struct scheduler *s, const struct execution *ex);
 void sched_clear_timer(struct scheduler *s, struct execution *ex);
 
 /* sched_recover.c */

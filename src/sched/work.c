@@ -2,6 +2,7 @@
 #include "sched/work.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "http/idempotency_store.h"
 #include "sched/reboot_store.h"
@@ -50,8 +51,6 @@ void work_free(struct sched_work *work)
         free(work->cancels.rows[i].cancel_reason);
     }
     free(work->cancels.rows);
-    for (size_t i = 0; i < work->tasks.count; i++)
-        free(work->tasks.rows[i].last_failure_error);
     free(work->inserts.rows);
     free(work->claims.rows);
     free(work->backoffs.rows);
@@ -107,18 +106,66 @@ static enum err_code apply_idempotency(struct db *tx, struct sched_work *work, s
     return code;
 }
 
+int32_t work_stats_row(struct sched_work *work, int64_t task_id, int64_t hour)
+{
+    const struct stats_delta *last = work->stats.count ? &work->stats.rows[work->stats.count - 1] : NULL;
+    if (!last || last->task_id != task_id || last->hour != hour) /* neighbours are mostly of one task */
+        *WORK_ADD(&work->stats) = (struct stats_delta){.task_id = task_id, .hour = hour};
+    return (int32_t)work->stats.count - 1;
+}
+
+static void count_end(struct sched_work *work, const struct execution_finish *row)
+{
+    int64_t duration_ms = row->duration_us / US_PER_MS;
+    if (row->change_row >= 0)
+        end_counts_add(&work->tasks.rows[row->change_row].ends, row->state, row->finished_us, duration_ms, row->error_message);
+    if (row->stats_row < 0)
+        return;
+    struct stats_delta *stats = &work->stats.rows[row->stats_row];
+    bool success = row->state == EXECUTION_SUCCESS;
+    stats->total++;
+    stats->success += success;
+    stats->failure += row->state == EXECUTION_FAILURE || row->state == EXECUTION_TIMEOUT;
+    stats->success_duration_ms += success ? duration_ms : 0;
+}
+
+/* SCH-30, SCH-85: only ends that took effect count. */
+static void count_ends(struct sched_work *work)
+{
+    for (size_t i = 0; i < work->tasks.count; i++)
+        work->tasks.rows[i].ends = (struct end_counts){0};
+    for (size_t i = 0; i < work->stats.count; i++)
+        work->stats.rows[i] = (struct stats_delta){.task_id = work->stats.rows[i].task_id, .hour = work->stats.rows[i].hour};
+    for (size_t i = 0; i < work->finishes.count; i++)
+        if (!work->finishes.rows[i].lost)
+            count_end(work, &work->finishes.rows[i]);
+}
+
+/* What a caller is promised must not be dropped for a row that exists already. */
+static enum err_code check_inserts(const struct sched_work *work, struct err *err)
+{
+    for (size_t i = 0; work->command && i < work->inserts.count; i++)
+        if (work->inserts.rows[i].lost)
+            return err_set(err, ERR_CONFLICT, NULL, "an unfinished execution has the same unique_key");
+    return OK;
+}
+
 enum err_code work_apply(struct db *tx, void *arg, struct err *err)
 {
     struct sched_work *work = arg;
     enum err_code code = OK;
-    if (work->write)
+    if (work->check_task_id)
+        code = task_store_check_settled(tx, work->check_task_id, work->check_settled_us, err);
+    if (code == OK && work->write)
         code = task_store_write(tx, work->write, err);
     if (code == OK)
         code = execution_store_insert(tx, work->instance_id, work->inserts.rows, work->inserts.count, err);
     if (code == OK)
-        code = execution_store_claim(tx, work->instance_id, work->claims.rows, work->claims.count, err);
-    if (code == OK)
+        code = check_inserts(work, err);
+    if (code == OK) /* before claims: one that begins at once must not outrun the end of the attempt before */
         code = execution_store_backoff(tx, work->backoffs.rows, work->backoffs.count, err);
+    if (code == OK)
+        code = execution_store_claim(tx, work->instance_id, work->claims.rows, work->claims.count, err);
     if (code == OK)
         code = execution_store_finish(tx, work->instance_id, work->finishes.rows, work->finishes.count, err);
     if (code == OK)
@@ -127,6 +174,7 @@ enum err_code work_apply(struct db *tx, void *arg, struct err *err)
         code = apply_small(tx, work, err);
     if (code == OK)
         code = ledger_store_write(tx, work->ledger.rows, work->ledger.count, err);
+    count_ends(work);
     if (code == OK)
         code = task_store_change(tx, work->tasks.rows, work->tasks.count, err);
     if (code == OK)

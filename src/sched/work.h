@@ -72,7 +72,8 @@ struct sched_work {
     WORK_ROWS(int64_t)
     reboots; /* tasks that run for this boot */
 
-    struct task_write *write;      /* owned: creates, rewrites or deletes one task; NULL = none */
+    int64_t check_task_id, check_settled_us; /* with an id: refused unless the ledger of this task is on disk up to here */
+    struct task_write *write;                /* owned: creates, rewrites or deletes one task; NULL = none */
     struct sched_command *command; /* the command that it serves; NULL = a step of the scheduler's own */
     struct task_runtime *runtime;  /* of `write` */
 };
@@ -81,7 +82,9 @@ struct sched_work *work_new(struct scheduler *scheduler, const char *instance_id
 void work_free(struct sched_work *work);
 bool work_is_empty(const struct sched_work *work);
 size_t work_size(const struct sched_work *work);
-/* Clears what a lost or repeated commit must not count twice and keeps the rows for another try. */
+/* The row of the sums of a task's hour; an index, since rows move. */
+int32_t work_stats_row(struct sched_work *work, int64_t task_id, int64_t hour);
+/* Writes everything. May run again: what is derived from it (fences, lost rows, sums of ends) is made anew. */
 enum err_code work_apply(struct db *tx, void *work, struct err *err);
 
 #endif

@@ -112,7 +112,8 @@ struct sim_attempt {
     int64_t started_mono, started_wall, finished_wall;
     int64_t max_duration_us, grace_us;
     int64_t stop_mono, force_mono; /* 0 = not asked */
-    int64_t life_mono;             /* since when its scheduler lives and knows it */
+    int64_t life_mono;             /* since when its server knows it */
+    uint32_t life;                 /* and which server that is */
     int64_t jumped_us;             /* sum of clock steps since its start */
     bool adopted;
     bool success, hangs, obeys;
@@ -241,7 +242,7 @@ void sim_client_create(struct sim *sim);
 void sim_client_forget(struct sim *sim); /* the server died: answers under way are lost */
 void sim_client_reread(struct sim *sim); /* what was uncertain is read again */
 void sim_client_settle_all(struct sim *sim);
-void sim_client_enable_all(struct sim *sim, bool enabled);
+void sim_client_disable_all(struct sim *sim, bool cancel);
 struct sim_task *sim_client_task(struct sim *sim, int64_t id);
 
 /* sim_tasks.c: JSON of definitions, owned by the caller */

@@ -196,7 +196,7 @@ static void accepted(struct sim *sim, const struct sim_op *op, const struct sche
 static void refused(struct sim *sim, const struct sim_op *op, enum err_code code, const struct err *err)
 {
     sim->refused++;
-    bool trouble = sim->refuse > 0 || sim->hiccup > 0 || sim->stopping || sim->dying;
+    bool trouble = sim->refuse > 0 || sim->hiccup > 0 || sim->stopping || sim->clock.mono_us - sim->disturbed_mono < 5 * SECOND;
     bool known = code == ERR_CONFLICT || code == ERR_NOT_FOUND;
     if (!known && !((code == ERR_UNAVAILABLE || code == ERR_BUSY) && trouble))
         sim_fail(sim, "operation %d on %s is refused: %s", op->kind, op->task ? op->task->name : "", err->message);
@@ -221,6 +221,8 @@ static void on_reply(struct sched_command *command, enum err_code code, const st
     struct sim_op *op = command->arg;
     struct sim *sim = op->sim;
     list_remove(&sim->ops, &op->node);
+    sim_note(sim, "operation %d on %s: %s", op->kind, op->task ? op->task->name : "",
+             sim->dying ? "no answer" : code == OK ? "done" : err->message);
     if (sim->dying)
         lost(sim, op);
     else if (code == OK)
@@ -326,7 +328,9 @@ static struct sim_task *any_task(struct sim *sim)
 static void fill_item(struct sim *sim, const struct sim_task *task, struct trigger_item *item, bool bulk)
 {
     int64_t far = sim->plan.dense ? 20 * MINUTE : DAY;
-    *item = (struct trigger_item){.override_data = sim_override(sim, task->type)};
+    *item = (struct trigger_item){0};
+    if (!task->declared) /* a program may give it another type */
+        item->override_data = sim_override(sim, task->type);
     if (sim_chance(sim, 0.3))
         item->run_at_us = sim->clock.wall_us + sim_range(sim, 1, far);
     if (sim_chance(sim, 0.3)) {
@@ -498,19 +502,22 @@ void sim_client_operation(struct sim *sim, void *arg)
 
 /* ---- the end ---- */
 
-static void for_all(struct sim *sim, enum sim_op_kind kind)
+static void for_all(struct sim *sim, enum sim_op_kind kind, bool cancel)
 {
     for (size_t i = 0; i < sim->task_count; i++)
-        if (sim->tasks[i]->exists)
-            submit(sim, new_command(sim, kind, sim->tasks[i]));
+        if (sim->tasks[i]->exists) {
+            struct sched_command *command = new_command(sim, kind, sim->tasks[i]);
+            command->cancel_running = cancel;
+            submit(sim, command);
+        }
 }
 
 void sim_client_settle_all(struct sim *sim)
 {
-    for_all(sim, SIM_SETTLE);
+    for_all(sim, SIM_SETTLE, false);
 }
 
-void sim_client_enable_all(struct sim *sim, bool enabled)
+void sim_client_disable_all(struct sim *sim, bool cancel)
 {
-    for_all(sim, enabled ? SIM_ENABLE : SIM_DISABLE);
+    for_all(sim, SIM_DISABLE, cancel);
 }

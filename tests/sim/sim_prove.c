@@ -344,9 +344,9 @@ static const struct {
      "SELECT a.task_id || ' hour ' || a.hour FROM (SELECT task_id, finished_at / 3600000000 AS hour, COUNT(*) AS total,"
      " TOTAL(state = 2) AS success, TOTAL(state IN (3, 4)) AS failure,"
      " TOTAL(CASE WHEN state = 2 THEN (finished_at - started_at) / 1000 ELSE 0 END) AS ms FROM task_executions WHERE state >= 2"
-     " GROUP BY 1, 2) a LEFT JOIN task_stats_hourly h ON h.task_id = a.task_id AND h.hour = a.hour WHERE h.total IS NOT a.total"
+     " GROUP BY 1, 2) a LEFT JOIN task_stats_by_hour h ON h.task_id = a.task_id AND h.hour = a.hour WHERE h.total IS NOT a.total"
      " OR h.success <> a.success OR h.failure <> a.failure OR h.success_duration_ms <> a.ms"},
-    {"more sums of hours than history", "SELECT 1 WHERE (SELECT TOTAL(total) FROM task_stats_hourly) <>"
+    {"more sums of hours than history", "SELECT 1 WHERE (SELECT TOTAL(total) FROM task_stats_by_hour) <>"
                                         " (SELECT COUNT(*) FROM task_executions WHERE state >= 2)"},
     {"skipped_executions is not what the ledger gives",
      "SELECT t.name || ': ' || t.skipped_executions || '/' || COALESCE(SUM(o.count), 0) FROM sched_tasks t LEFT JOIN"

@@ -59,7 +59,7 @@ void sim_draw_plan(struct sim_plan *plan, uint64_t seed)
     plan->kills = sim_chance(&sim, 0.5) ? (double)sim_range(&sim, 1, 12) * scale : 0;
     plan->stops = sim_chance(&sim, 0.5) ? (double)sim_range(&sim, 1, 6) * scale : 0;
     plan->outages = sim_chance(&sim, 0.5) ? (double)sim_range(&sim, 1, 8) * scale : 0;
-    plan->hiccups = sim_chance(&sim, 0.4) ? 0.001 * (double)sim_range(&sim, 1, 20) : 0;
+    plan->hiccups = sim_chance(&sim, 0.4) ? 0.0001 * (double)sim_range(&sim, 1, 40) : 0;
     plan->jumps = sim_chance(&sim, 0.35) ? (double)sim_range(&sim, 1, 5) * scale : 0;
     plan->keeper_deaths = sim_chance(&sim, 0.4) ? (double)sim_range(&sim, 1, 4) * scale : 0;
     plan->drains = sim_chance(&sim, 0.3) ? (double)sim_range(&sim, 1, 3) * scale : 0;

@@ -300,7 +300,8 @@ void sim_server_turn(struct sim *sim)
     if (!sim->alive)
         return;
     if (!sim->dying) {
-        sim_look(sim, false);
+        if (!sim->stopping) /* it plans no more */
+            sim_look(sim, false);
         sim->wake_mono = scheduler_step(sim->scheduler);
         sim->steps++;
     }

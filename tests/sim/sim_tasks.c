@@ -130,6 +130,8 @@ char *sim_task_patch(struct sim *sim, const struct sim_task *task, char *new_nam
         buf_printf(&body, ",\"enabled\":%s", sim_chance(sim, 0.5) ? "true" : "false");
     if (!task->declared && sim_chance(sim, 0.15)) { /* sometimes a name that another task has */
         int64_t number = sim_chance(sim, 0.3) ? sim_range(sim, 0, (int64_t)sim->task_count - 1) : task->index;
+        if (!sim->tasks[number]->id) /* its making may still be under way, to be recognised by its name */
+            number = task->index;
         (void)snprintf(new_name, capacity, "task-%lld%s", (long long)number, sim_chance(sim, 0.5) ? "-renamed" : "");
         buf_printf(&body, ",\"name\":\"%s\"", new_name);
     }
