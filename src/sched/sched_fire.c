@@ -130,7 +130,7 @@ void sched_settle(struct scheduler *s, struct task_runtime *rt)
     struct settling settling = {s, rt, work, 0};
     int64_t expected = schedule_count(&rt->schedule, rt->settled_us + 1, now + 1);
     if (expected) {
-        schedule_settle(&rt->schedule, &policy, rt->settled_us, now, s->started_us, on_run, on_fire, &settling);
+        schedule_settle(&rt->schedule, &policy, rt->settled_us, now, s->down_until_us, on_run, on_fire, &settling);
         scheduler_change(s, work, rt)->expected += expected;
         if (settling.sum != expected)
             log_error("scheduler", "task %s: %lld slots expected, %lld verdicts given", task->name, (long long)expected,
@@ -240,10 +240,12 @@ void sched_note_clock(struct scheduler *s)
     enum clock_jump jump = clock_jump_classify(mono_step, wall_step);
     s->last_wall_us = s->now.us;
     s->last_mono_us = s->mono.us;
+    if (s->down_until_us > s->now.us) /* set back: what comes again from here on has a planner */
+        s->down_until_us = s->now.us;
     if (jump == CLOCK_NORMAL)
         return;
     log_warn("scheduler", "the wall clock moved by %lld s against the monotonic clock (%s)",
              (long long)((wall_step - mono_step) / US_PER_S), clock_jump_name(jump));
     if (clock_jump_is_downtime(jump))
-        s->started_us = s->now.us;
+        s->down_until_us = s->now.us;
 }

@@ -541,7 +541,7 @@ enum err_code scheduler_new(const struct scheduler_options *options, struct sche
     init_metrics(s);
     s->now = clock_wall(options->clock);
     s->mono = clock_mono(options->clock);
-    s->started_us = s->last_wall_us = s->now.us;
+    s->started_us = s->down_until_us = s->last_wall_us = s->now.us;
     s->last_mono_us = s->mono.us;
     enum err_code code = sched_load(s, err);
     if (code != OK) {

@@ -75,7 +75,8 @@ struct scheduler {
     int64_t last_order_us;
     struct wall now;
     struct mono mono;
-    int64_t started_us; /* wall: slots up to here were due while no planner ran */
+    int64_t started_us;    /* wall */
+    int64_t down_until_us; /* wall: slots up to here were due while no planner looked */
     int64_t last_wall_us, last_mono_us;
 
     bool reboots_fired;
