@@ -335,7 +335,6 @@ void sched_write_committed(struct scheduler *s, struct sched_work *work)
         sched_update_ready(s, rt);
     }
     sched_forget_if_gone(s, rt); /* rt may be gone from here on */
-    sched_release_deferred(s);
 }
 
 /* ---- dispatch ---- */
@@ -396,6 +395,7 @@ static void defer(struct scheduler *s, struct sched_command *command)
 void sched_release_deferred(struct scheduler *s)
 {
     struct list waiting;
+    s->look_again = false;
     list_init(&waiting);
     list_splice(&waiting, &s->deferred);
     for (struct list_node *node; (node = list_pop_front(&waiting));)

@@ -56,9 +56,24 @@ static struct sched_work *command_work(struct scheduler *s, struct sched_command
     return work;
 }
 
+/* Nobody is promised an execution that the store may still refuse. */
+static bool joins_unrecorded(struct scheduler *s, const struct sched_command *command, const struct task_runtime *rt)
+{
+    for (size_t i = 0; i < command->item_count; i++) {
+        const struct execution *ex = unfinished_with_key(s, rt, command->items[i].unique_key);
+        if (ex && ex->phase == PHASE_RECORDING)
+            return true;
+    }
+    return false;
+}
+
 void sched_trigger(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
 {
     struct err err;
+    if (joins_unrecorded(s, command, rt)) {
+        list_push_back(&s->deferred, &command->node);
+        return;
+    }
     if (!rt->task->enabled && !command->force) {
         refuse(command, ERR_CONFLICT, "TASK_DISABLED", "the task is disabled; `force` triggers it all the same");
         return;
@@ -92,7 +107,7 @@ void sched_trigger(struct scheduler *s, struct sched_command *command, struct ta
         item->uid = ex->uid;
     }
     command->execution_uid = command->items[0].uid;
-    scheduler_send(s, work); /* also when every key was known: the answer waits until those are on disk */
+    scheduler_send(s, work);
 }
 
 /* ---- retry by hand ---- */

@@ -210,8 +210,7 @@ static void send_step(struct scheduler *s)
     s->step_in_flight = work->is_step = true;
     sched_fill_progress(work);
     scheduler_send(s, work);
-    if (s->deferred.count)
-        sched_release_deferred(s);
+    s->look_again = true;
 }
 
 /* The row of `rt` in `work`; a step keeps one per task, however many executions end in it. */
@@ -260,6 +259,7 @@ static void on_work(struct scheduler *s, struct sched_work *work)
     sched_claimed(s, work);
     sched_finished(s, work);
     sched_cancelled(s, work);
+    s->look_again |= !work->is_step;
     work_free(work);
 }
 
@@ -464,6 +464,8 @@ static void step(struct scheduler *s, struct list *arrived)
             sched_admit(s);
     }
     send_step(s);
+    if (s->look_again)
+        sched_release_deferred(s);
     if (s->stopping && !s->closed)
         stop_progress(s);
     update_figures(s);

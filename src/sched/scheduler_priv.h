@@ -70,6 +70,7 @@ struct scheduler {
     int64_t retry_step_at_us; /* monotonic; after a failed commit */
     int works_in_flight;
     struct list deferred; /* commands that wait: for a change on its way, or for rows of a step that was not sent yet */
+    bool look_again;      /* at `deferred`: something that they may wait for has happened */
 
     int64_t next_task_id, next_snapshot_id, next_epoch_id, next_execution_id, next_ledger_id;
     int64_t last_order_us;

@@ -169,7 +169,8 @@ static const struct {
      " success_executions + failure_executions > total_executions"},
     {"overlap (SCH-03): more scheduled executions than the policy allows",
      "SELECT t.name || ' ' || json_extract(t.definition, '$.overlap') || ': ' || COUNT(*) FROM task_executions e"
-     " JOIN sched_tasks t ON t.id = e.task_id WHERE e.state < 2 AND e.cause IN (0, 3) AND e.created_at > t.updated_at"
+     " JOIN sched_tasks t ON t.id = e.task_id WHERE e.state < 2 AND e.cause IN (0, 3) AND e.scheduled_at >"
+     " (SELECT started_at FROM task_epochs p WHERE p.task_id = t.id ORDER BY p.id DESC LIMIT 1)"
      " AND (e.cancelled_by IS NULL OR json_extract(t.definition, '$.overlap') <> 'cancel_running')"
      " AND json_extract(t.definition, '$.overlap') <> 'queue_all' GROUP BY t.id HAVING COUNT(*) >"
      " json_extract(t.definition, '$.max_concurrent') + (json_extract(t.definition, '$.overlap') = 'queue_one')"},
