@@ -34,7 +34,9 @@ struct execution {
     enum execution_state state; /* as recorded */
     enum execution_cause cause;
     enum stop_cause stop;
+    bool in_store;     /* its row is on disk */
     bool holds_place;  /* counted in the task's and the instance's running */
+    bool left_place;   /* the end that gives it back is on its way to the store: counted in their `leaving` */
     bool grace_passed; /* stopped by force */
     bool adopted;
     bool recovered;       /* running in the store at start; not known yet whether it lives */

@@ -218,7 +218,7 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
     ex->state = state;
     ex->phase = PHASE_FINISHING;
     if (work == s->step) /* a command's work may be refused: then it goes on from its place */
-        sched_leave_place(s, ex);
+        sched_pass_place(s, ex);
     sched_update_ready(s, ex->task);
 }
 

@@ -92,6 +92,22 @@ void sched_leave_place(struct scheduler *s, struct execution *ex)
     sched_update_ready(s, ex->task);
 }
 
+static void count_leaving(struct scheduler *s, const struct execution *ex, int32_t by)
+{
+    ex->task->leaving += by;
+    if (!is_internal(ex))
+        s->leaving += by;
+}
+
+void sched_pass_place(struct scheduler *s, struct execution *ex)
+{
+    if (!ex->holds_place)
+        return;
+    sched_leave_place(s, ex);
+    ex->left_place = true;
+    count_leaving(s, ex, 1);
+}
+
 static bool has_capacity(const struct scheduler *s, const struct task_runtime *rt)
 {
     return s->running < s->options.capacity || task_type_is_internal(rt->task->type);
@@ -144,6 +160,15 @@ static bool starts_anything(const struct scheduler *s)
     return !s->stopping && !atomic_load_explicit(&s->draining, memory_order_relaxed);
 }
 
+/* With a free place and nobody waiting, it is inserted already claimed: one write instead of two. A place whose end is
+ * not on disk yet is not free for that: this write may get there without it. */
+static bool may_start_at_once(const struct scheduler *s, const struct task_runtime *rt)
+{
+    bool has_place = task_type_is_internal(rt->task->type) || s->running + s->leaving < s->options.capacity;
+    return has_place && rt->running + rt->leaving < rt->task->max_concurrent && rt->fits && !rt->instant && !rt->waiting.count &&
+           !s->ready.count && starts_anything(s);
+}
+
 struct execution *sched_new_execution(struct scheduler *s, struct task_runtime *rt, const struct new_execution *request,
                                       struct sched_work *work)
 {
@@ -162,9 +187,7 @@ struct execution *sched_new_execution(struct scheduler *s, struct task_runtime *
     ex->override_data = xstrdup_or_null(request->override_data);
     add_to_memory(s, ex);
 
-    /* With a free place and nobody waiting, it is inserted already claimed: one write instead of two. */
-    bool at_once = ex->due_us <= s->now.us && rt->fits && !rt->instant && !rt->waiting.count && !s->ready.count &&
-                   rt->running < rt->task->max_concurrent && has_capacity(s, rt) && starts_anything(s);
+    bool at_once = ex->due_us <= s->now.us && may_start_at_once(s, rt);
     ex->phase = at_once ? PHASE_STARTING : PHASE_RECORDING;
     ex->state = at_once ? EXECUTION_RUNNING : EXECUTION_PENDING;
     if (at_once) {
@@ -201,6 +224,7 @@ struct execution *sched_restore_execution(struct scheduler *s, struct task_runti
                              .state = active->state,
                              .cause = active->cause,
                              .priority = active->priority,
+                             .in_store = true,
                              .attempt = active->attempt,
                              .recorded_attempt = active->claimed ? active->attempt - 1 : active->attempt,
                              .fence = active->fence,
@@ -241,6 +265,8 @@ void sched_forget_execution(struct scheduler *s, struct execution *ex)
     if (ex->place.position)
         heap_remove(&rt->waiting, &ex->place);
     sched_leave_place(s, ex);
+    if (ex->left_place)
+        count_leaving(s, ex, -1);
     sched_update_ready(s, rt);
     list_remove(&rt->executions, &ex->siblings);
     (void)int_map_remove(&s->executions, ex->id);
@@ -383,6 +409,7 @@ void sched_inserted(struct scheduler *s, struct sched_work *work)
             sched_forget_execution(s, ex);
             continue;
         }
+        ex->in_store = true;
         scheduler_publish_execution(s, ex, "execution.created");
         if (row->started_us) {
             ex->fence = row->fence;

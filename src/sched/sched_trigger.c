@@ -61,7 +61,7 @@ static bool joins_unrecorded(struct scheduler *s, const struct sched_command *co
 {
     for (size_t i = 0; i < command->item_count; i++) {
         const struct execution *ex = unfinished_with_key(s, rt, command->items[i].unique_key);
-        if (ex && ex->phase == PHASE_RECORDING)
+        if (ex && !ex->in_store)
             return true;
     }
     return false;

@@ -36,6 +36,7 @@ struct task_runtime {
     int64_t next_slot_us; /* 0 = none */
     struct ledger_tail tail;
     int32_t running;      /* places taken */
+    int32_t leaving;      /* places given back by ends that are not on disk yet */
     int32_t change_row;   /* in the current step's `tasks`, -1 = none */
     uint32_t change_step; /* of which step number that row is */
     bool fits;            /* this instance has the task's labels */
@@ -61,7 +62,7 @@ struct scheduler {
     struct heap due;    /* executions by wall time: what waits for its time */
     struct heap timers; /* executions by monotonic time: a step of the wall clock neither shortens nor stretches a run */
     struct heap ready;  /* tasks by the order of their first waiting execution */
-    int32_t running;    /* places taken on this instance, maintenance not counted */
+    int32_t running, leaving; /* places of this instance, as those of a task; maintenance is not counted */
 
     struct sched_work *step;         /* what this step decided */
     bool step_in_flight;             /* at most one at a time */
@@ -152,6 +153,8 @@ void sched_free_execution(struct execution *ex); /* memory only */
 struct execution *sched_restore_execution(struct scheduler *s, struct task_runtime *rt, const struct execution_active *active);
 void sched_take_place(struct scheduler *s, struct execution *ex);
 void sched_leave_place(struct scheduler *s, struct execution *ex);
+/* With its end in the step: claims may have the place at once, since they go into the store after it. */
+void sched_pass_place(struct scheduler *s, struct execution *ex);
 void sched_update_ready(struct scheduler *s, struct task_runtime *rt);
 void sched_make_ready(struct scheduler *s, struct execution *ex); /* READY, or WAITING until it is due */
 void sched_admit(struct scheduler *s);
