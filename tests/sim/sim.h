@@ -69,6 +69,7 @@ struct sim_op {
     struct sim_task *task; /* NULL: cancel, retry */
     int64_t execution_id;  /* cancel, retry */
     int64_t items;         /* executions that it asks for */
+    int type_then;         /* of the task, as its clients knew it when they asked */
 };
 
 /* A task as its clients know it. */

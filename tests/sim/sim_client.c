@@ -197,7 +197,8 @@ static void refused(struct sim *sim, const struct sim_op *op, enum err_code code
 {
     sim->refused++;
     bool trouble = sim->refuse > 0 || sim->hiccup > 0 || sim->stopping || sim->clock.mono_us - sim->disturbed_mono < 5 * SECOND;
-    bool known = code == ERR_CONFLICT || code == ERR_NOT_FOUND;
+    bool overtaken = op->task && op->task->type != op->type_then; /* its data was made for the type before */
+    bool known = code == ERR_CONFLICT || code == ERR_NOT_FOUND || (code == ERR_INVALID && overtaken);
     if (!known && !((code == ERR_UNAVAILABLE || code == ERR_BUSY) && trouble))
         sim_fail(sim, "operation %d on %s is refused: %s", op->kind, op->task ? op->task->name : "", err->message);
     if (code == ERR_NOT_FOUND && op->task && op->task->exists && !op->task->uncertain && op->kind != SIM_CANCEL &&
@@ -249,7 +250,7 @@ static struct sched_command *new_command(struct sim *sim, enum sim_op_kind kind,
         [SIM_RETRY] = SCHED_RETRY,     [SIM_SETTLE] = SCHED_SETTLE,   [SIM_DECLARE] = SCHED_DECLARE,
     };
     struct sim_op *op = xcalloc(1, sizeof *op);
-    *op = (struct sim_op){.sim = sim, .kind = kind, .task = task};
+    *op = (struct sim_op){.sim = sim, .kind = kind, .task = task, .type_then = task ? task->type : 0};
     struct sched_command *command = sched_command_new(kinds[kind], on_reply, op);
     command->arrived_us = sim->clock.wall_us;
     command->caller_uid = xstrdup("client");
