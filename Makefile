@@ -6,8 +6,9 @@ MESON := /usr/bin/meson
 
 FUZZ_SECONDS ?= 600
 FUZZ ?=
+SEEDS ?= 1 1000
 
-.PHONY: all run test check fuzz bench deps install man lint format clean
+.PHONY: all run test check fuzz simulate bench deps install man lint format clean
 
 all: build/release/horae
 
@@ -37,6 +38,12 @@ fuzz:
 	@tools/build.sh fuzz
 	@nice $(PYTHON) tools/fuzz.py build/fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
 
+# Long: SEEDS is the first one and how many.
+simulate:
+	@tools/deps.sh build
+	@tools/build.sh release
+	@nice build/release/tests/sim/horae-sim --seeds $(SEEDS)
+
 bench:
 	@tools/deps.sh test
 	@tools/build.sh release
@@ -61,7 +68,7 @@ lint:
 	@tools/lint.sh
 
 format:
-	@git ls-files 'src/*.c' 'src/*.h' 'bench/*.c' 'tests/fuzz/*.[ch]' | xargs clang-format -i
+	@git ls-files 'src/*.c' 'src/*.h' 'bench/*.c' 'tests/*.[ch]' | xargs clang-format -i
 
 clean:
 	@rm -rf build

@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-
 static double now(void)
 {
     struct timespec t;

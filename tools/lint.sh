@@ -4,7 +4,7 @@
 # file returns: it cannot see that err_set never returns OK, and takes every output behind it for unset.
 set -eu
 cd "$(dirname "$0")/.."
-files=$(git ls-files 'src/*.c' 'bench/*.c')
+files=$(git ls-files 'src/*.c' 'bench/*.c' 'tests/*.[ch]')
 echo "== format"
 bad=""
 for file in $files $(git ls-files 'src/*.h'); do

@@ -17,7 +17,7 @@ struct uuid {
 void id_random_bytes(void *out, size_t count); /* from the kernel; thread-safe */
 /* From here on every random number of this process follows from `seed`. For simulation: one thread, never in a server. */
 void id_random_seed(uint64_t seed);
-uint64_t id_random_fast(void);                 /* seeded per thread, not for secrets */
+uint64_t id_random_fast(void); /* seeded per thread, not for secrets */
 struct uuid uuid_v7(int64_t wall_us);
 /* A version-7 UUID that carries `number` (1 … 2^40-1) in its last 62 bits, hidden by a mix of the random bits, so
  * that a row can be found by its uid without an index on it. uuid_number gives it back; the row's stored uid is

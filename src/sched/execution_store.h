@@ -17,8 +17,8 @@ struct execution_insert {
     bool shifted;
     int32_t priority;
     int64_t scheduled_us, created_us, due_us, started_us;
-    int64_t fence; /* out when claimed */
-    bool lost;     /* out: the slot has its execution already */
+    int64_t fence;  /* out when claimed */
+    bool lost;      /* out: the slot has its execution already */
     bool cancelled; /* the scheduler's: a row of `cancels` goes with it */
     const char *trigger_by, *unique_key, *override_data;
     bool has_retry_of;
@@ -43,7 +43,7 @@ struct execution_finish {
     bool result_truncated;
     int64_t duration_us;
     int32_t change_row, stats_row; /* of the work: where it is counted; -1 = nowhere */
-    bool lost; /* out: compare-and-set found another state or fence (DATA-14, SCH-73); not counted then */
+    bool lost;                     /* out: compare-and-set found another state or fence (DATA-14, SCH-73); not counted then */
 };
 
 /* A cancel that a running execution has not obeyed yet: the next server goes on with it. */

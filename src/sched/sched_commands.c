@@ -160,9 +160,9 @@ static bool type_is_in_use(struct sched_command *command, const struct task_runt
     if (next->type == rt->task->type || !rt->executions.count)
         return false;
     struct err err;
-    enum err_code code = err_set(&err, ERR_CONFLICT, NULL,
-                                 "type cannot change from %s to %s while %zu executions of the task are unfinished",
-                                 task_type_name(rt->task->type), task_type_name(next->type), rt->executions.count);
+    enum err_code code =
+        err_set(&err, ERR_CONFLICT, NULL, "type cannot change from %s to %s while %zu executions of the task are unfinished",
+                task_type_name(rt->task->type), task_type_name(next->type), rt->executions.count);
     (void)snprintf(err.param, sizeof err.param, "type");
     scheduler_answer(command, code, &err);
     return true;
@@ -363,10 +363,14 @@ enum needs {
     NEEDS_ORDER = 2,  /* what was decided for its task before is sent first */
 };
 static const unsigned needs[] = {
-    [SCHED_UPDATE] = NEEDS_LEDGER | NEEDS_ORDER,  [SCHED_ENABLE] = NEEDS_LEDGER | NEEDS_ORDER,
-    [SCHED_DISABLE] = NEEDS_LEDGER | NEEDS_ORDER, [SCHED_DECLARE] = NEEDS_LEDGER | NEEDS_ORDER,
-    [SCHED_SETTLE] = NEEDS_LEDGER | NEEDS_ORDER,  [SCHED_DELETE] = NEEDS_ORDER,
-    [SCHED_TRIGGER] = 0,                          [SCHED_BULK] = 0,
+    [SCHED_UPDATE] = NEEDS_LEDGER | NEEDS_ORDER,
+    [SCHED_ENABLE] = NEEDS_LEDGER | NEEDS_ORDER,
+    [SCHED_DISABLE] = NEEDS_LEDGER | NEEDS_ORDER,
+    [SCHED_DECLARE] = NEEDS_LEDGER | NEEDS_ORDER,
+    [SCHED_SETTLE] = NEEDS_LEDGER | NEEDS_ORDER,
+    [SCHED_DELETE] = NEEDS_ORDER,
+    [SCHED_TRIGGER] = 0,
+    [SCHED_BULK] = 0,
 };
 
 /* The next look at it is when a change of its task is on disk, or when the step in hand was sent. */

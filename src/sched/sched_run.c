@@ -233,9 +233,8 @@ struct execution *sched_restore_execution(struct scheduler *s, struct task_runti
                              .due_us = active->due_us,
                              .started_us = active->started_us,
                              /* a later attempt began when its backoff was over; a keeper knows better */
-                             .attempt_started_us = active->attempt > 1 && active->due_us > active->started_us
-                                                       ? active->due_us
-                                                       : active->started_us,
+                             .attempt_started_us =
+                                 active->attempt > 1 && active->due_us > active->started_us ? active->due_us : active->started_us,
                              .trigger_by = active->trigger_by,
                              .unique_key = active->unique_key,
                              .override_data = active->override_data,

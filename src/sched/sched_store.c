@@ -60,10 +60,11 @@ static const struct db_sql sql_change_slots = {
     "UPDATE sched_tasks SET next_run = ?2, settled_until = ?3 WHERE id = ?1 AND epoch_id = ?4"};
 static const struct db_sql sql_is_settled = {"SELECT 1 FROM sched_tasks WHERE id = ?1 AND settled_until = ?2"};
 
-const struct db_sql *const sched_store_sql[] = {
-    &sql_insert,          &sql_update,        &sql_delete,    &sql_labels_clear, &sql_label_add,     &sql_snapshot_add, &sql_taken,
-    &sql_each,            &sql_by_name,       &sql_by_uid,    &sql_list,         &sql_count,         &sql_last_task,
-    &sql_last_snapshot,   &sql_verdicts,      &sql_is_settled, &sql_change_counters, &sql_change_verdicts, &sql_change_slots};
+const struct db_sql *const sched_store_sql[] = {&sql_insert,          &sql_update,          &sql_delete,      &sql_labels_clear,
+                                                &sql_label_add,       &sql_snapshot_add,    &sql_taken,       &sql_each,
+                                                &sql_by_name,         &sql_by_uid,          &sql_list,        &sql_count,
+                                                &sql_last_task,       &sql_last_snapshot,   &sql_verdicts,    &sql_is_settled,
+                                                &sql_change_counters, &sql_change_verdicts, &sql_change_slots};
 const size_t sched_store_sql_count = ARRAY_LEN(sched_store_sql);
 
 void task_write_free(struct task_write *write)

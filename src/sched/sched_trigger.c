@@ -188,7 +188,9 @@ void sched_cancel_execution(struct scheduler *s, struct execution *ex, const cha
                                                           .now_us = s->now.us,
                                                           .first = first && ex->phase != PHASE_FINISHING,
                                                           .was_stop = (int)ex->stop,
-                                                          .cancelled_by = xstrdup(ex->cancelled_by ? ex->cancelled_by : by ? by : ""),
+                                                          .cancelled_by = xstrdup(ex->cancelled_by ? ex->cancelled_by
+                                                                                  : by             ? by
+                                                                                                   : ""),
                                                           .cancel_reason = xstrdup_or_null(ex->cancel_reason)};
     if (ex->phase != PHASE_FINISHING)
         ex->stop = STOP_CANCEL; /* outranks a deadline; however it ends from here on, it was cancelled */

@@ -58,10 +58,10 @@ struct scheduler {
     struct int_map executions; /* id → execution */
     struct map unique_keys;    /* "task id:key" → execution */
 
-    struct heap slots;  /* tasks by wall time of the next start */
-    struct heap due;    /* executions by wall time: what waits for its time */
-    struct heap timers; /* executions by monotonic time: a step of the wall clock neither shortens nor stretches a run */
-    struct heap ready;  /* tasks by the order of their first waiting execution */
+    struct heap slots;        /* tasks by wall time of the next start */
+    struct heap due;          /* executions by wall time: what waits for its time */
+    struct heap timers;       /* executions by monotonic time: a step of the wall clock neither shortens nor stretches a run */
+    struct heap ready;        /* tasks by the order of their first waiting execution */
     int32_t running, leaving; /* places of this instance, as those of a task; maintenance is not counted */
 
     struct sched_work *step;         /* what this step decided */
@@ -100,8 +100,8 @@ struct scheduler {
 
 /* scheduler.c */
 bool scheduler_has_unsent(const struct scheduler *s, const struct task_runtime *rt); /* rows in the step being filled */
-struct sched_work *scheduler_step_work(struct scheduler *s);       /* the step being filled */
-void scheduler_send(struct scheduler *s, struct sched_work *work); /* to the store; comes back as a notice */
+struct sched_work *scheduler_step_work(struct scheduler *s);                         /* the step being filled */
+void scheduler_send(struct scheduler *s, struct sched_work *work);                   /* to the store; comes back as a notice */
 void scheduler_answer(struct sched_command *command, enum err_code code, const struct err *err);
 struct task_change *scheduler_change(struct scheduler *s, struct sched_work *work, struct task_runtime *rt);
 void scheduler_publish_execution(struct scheduler *s, const struct execution *ex, const char *event);
@@ -110,13 +110,13 @@ void scheduler_publish_task(struct scheduler *s, const struct task_runtime *rt, 
 /* sched_commands.c */
 void sched_handle_command(struct scheduler *s, struct sched_command *command);
 void sched_write_committed(struct scheduler *s, struct sched_work *work); /* also when it failed */
-void sched_release_deferred(struct scheduler *s);                          /* looks at them again */
+void sched_release_deferred(struct scheduler *s);                         /* looks at them again */
 void sched_refuse_deferred(struct scheduler *s, enum err_code code, const struct err *err);
 struct task_runtime *sched_find_task(struct scheduler *s, const char *reference);
 struct task_runtime *sched_add_runtime(struct scheduler *s, struct sched_task *task, int64_t settled_us, int64_t epoch_id,
                                        int64_t snapshot_id);
 void sched_forget_if_gone(struct scheduler *s, struct task_runtime *rt); /* a deleted task without executions */
-void sched_free_runtime(struct task_runtime *rt);                       /* memory only */
+void sched_free_runtime(struct task_runtime *rt);                        /* memory only */
 
 /* sched_trigger.c */
 void sched_trigger(struct scheduler *s, struct sched_command *command, struct task_runtime *rt);
@@ -169,8 +169,8 @@ void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cau
 /* The end of this attempt is on disk, or not wanted: who started it may forget it. */
 void sched_tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt);
 void sched_progress(struct scheduler *s, int64_t id, int32_t attempt, int percent);
-void sched_register_metrics(int type); /* the families of a task type */
-void sched_fill_progress(struct sched_work *step);             /* with the newest reports, before it is sent */
+void sched_register_metrics(int type);             /* the families of a task type */
+void sched_fill_progress(struct sched_work *step); /* with the newest reports, before it is sent */
 void sched_cancelled(struct scheduler *s, struct sched_work *work);
 void sched_count_committed(struct scheduler *s, struct sched_work *work);
 void sched_set_timer(struct scheduler *s, struct execution *ex, int64_t delay_us);

@@ -74,8 +74,8 @@ struct sched_work {
 
     int64_t check_task_id, check_settled_us; /* with an id: refused unless the ledger of this task is on disk up to here */
     struct task_write *write;                /* owned: creates, rewrites or deletes one task; NULL = none */
-    struct sched_command *command; /* the command that it serves; NULL = a step of the scheduler's own */
-    struct task_runtime *runtime;  /* of `write` */
+    struct sched_command *command;           /* the command that it serves; NULL = a step of the scheduler's own */
+    struct task_runtime *runtime;            /* of `write` */
 };
 
 struct sched_work *work_new(struct scheduler *scheduler, const char *instance_id);

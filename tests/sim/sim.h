@@ -85,7 +85,7 @@ struct sim_task {
     int64_t maybe_manual; /* executions on demand whose answers were lost: they may exist */
     int64_t max_concurrent, max_retries, max_duration_s, grace_s;
     int64_t allowed_concurrent, allowed_retries; /* the most that was in force lately */
-    int64_t relaxed_until; /* monotonic: until then the former definition may still show */
+    int64_t relaxed_until;                       /* monotonic: until then the former definition may still show */
     struct retry_backoff backoff;
     int live; /* attempts at work */
     int type;
@@ -164,11 +164,11 @@ struct sim {
     bool dying;                      /* this server is dead from here on: nobody hears it */
     bool die_in_commit, torn_commit; /* the commit goes through, its completion does not */
     int64_t wal_before;
-    double refuse;                    /* share of store calls that are refused now */
-    double hiccup;                    /* the same, all the time */
-    int64_t refused_until;            /* monotonic */
-    int64_t disturbed_mono;           /* last trouble that excuses lateness */
-    int64_t jumped_us;                /* sum of clock steps, absolute */
+    double refuse;          /* share of store calls that are refused now */
+    double hiccup;          /* the same, all the time */
+    int64_t refused_until;  /* monotonic */
+    int64_t disturbed_mono; /* last trouble that excuses lateness */
+    int64_t jumped_us;      /* sum of clock steps, absolute */
     struct sim_span spans[SIM_SPANS_MAX];
     size_t span_count;
 
@@ -217,17 +217,17 @@ void sim_month_plan(struct sim_plan *plan, uint64_t seed);
 /* sim_server.c */
 void sim_server_start(struct sim *sim);
 void sim_server_stop(struct sim *sim, bool handover);
-void sim_server_turn(struct sim *sim);             /* one step, and what follows from it */
-void sim_server_kill(struct sim *sim);             /* right now */
-void sim_server_kill_soon(struct sim *sim);        /* at one of the next calls of the store */
-void sim_server_disturb(struct sim *sim);          /* lateness is excused from here */
+void sim_server_turn(struct sim *sim);      /* one step, and what follows from it */
+void sim_server_kill(struct sim *sim);      /* right now */
+void sim_server_kill_soon(struct sim *sim); /* at one of the next calls of the store */
+void sim_server_disturb(struct sim *sim);   /* lateness is excused from here */
 void sim_disk_prepare(struct sim *sim);
 void sim_disk_remove(struct sim *sim);
 void sim_disk_tear(struct sim *sim);
 
 /* sim_world.c */
 void sim_world_init(struct sim *sim);
-void sim_world_adopt(struct sim *sim);      /* the keeper tells a new server what it has */
+void sim_world_adopt(struct sim *sim);                         /* the keeper tells a new server what it has */
 void sim_world_server_gone(struct sim *sim, enum sim_end end); /* what lived in its process dies with it */
 void sim_world_keeper_dies(struct sim *sim);
 void sim_world_jump(struct sim *sim, int64_t by_us);
@@ -259,7 +259,7 @@ void sim_watch_check(struct sim *sim);                           /* rows and mem
 void sim_watch_promise(struct sim *sim, const struct uuid *uid); /* acknowledged: it is there */
 void sim_watch_recorded(struct sim *sim, int64_t id, int32_t attempt);
 int64_t sim_watch_number(struct sim *sim, const char *sql); /* first column of the first row, 0 = none */
-char *sim_watch_text(struct sim *sim, const char *sql);      /* the same as text; owned by the caller, NULL = none */
+char *sim_watch_text(struct sim *sim, const char *sql);     /* the same as text; owned by the caller, NULL = none */
 
 /* sim_prove.c */
 void sim_prove(struct sim *sim); /* the end: the server is closed, the file is judged */

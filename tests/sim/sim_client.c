@@ -80,7 +80,8 @@ static bool row_of(struct sim *sim, const struct sim_task *task, struct sched_ta
     bool found = sqlite3_step(st) == SQLITE_ROW;
     if (found) {
         *ret = (struct sched_task){0};
-        must(sched_task_from_stored((const char *)sqlite3_column_text(st, 0), (size_t)sqlite3_column_bytes(st, 0), ret, &err) == OK);
+        must(sched_task_from_stored((const char *)sqlite3_column_text(st, 0), (size_t)sqlite3_column_bytes(st, 0), ret, &err) ==
+             OK);
         free(ret->name);
         ret->id = sqlite3_column_int64(st, 1);
         ret->name = xstrdup((const char *)sqlite3_column_text(st, 2));
@@ -175,9 +176,7 @@ static void accepted(struct sim *sim, const struct sim_op *op, const struct sche
         learn(sim, op->task, command->result_task);
         reread(sim, op->task); /* acknowledged means committed */
         return;
-    case SIM_DELETE:
-        check_deleted(sim, op->task);
-        return;
+    case SIM_DELETE: check_deleted(sim, op->task); return;
     case SIM_TRIGGER:
     case SIM_BULK:
         for (size_t i = 0; i < command->item_count; i++)
@@ -223,7 +222,9 @@ static void on_reply(struct sched_command *command, enum err_code code, const st
     struct sim *sim = op->sim;
     list_remove(&sim->ops, &op->node);
     sim_note(sim, "operation %d on %s: %s", op->kind, op->task ? op->task->name : "",
-             sim->dying ? "no answer" : code == OK ? "done" : err->message);
+             sim->dying   ? "no answer"
+             : code == OK ? "done"
+                          : err->message);
     if (sim->dying)
         lost(sim, op);
     else if (code == OK)
@@ -245,9 +246,9 @@ void sim_client_forget(struct sim *sim)
 static struct sched_command *new_command(struct sim *sim, enum sim_op_kind kind, struct sim_task *task)
 {
     static const enum sched_command_kind kinds[] = {
-        [SIM_CREATE] = SCHED_CREATE,   [SIM_UPDATE] = SCHED_UPDATE,   [SIM_ENABLE] = SCHED_ENABLE, [SIM_DISABLE] = SCHED_DISABLE,
-        [SIM_DELETE] = SCHED_DELETE,   [SIM_TRIGGER] = SCHED_TRIGGER, [SIM_BULK] = SCHED_BULK,     [SIM_CANCEL] = SCHED_CANCEL,
-        [SIM_RETRY] = SCHED_RETRY,     [SIM_SETTLE] = SCHED_SETTLE,   [SIM_DECLARE] = SCHED_DECLARE,
+        [SIM_CREATE] = SCHED_CREATE, [SIM_UPDATE] = SCHED_UPDATE,   [SIM_ENABLE] = SCHED_ENABLE,   [SIM_DISABLE] = SCHED_DISABLE,
+        [SIM_DELETE] = SCHED_DELETE, [SIM_TRIGGER] = SCHED_TRIGGER, [SIM_BULK] = SCHED_BULK,       [SIM_CANCEL] = SCHED_CANCEL,
+        [SIM_RETRY] = SCHED_RETRY,   [SIM_SETTLE] = SCHED_SETTLE,   [SIM_DECLARE] = SCHED_DECLARE,
     };
     struct sim_op *op = xcalloc(1, sizeof *op);
     *op = (struct sim_op){.sim = sim, .kind = kind, .task = task, .type_then = task ? task->type : 0};

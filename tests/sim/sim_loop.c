@@ -216,7 +216,7 @@ static void plan_trouble(struct sim *sim, struct trouble list[TROUBLES])
     const struct sim_plan *p = &sim->plan;
     double looks = p->dense ? 24 * 30 : 24;
     const struct trouble kinds[TROUBLES] = {
-        {kill_server, p->kills}, {stop_server, p->stops},           {break_store, p->outages}, {jump_clock, p->jumps},
+        {kill_server, p->kills}, {stop_server, p->stops},         {break_store, p->outages}, {jump_clock, p->jumps},
         {drain, p->drains},      {keeper_dies, p->keeper_deaths}, {look_around, looks},
     };
     memcpy(list, kinds, sizeof kinds);
@@ -266,7 +266,8 @@ static void come_to_rest(struct sim *sim)
     if (sim->failure[0])
         return;
     auto_free char *which = sim_watch_text(
-        sim, "SELECT GROUP_CONCAT(e.id || ' of task ' || COALESCE(t.name, e.task_id) || ' state ' || e.state || ' due ' || e.due_at)" UNFINISHED);
+        sim,
+        "SELECT GROUP_CONCAT(e.id || ' of task ' || COALESCE(t.name, e.task_id) || ' state ' || e.state || ' due ' || e.due_at)" UNFINISHED);
     sim_fail(sim, "they never end: %s", which);
 }
 

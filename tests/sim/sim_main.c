@@ -97,7 +97,8 @@ static int run_many(uint64_t from, uint64_t count)
     (void)printf("1..%llu\n", (unsigned long long)count);
     for (uint64_t i = 0; i < count; i++) {
         bool good = run_apart(from + i) == 0;
-        (void)printf("%s %llu - seed %llu\n", good ? "ok" : "not ok", (unsigned long long)(i + 1), (unsigned long long)(from + i));
+        (void)printf("%s %llu - seed %llu\n", good ? "ok" : "not ok", (unsigned long long)(i + 1),
+                     (unsigned long long)(from + i));
         failed += !good;
     }
     return failed != 0;

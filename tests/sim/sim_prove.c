@@ -146,8 +146,8 @@ static int by_time(const void *a, const void *b)
 
 static void read_records(struct ledger *l)
 {
-    sqlite3_stmt *st =
-        query(l->sim, "SELECT scheduled_at, shifted, cause FROM task_executions WHERE task_id = ?1 AND cause IN (0, 3)", l->task_id);
+    sqlite3_stmt *st = query(
+        l->sim, "SELECT scheduled_at, shifted, cause FROM task_executions WHERE task_id = ?1 AND cause IN (0, 3)", l->task_id);
     while (sqlite3_step(st) == SQLITE_ROW)
         add_record(l, (struct record){.at_us = sqlite3_column_int64(st, 0),
                                       .verdict = sqlite3_column_int(st, 1) ? VERDICT_SHIFTED : VERDICT_FIRED,
@@ -312,7 +312,8 @@ static void prove_ledger(struct sim *sim, int64_t task_id, sqlite3_stmt *task)
 
 static void prove_ledgers(struct sim *sim)
 {
-    sqlite3_stmt *st = query(sim, "SELECT id, settled_until, expected, fired, coalesced, skipped, missed, shifted FROM sched_tasks", 0);
+    sqlite3_stmt *st =
+        query(sim, "SELECT id, settled_until, expected, fired, coalesced, skipped, missed, shifted FROM sched_tasks", 0);
     while (sqlite3_step(st) == SQLITE_ROW && !sim->failure[0])
         prove_ledger(sim, sqlite3_column_int64(st, 0), st);
     (void)sqlite3_finalize(st);
@@ -360,8 +361,9 @@ static const struct {
      "SELECT t.name || ': ' || t.last_failure_error FROM sched_tasks t WHERE t.last_failure_error <> COALESCE((SELECT CASE WHEN"
      " e.state = 2 THEN '' ELSE e.error_message END FROM sim_ends s JOIN task_executions e ON e.id = s.id WHERE s.task_id = t.id"
      " AND e.state IN (2, 3, 4) ORDER BY s.n DESC LIMIT 1), '')"},
-    {"a slot twice", "SELECT task_id || ' ' || scheduled_at FROM task_executions WHERE cause IN (0, 3) GROUP BY task_id, scheduled_at"
-                     " HAVING COUNT(*) > 1"},
+    {"a slot twice",
+     "SELECT task_id || ' ' || scheduled_at FROM task_executions WHERE cause IN (0, 3) GROUP BY task_id, scheduled_at"
+     " HAVING COUNT(*) > 1"},
     {"an end without what it needs",
      "SELECT id FROM task_executions WHERE state IN (2, 3, 4) AND (started_at IS NULL OR attempt < 1 OR fence < 1)"},
     {"a failure without a word", "SELECT id FROM task_executions WHERE state IN (3, 4) AND COALESCE(error_message, '') = ''"},

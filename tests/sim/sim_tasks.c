@@ -12,19 +12,20 @@ enum { BODY_MAX = 8192 };
 
 #define PICK(sim, list) ((list)[sim_range(sim, 0, (int64_t)ARRAY_LEN(list) - 1)])
 
-static const char *const zones[] = {"UTC",           "America/New_York", "Europe/Berlin",   "Australia/Lord_Howe",
-                                    "Asia/Kathmandu", "Europe/Dublin",    "America/Santiago", "Africa/Casablanca"};
+static const char *const zones[] = {
+    "UTC",           "America/New_York", "Europe/Berlin",    "Australia/Lord_Howe", "Asia/Kathmandu",
+    "Europe/Dublin", "America/Santiago", "Africa/Casablanca"};
 
 /* To the second and the minute: for runs of hours. */
-static const char *const dense_crons[] = {"*/10 * * * * *", "* * * * *",       "*/2 * * * *",     "*/5 * * * *",  "H/7 * * * *",
-                                          "*/30 1-3 * * *", "30 2 * * *",      "*/15 0-4 * * *",  "17 */2 * * *", "@every 90s",
-                                          "@every 7m",      "@hourly",         "0,20,40 * * * *", "@reboot",      "59 59 * * * *",
+static const char *const dense_crons[] = {"*/10 * * * * *", "* * * * *",      "*/2 * * * *",     "*/5 * * * *",  "H/7 * * * *",
+                                          "*/30 1-3 * * *", "30 2 * * *",     "*/15 0-4 * * *",  "17 */2 * * *", "@every 90s",
+                                          "@every 7m",      "@hourly",        "0,20,40 * * * *", "@reboot",      "59 59 * * * *",
                                           "5-10 * * * *",   "*/20 * * * * *", "0 30 1 * * *"};
 /* For months. */
-static const char *const sparse_crons[] = {"0 2 * * *",    "30 2 * * *",   "30 1 * * *",    "0 */6 * * *",  "21 */4 * * *",
-                                           "15 3 * * 1-5", "0 9 * * *",    "0 0 1,15 * *",  "0 12 * * mon", "H H * * *",
-                                           "@daily",       "@weekly",      "@every 36h",    "@every 5h",    "0 0 L * *",
-                                           "30 2 * * sun", "45 23 * * *",  "0 4 * * sat#2", "@reboot",      "0 3,15 * * *"};
+static const char *const sparse_crons[] = {"0 2 * * *",    "30 2 * * *",  "30 1 * * *",    "0 */6 * * *",  "21 */4 * * *",
+                                           "15 3 * * 1-5", "0 9 * * *",   "0 0 1,15 * *",  "0 12 * * mon", "H H * * *",
+                                           "@daily",       "@weekly",     "@every 36h",    "@every 5h",    "0 0 L * *",
+                                           "30 2 * * sun", "45 23 * * *", "0 4 * * sat#2", "@reboot",      "0 3,15 * * *"};
 static const char *const busy_crons[] = {"0 * * * *", "H * * * *", "*/30 8-18 * * 1-5", "@every 1h", "*/15 * * * *"};
 static const char *const dense_calendars[] = {"*-*-* *:0/10:00", "*-*-* *:*:00", "*-*-* 00..06:30:00", "hourly"};
 static const char *const sparse_calendars[] = {"Mon..Fri *-*-* 09:00:00", "*-*-* 02:30:00", "daily", "*-*-01,15 03:00:00"};
@@ -35,9 +36,9 @@ static const char *const folds[] = {"auto", "auto", "first", "last", "both"};
 
 static void put_cron(struct sim *sim, struct buf *body)
 {
-    const char *text = sim->plan.dense            ? PICK(sim, dense_crons)
-                       : sim_chance(sim, 0.12)    ? PICK(sim, busy_crons)
-                                                  : PICK(sim, sparse_crons);
+    const char *text = sim->plan.dense         ? PICK(sim, dense_crons)
+                       : sim_chance(sim, 0.12) ? PICK(sim, busy_crons)
+                                               : PICK(sim, sparse_crons);
     buf_printf(body, ",\"is_recurring\":true,\"cron_expr\":\"%s\",\"calendar\":null,\"interval\":0", text);
 }
 

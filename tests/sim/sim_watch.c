@@ -12,7 +12,8 @@
 static struct sim *watched; /* the functions of the triggers have no other way to it */
 
 #define TOLD(name, condition) \
-    "CREATE TRIGGER IF NOT EXISTS sim_" name " " condition " BEGIN INSERT INTO sim_violations VALUES ('" name " ' || NEW.id); END;"
+    "CREATE TRIGGER IF NOT EXISTS sim_" name " " condition " BEGIN INSERT INTO sim_violations VALUES ('" name \
+    " ' || NEW.id); END;"
 
 #define GROWS \
     " BEGIN INSERT INTO sim_violations SELECT 'fence_does_not_grow ' || NEW.id FROM sim_fence WHERE NEW.fence <= last;" \
@@ -26,41 +27,45 @@ static const char triggers[] =
     "CREATE TABLE IF NOT EXISTS sim_ends (n INTEGER PRIMARY KEY, id INTEGER, task_id INTEGER, wall INTEGER);"
     "CREATE INDEX IF NOT EXISTS sim_ends_id ON sim_ends (id);"
     "CREATE TABLE IF NOT EXISTS sim_epochs (task_id INTEGER, epoch_id INTEGER, enabled INTEGER, mono INTEGER,"
-    " PRIMARY KEY (task_id, epoch_id));"
-    TOLD("inserted_as_neither_pending_nor_running",
-         "AFTER INSERT ON task_executions WHEN NEW.state NOT IN (0, 1) OR (NEW.state = 1) <> (NEW.attempt = 1) OR"
-         " (NEW.state = 1) <> (NEW.fence > 0) OR (NEW.state = 1) <> (NEW.started_at IS NOT NULL) OR NEW.finished_at IS NOT NULL")
-    TOLD("terminal_row_changed", "AFTER UPDATE ON task_executions WHEN OLD.state >= 2")
-    TOLD("illegal_transition",
-         "AFTER UPDATE ON task_executions WHEN NEW.state < OLD.state OR NEW.state > 6 OR (OLD.state = 0 AND NEW.state = 4) OR"
-         " (OLD.state = 0 AND NEW.state = 2 AND NOT (NEW.attempt = 1 AND NEW.fence > 0))")
-    TOLD("attempt_without_fence",
-         "AFTER UPDATE ON task_executions WHEN NEW.attempt NOT IN (OLD.attempt, OLD.attempt + 1) OR"
-         " (NEW.attempt = OLD.attempt) <> (NEW.fence = OLD.fence)")
-    TOLD("fixed_column_changed",
-         "AFTER UPDATE ON task_executions WHEN NEW.id <> OLD.id OR NEW.uid <> OLD.uid OR NEW.task_id <> OLD.task_id OR"
-         " NEW.scheduled_at <> OLD.scheduled_at OR NEW.cause <> OLD.cause OR NEW.created_at <> OLD.created_at OR"
-         " NEW.owner_epoch < OLD.owner_epoch")
-    TOLD("end_without_times",
-         "AFTER UPDATE ON task_executions WHEN (NEW.state >= 2) <> (NEW.finished_at IS NOT NULL) OR NEW.finished_at < NEW.started_at")
-    TOLD("progress",
-         "AFTER UPDATE ON task_executions WHEN NEW.progress NOT BETWEEN 0 AND 100 OR (NEW.state = 2 AND NEW.progress <> 100)")
-    TOLD("retry_was_lost", /* SCH-45: what failed may try again, unless the task forbids it or the server goes */
-         "AFTER UPDATE ON task_executions WHEN OLD.state < 2 AND NEW.state IN (3, 4) AND NEW.attempt > 0 AND NEW.attempt <="
-         " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id AND t.enabled = 1"
-         " AND t.updated_at < sim_wall() - 1800000000)")
-    TOLD("too_many_attempts",
-         "AFTER UPDATE ON task_executions WHEN NEW.attempt > OLD.attempt AND NEW.attempt > 1 +"
-         " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id"
-         " AND t.updated_at < sim_wall() - 1800000000)")
-    "CREATE TRIGGER IF NOT EXISTS sim_fence_insert AFTER INSERT ON task_executions WHEN NEW.fence > 0" GROWS
-    "CREATE TRIGGER IF NOT EXISTS sim_fence_update AFTER UPDATE ON task_executions WHEN NEW.fence <> OLD.fence" GROWS
-    "CREATE TRIGGER IF NOT EXISTS sim_note_end AFTER UPDATE ON task_executions WHEN OLD.state < 2 AND NEW.state >= 2"
-    " BEGIN INSERT INTO sim_ends (id, task_id, wall) VALUES (NEW.id, NEW.task_id, sim_wall()); END;"
-    "CREATE TRIGGER IF NOT EXISTS sim_note_epoch_insert AFTER INSERT ON sched_tasks"
-    " BEGIN INSERT OR REPLACE INTO sim_epochs VALUES (NEW.id, NEW.epoch_id, NEW.enabled, sim_mono()); END;"
-    "CREATE TRIGGER IF NOT EXISTS sim_note_epoch AFTER UPDATE OF epoch_id ON sched_tasks"
-    " BEGIN INSERT OR REPLACE INTO sim_epochs VALUES (NEW.id, NEW.epoch_id, NEW.enabled, sim_mono()); END;";
+    " PRIMARY KEY (task_id, epoch_id));" TOLD(
+        "inserted_as_neither_pending_nor_running",
+        "AFTER INSERT ON task_executions WHEN NEW.state NOT IN (0, 1) OR (NEW.state = 1) <> (NEW.attempt = 1) OR"
+        " (NEW.state = 1) <> (NEW.fence > 0) OR (NEW.state = 1) <> (NEW.started_at IS NOT NULL) OR NEW.finished_at IS NOT NULL")
+        TOLD("terminal_row_changed", "AFTER UPDATE ON task_executions WHEN OLD.state >= 2") TOLD(
+            "illegal_transition",
+            "AFTER UPDATE ON task_executions WHEN NEW.state < OLD.state OR NEW.state > 6 OR (OLD.state = 0 AND NEW.state = 4) OR"
+            " (OLD.state = 0 AND NEW.state = 2 AND NOT (NEW.attempt = 1 AND NEW.fence > 0))")
+            TOLD("attempt_without_fence",
+                 "AFTER UPDATE ON task_executions WHEN NEW.attempt NOT IN (OLD.attempt, OLD.attempt + 1) OR"
+                 " (NEW.attempt = OLD.attempt) <> (NEW.fence = OLD.fence)")
+                TOLD(
+                    "fixed_column_changed",
+                    "AFTER UPDATE ON task_executions WHEN NEW.id <> OLD.id OR NEW.uid <> OLD.uid OR NEW.task_id <> OLD.task_id OR"
+                    " NEW.scheduled_at <> OLD.scheduled_at OR NEW.cause <> OLD.cause OR NEW.created_at <> OLD.created_at OR"
+                    " NEW.owner_epoch < OLD.owner_epoch")
+                    TOLD(
+                        "end_without_times",
+                        "AFTER UPDATE ON task_executions WHEN (NEW.state >= 2) <> (NEW.finished_at IS NOT NULL) OR NEW.finished_at < NEW.started_at")
+                        TOLD(
+                            "progress",
+                            "AFTER UPDATE ON task_executions WHEN NEW.progress NOT BETWEEN 0 AND 100 OR (NEW.state = 2 AND NEW.progress <> 100)")
+                            TOLD(
+                                "retry_was_lost", /* SCH-45: what failed may try again, unless the task forbids it or the server goes */
+                                "AFTER UPDATE ON task_executions WHEN OLD.state < 2 AND NEW.state IN (3, 4) AND NEW.attempt > 0 AND NEW.attempt <="
+                                " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id AND t.enabled = 1"
+                                " AND t.updated_at < sim_wall() - 1800000000)")
+                                TOLD(
+                                    "too_many_attempts",
+                                    "AFTER UPDATE ON task_executions WHEN NEW.attempt > OLD.attempt AND NEW.attempt > 1 +"
+                                    " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id"
+                                    " AND t.updated_at < sim_wall() - 1800000000)") "CREATE TRIGGER IF NOT EXISTS sim_fence_insert AFTER INSERT ON task_executions WHEN NEW.fence > 0" GROWS
+                                                                                    "CREATE TRIGGER IF NOT EXISTS sim_fence_update AFTER UPDATE ON task_executions WHEN NEW.fence <> OLD.fence" GROWS
+                                                                                    "CREATE TRIGGER IF NOT EXISTS sim_note_end AFTER UPDATE ON task_executions WHEN OLD.state < 2 AND NEW.state >= 2"
+                                                                                    " BEGIN INSERT INTO sim_ends (id, task_id, wall) VALUES (NEW.id, NEW.task_id, sim_wall()); END;"
+                                                                                    "CREATE TRIGGER IF NOT EXISTS sim_note_epoch_insert AFTER INSERT ON sched_tasks"
+                                                                                    " BEGIN INSERT OR REPLACE INTO sim_epochs VALUES (NEW.id, NEW.epoch_id, NEW.enabled, sim_mono()); END;"
+                                                                                    "CREATE TRIGGER IF NOT EXISTS sim_note_epoch AFTER UPDATE OF epoch_id ON sched_tasks"
+                                                                                    " BEGIN INSERT OR REPLACE INTO sim_epochs VALUES (NEW.id, NEW.epoch_id, NEW.enabled, sim_mono()); END;";
 
 static void wall_now(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
@@ -96,8 +101,8 @@ void sim_watch_open(struct sim *sim)
     if (sqlite3_exec(sim->watcher, triggers, NULL, NULL, &message) != SQLITE_OK)
         sim_fail(sim, "the watcher's triggers: %s", message);
     sqlite3_free(message);
-    must(sqlite3_prepare_v2(sim->watcher, "SELECT state, attempt, lease_owner IS NULL, uid FROM task_executions WHERE id = ?1", -1,
-                            &sim->watch_execution, NULL) == SQLITE_OK);
+    must(sqlite3_prepare_v2(sim->watcher, "SELECT state, attempt, lease_owner IS NULL, uid FROM task_executions WHERE id = ?1",
+                            -1, &sim->watch_execution, NULL) == SQLITE_OK);
 }
 
 void sim_watch_close(struct sim *sim)
@@ -164,9 +169,8 @@ static const struct {
     {"expected is not the sum of the verdicts",
      "SELECT name || ': ' || expected || ' = ' || fired || '+' || coalesced || '+' || skipped || '+' || missed || '+' || shifted"
      " FROM sched_tasks WHERE expected <> fired + coalesced + skipped + missed + shifted"},
-    {"counters do not add up (SCH-30)",
-     "SELECT name FROM sched_tasks WHERE timeout_executions > failure_executions OR"
-     " success_executions + failure_executions > total_executions"},
+    {"counters do not add up (SCH-30)", "SELECT name FROM sched_tasks WHERE timeout_executions > failure_executions OR"
+                                        " success_executions + failure_executions > total_executions"},
     {"overlap (SCH-03): more scheduled executions than the policy allows",
      "SELECT t.name || ' ' || json_extract(t.definition, '$.overlap') || ': ' || COUNT(*) FROM task_executions e"
      " JOIN sched_tasks t ON t.id = e.task_id WHERE e.state < 2 AND e.cause IN (0, 3) AND e.scheduled_at >"
@@ -197,8 +201,8 @@ static void check_limits(struct sim *sim)
     if (running > sim->plan.capacity)
         sim_fail(sim, "%lld executions are running, capacity %d (SCH-06)", (long long)running, sim->plan.capacity);
     sqlite3_stmt *st;
-    must(sqlite3_prepare_v2(sim->watcher, "SELECT task_id, COUNT(*) FROM task_executions WHERE state = 1 GROUP BY task_id", -1, &st,
-                            NULL) == SQLITE_OK);
+    must(sqlite3_prepare_v2(sim->watcher, "SELECT task_id, COUNT(*) FROM task_executions WHERE state = 1 GROUP BY task_id", -1,
+                            &st, NULL) == SQLITE_OK);
     while (sqlite3_step(st) == SQLITE_ROW) {
         const struct sim_task *task = int_map_get(&sim->tasks_by_id, sqlite3_column_int64(st, 0));
         if (task && sqlite3_column_int64(st, 1) > task->allowed_concurrent)
@@ -212,12 +216,13 @@ static void check_limits(struct sim *sim)
 static void check_next_runs(struct sim *sim)
 {
     sqlite3_stmt *st;
-    must(sqlite3_prepare_v2(sim->watcher, "SELECT name, definition, settled_until, next_run FROM sched_tasks WHERE enabled = 1", -1,
-                            &st, NULL) == SQLITE_OK);
+    must(sqlite3_prepare_v2(sim->watcher, "SELECT name, definition, settled_until, next_run FROM sched_tasks WHERE enabled = 1",
+                            -1, &st, NULL) == SQLITE_OK);
     while (sqlite3_step(st) == SQLITE_ROW && !sim->failure[0]) {
         struct schedule schedule;
         struct err err;
-        must(schedule_from_json((const char *)sqlite3_column_text(st, 1), (size_t)sqlite3_column_bytes(st, 1), &schedule, &err) == OK);
+        must(schedule_from_json((const char *)sqlite3_column_text(st, 1), (size_t)sqlite3_column_bytes(st, 1), &schedule, &err) ==
+             OK);
         int64_t next = schedule_next(&schedule, sqlite3_column_int64(st, 2));
         if (sqlite3_column_int64(st, 3) != (next == SCHEDULE_NEVER ? 0 : next))
             sim_fail(sim, "task %s: next_run is %lld, must be %lld", (const char *)sqlite3_column_text(st, 0),
@@ -231,7 +236,8 @@ static void check_next_runs(struct sim *sim)
 static void check_execution(struct sim *sim, const struct execution *ex)
 {
     bool timed = ex->phase == PHASE_WAITING || ex->phase == PHASE_STOPPING || (ex->phase == PHASE_ACTIVE && !ex->recovered);
-    bool works = ex->phase == PHASE_STARTING || ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED;
+    bool works =
+        ex->phase == PHASE_STARTING || ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED;
     if ((ex->phase == PHASE_READY) != (ex->place.position != 0))
         sim_fail(sim, "execution %lld is ready and stands in no queue, or the other way round", (long long)ex->id);
     if (timed && !ex->timer.position && !(sim->stopping && ex->phase == PHASE_WAITING))
@@ -248,7 +254,8 @@ static void check_task_memory(struct sim *sim, const struct task_runtime *rt, in
     bool ready = rt->waiting.count > 0 && rt->running < rt->task->max_concurrent && rt->fits;
     if (ready != (rt->ready_place.position != 0))
         sim_fail(sim, "task %s could start something and is not asked, or the other way round", rt->task->name);
-    bool armed = rt->task->enabled && !rt->frozen && !rt->deleted && schedule_next(&rt->schedule, rt->settled_us) != SCHEDULE_NEVER;
+    bool armed =
+        rt->task->enabled && !rt->frozen && !rt->deleted && schedule_next(&rt->schedule, rt->settled_us) != SCHEDULE_NEVER;
     if (armed != (rt->slot_timer.position != 0) && !s->stopping)
         sim_fail(sim, "task %s has a next slot and is not armed, or the other way round", rt->task->name);
 }

@@ -182,7 +182,8 @@ static void judge_start(struct sim *sim, const struct handler_job *job, const st
         sim_fail(sim, "execution %lld: attempt %d begins while attempt %d is at work", (long long)job->execution_id, job->attempt,
                  other->attempt);
     if (job->attempt != history->attempts + 1)
-        sim_fail(sim, "execution %lld: attempt %d after attempt %d", (long long)job->execution_id, job->attempt, history->attempts);
+        sim_fail(sim, "execution %lld: attempt %d after attempt %d", (long long)job->execution_id, job->attempt,
+                 history->attempts);
     if (job->fence <= sim->last_fence)
         sim_fail(sim, "execution %lld: fence %lld was given after %lld", (long long)job->execution_id, (long long)job->fence,
                  (long long)sim->last_fence);
@@ -253,7 +254,8 @@ static void judge_stop(struct sim *sim, struct sim_attempt *a, const struct exec
     bool excused = a->adopted && (a->jumped_us || a->task->relaxed_until > sim->clock.mono_us);
     if (!wanted && !excused && ran + SLACK_US < a->max_duration_us)
         sim_fail(sim, "execution %lld: %sattempt %d is stopped after %lld ms; its deadline is %lld ms", (long long)a->id,
-                 a->adopted ? "adopted " : "", a->attempt, (long long)(ran / US_PER_MS), (long long)(a->max_duration_us / US_PER_MS));
+                 a->adopted ? "adopted " : "", a->attempt, (long long)(ran / US_PER_MS),
+                 (long long)(a->max_duration_us / US_PER_MS));
 }
 
 static void judge_force(struct sim *sim, const struct sim_attempt *a)
