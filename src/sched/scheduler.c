@@ -3,11 +3,9 @@
  * admit what waits, send what was decided. */
 #include "sched/scheduler_priv.h"
 
-#include "base/json_write.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/panic.h"
-#include "http/event_stream.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,34 +45,6 @@ struct stop_notice {
 
 /* ---- commands ---- */
 
-struct sched_command *sched_command_new(enum sched_command_kind kind, sched_reply_fn reply, void *arg)
-{
-    struct sched_command *command = xcalloc(1, sizeof *command);
-    command->kind = kind;
-    command->reply = reply;
-    command->arg = arg;
-    return command;
-}
-
-void sched_command_free(struct sched_command *command)
-{
-    if (!command)
-        return;
-    for (size_t i = 0; i < command->item_count; i++) {
-        free(command->items[i].override_data);
-        free(command->items[i].unique_key);
-    }
-    free(command->items);
-    free(command->caller_uid);
-    free(command->task_ref);
-    free(command->execution_ref);
-    free(command->body);
-    free(command->reason);
-    sched_task_free(command->task);
-    sched_task_free(command->result_task);
-    free(command);
-}
-
 bool scheduler_submit(struct scheduler *s, struct sched_command *command)
 {
     struct command_notice *notice = xcalloc(1, sizeof *notice);
@@ -84,49 +54,6 @@ bool scheduler_submit(struct scheduler *s, struct sched_command *command)
         return true;
     free(notice);
     return false;
-}
-
-struct waiter {
-    struct mutex mutex;
-    struct condition done;
-    bool is_done;
-    enum err_code code;
-    struct err err;
-};
-
-static void wake_waiter(struct sched_command *command, enum err_code code, const struct err *err)
-{
-    struct waiter *waiter = command->arg;
-    mutex_lock(&waiter->mutex);
-    waiter->code = code;
-    if (code != OK)
-        waiter->err = *err;
-    waiter->is_done = true;
-    condition_signal(&waiter->done);
-    mutex_unlock(&waiter->mutex);
-}
-
-enum err_code scheduler_execute(struct scheduler *s, struct sched_command *command, struct err *err)
-{
-    struct waiter waiter = {.is_done = false};
-    mutex_init(&waiter.mutex);
-    condition_init(&waiter.done);
-    command->reply = wake_waiter;
-    /* cppcheck-suppress autoVariables ; nobody uses it after the wait below */
-    command->arg = &waiter;
-    if (!scheduler_submit(s, command)) {
-        waiter.code = err_set(&waiter.err, ERR_UNAVAILABLE, NULL, "the server is stopping");
-        waiter.is_done = true;
-    }
-    mutex_lock(&waiter.mutex);
-    while (!waiter.is_done)
-        condition_wait(&waiter.done, &waiter.mutex);
-    mutex_unlock(&waiter.mutex);
-    condition_release(&waiter.done);
-    mutex_release(&waiter.mutex);
-    if (waiter.code != OK && err)
-        *err = waiter.err;
-    return waiter.code;
 }
 
 void scheduler_answer(struct sched_command *command, enum err_code code, const struct err *err)
@@ -390,6 +317,31 @@ static void stop_progress(struct scheduler *s)
     }
 }
 
+static void refuse_stopping(struct sched_command *command)
+{
+    struct err err;
+    enum err_code code = err_set(&err, ERR_UNAVAILABLE, NULL, "the server is stopping");
+    scheduler_answer(command, code, &err);
+}
+
+static void drain_inbox(struct scheduler *s)
+{
+    struct list left;
+    list_init(&left);
+    (void)queue_take_all(&s->inbox, &left, 0);
+    for (struct list_node *node; (node = list_pop_front(&left));) {
+        struct notice *notice = CONTAINER_OF(node, struct notice, node);
+        if (notice->kind == NOTICE_COMMAND)
+            refuse_stopping(((struct command_notice *)(void *)notice)->command);
+        if (notice->kind == NOTICE_ATTEMPT_ENDED)
+            attempt_result_release(&((struct ended_notice *)(void *)notice)->result);
+        if (notice->kind == NOTICE_WORK)
+            work_free((struct sched_work *)(void *)notice);
+        else
+            free(notice);
+    }
+}
+
 void scheduler_stop_by(struct scheduler *s, int64_t timeout_us, bool handover)
 {
     struct stop_notice *notice = xcalloc(1, sizeof *notice);
@@ -404,6 +356,7 @@ void scheduler_stop(struct scheduler *s, int64_t timeout_us, bool handover)
 {
     scheduler_stop_by(s, timeout_us, handover);
     thread_join(&s->thread);
+    drain_inbox(s); /* what came between the last look and the closing: its callers wait */
 }
 
 /* ---- the step ---- */
@@ -554,31 +507,6 @@ enum err_code scheduler_new(const struct scheduler_options *options, struct sche
     return OK;
 }
 
-static void refuse_stopping(struct sched_command *command)
-{
-    struct err err;
-    enum err_code code = err_set(&err, ERR_UNAVAILABLE, NULL, "the server is stopping");
-    scheduler_answer(command, code, &err);
-}
-
-static void drain_inbox(struct scheduler *s)
-{
-    struct list left;
-    list_init(&left);
-    (void)queue_take_all(&s->inbox, &left, 0);
-    for (struct list_node *node; (node = list_pop_front(&left));) {
-        struct notice *notice = CONTAINER_OF(node, struct notice, node);
-        if (notice->kind == NOTICE_COMMAND)
-            refuse_stopping(((struct command_notice *)(void *)notice)->command);
-        if (notice->kind == NOTICE_ATTEMPT_ENDED)
-            attempt_result_release(&((struct ended_notice *)(void *)notice)->result);
-        if (notice->kind == NOTICE_WORK)
-            work_free((struct sched_work *)(void *)notice);
-        else
-            free(notice);
-    }
-}
-
 /* Everything at once: nothing is taken out of maps and heaps that go as well. */
 static void free_memory(struct scheduler *s)
 {
@@ -624,46 +552,4 @@ struct scheduler_figures scheduler_figures(const struct scheduler *s)
         .draining = atomic_load(&s->draining),
         .plans = s->options.plans,
     };
-}
-
-/* ---- events ---- */
-
-void scheduler_publish_execution(struct scheduler *s, const struct execution *ex, const char *event)
-{
-    if (!s->options.events || !event_hub_wanted(s->options.events, EVENT_EXECUTION))
-        return;
-    struct buf text;
-    buf_init(&text, 4096);
-    struct json_writer w;
-    json_writer_init(&w, &text);
-    json_begin_object(&w);
-    json_put_text(&w, "type", "execution");
-    json_put_uuid(&w, "id", &ex->uid);
-    json_put_int(&w, "version", s->now.us);
-    json_put_text(&w, "task_uid", ex->task->uid_text);
-    json_put_text(&w, "task_name", ex->task->task->name);
-    json_put_text(&w, "state", execution_state_name(ex->state));
-    json_put_int(&w, "progress", ex->progress);
-    json_end_object(&w);
-    event_hub_publish(s->options.events, EVENT_EXECUTION, event, text.data);
-    buf_release(&text);
-}
-
-void scheduler_publish_task(struct scheduler *s, const struct task_runtime *rt, const char *event)
-{
-    if (!s->options.events || !event_hub_wanted(s->options.events, EVENT_TASK))
-        return;
-    struct buf text;
-    buf_init(&text, 4096);
-    struct json_writer w;
-    json_writer_init(&w, &text);
-    json_begin_object(&w);
-    json_put_text(&w, "type", "task");
-    json_put_text(&w, "id", rt->uid_text);
-    json_put_int(&w, "version", rt->task->version);
-    json_put_text(&w, "name", rt->task->name);
-    json_put_bool(&w, "enabled", rt->task->enabled);
-    json_end_object(&w);
-    event_hub_publish(s->options.events, EVENT_TASK, event, text.data);
-    buf_release(&text);
 }

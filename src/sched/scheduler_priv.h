@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The scheduler's memory, shared by its files only: scheduler.c (life, inbox, store), sched_commands.c (definitions),
- * sched_trigger.c (executions on demand), sched_fire.c (slots and ledger), sched_run.c (starts, ends, time-outs),
- * sched_recover.c (what the store holds at start). All of it belongs to the scheduler's thread, except where said. */
+ * sched_trigger.c (executions on demand), sched_fire.c (slots and ledger), sched_run.c (starts, time-outs), sched_end.c
+ * (ends, retries), sched_recover.c (what the store holds at start), sched_events.c (who follows). All of it belongs to the scheduler's thread, except where said. */
 #ifndef HORAE_SCHED_SCHEDULER_PRIV_H
 #define HORAE_SCHED_SCHEDULER_PRIV_H
 

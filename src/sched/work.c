@@ -84,8 +84,6 @@ static enum err_code apply_small(struct db *tx, struct sched_work *work, struct 
         const struct progress_row *row = &work->progress.rows[i];
         code = execution_store_progress(tx, row->id, row->fence, row->percent, work->now_us, err);
     }
-    for (size_t i = 0; i < work->adoptions.count && code == OK; i++)
-        code = execution_store_adopt(tx, work->adoptions.rows[i], work->instance_id, err);
     for (size_t i = 0; i < work->reboots.count && code == OK; i++)
         code = reboot_store_note(tx, work->reboots.rows[i], work->now_us, err);
     return code;
@@ -150,6 +148,25 @@ static enum err_code check_inserts(const struct sched_work *work, struct err *er
     return OK;
 }
 
+/* One step may hold several changes of one execution: adopted, ended, begun again. They are applied in this order. */
+static enum err_code apply_executions(struct db *tx, struct sched_work *work, struct err *err)
+{
+    enum err_code code = execution_store_insert(tx, work->instance_id, work->inserts.rows, work->inserts.count, err);
+    if (code == OK)
+        code = check_inserts(work, err);
+    for (size_t i = 0; i < work->adoptions.count && code == OK; i++)
+        code = execution_store_adopt(tx, work->adoptions.rows[i], work->instance_id, err);
+    if (code == OK)
+        code = execution_store_backoff(tx, work->backoffs.rows, work->backoffs.count, err);
+    if (code == OK)
+        code = execution_store_claim(tx, work->instance_id, work->claims.rows, work->claims.count, err);
+    if (code == OK)
+        code = execution_store_finish(tx, work->instance_id, work->finishes.rows, work->finishes.count, err);
+    if (code == OK)
+        code = execution_store_cancel(tx, work->cancels.rows, work->cancels.count, err);
+    return code;
+}
+
 enum err_code work_apply(struct db *tx, void *arg, struct err *err)
 {
     struct sched_work *work = arg;
@@ -159,17 +176,7 @@ enum err_code work_apply(struct db *tx, void *arg, struct err *err)
     if (code == OK && work->write)
         code = task_store_write(tx, work->write, err);
     if (code == OK)
-        code = execution_store_insert(tx, work->instance_id, work->inserts.rows, work->inserts.count, err);
-    if (code == OK)
-        code = check_inserts(work, err);
-    if (code == OK) /* before claims: one that begins at once must not outrun the end of the attempt before */
-        code = execution_store_backoff(tx, work->backoffs.rows, work->backoffs.count, err);
-    if (code == OK)
-        code = execution_store_claim(tx, work->instance_id, work->claims.rows, work->claims.count, err);
-    if (code == OK)
-        code = execution_store_finish(tx, work->instance_id, work->finishes.rows, work->finishes.count, err);
-    if (code == OK)
-        code = execution_store_cancel(tx, work->cancels.rows, work->cancels.count, err);
+        code = apply_executions(tx, work, err);
     if (code == OK)
         code = apply_small(tx, work, err);
     if (code == OK)

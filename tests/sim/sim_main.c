@@ -15,8 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-void sim_watch_prepare(struct sim *sim);
-
 static const char *program;
 static bool month;
 

@@ -259,7 +259,7 @@ void sim_server_stop(struct sim *sim, bool handover)
     sim_note(sim, "server %u stops%s", sim->life, handover ? ", hands over" : "");
     sim->stopping = true;
     sim->handover = handover;
-    scheduler_stop(sim->scheduler, sim_range(sim, 0, 60 * SECOND), handover);
+    scheduler_stop_by(sim->scheduler, sim_range(sim, 0, 60 * SECOND), handover);
 }
 
 static void stopped(struct sim *sim)

@@ -11,61 +11,58 @@
 
 static struct sim *watched; /* the functions of the triggers have no other way to it */
 
-#define TOLD(name, condition) \
-    "CREATE TRIGGER IF NOT EXISTS sim_" name " " condition " BEGIN INSERT INTO sim_violations VALUES ('" name \
-    " ' || NEW.id); END;"
+/* DATA-13, DATA-14, DATA-10, SCH-26, SCH-73, rulings section 3: on the rows themselves. */
+static const struct {
+    const char *name, *when;
+} violations[] = {
+    {"inserted_as_neither_pending_nor_running",
+     "AFTER INSERT ON task_executions WHEN NEW.state NOT IN (0, 1) OR (NEW.state = 1) <> (NEW.attempt = 1) OR"
+     " (NEW.state = 1) <> (NEW.fence > 0) OR (NEW.state = 1) <> (NEW.started_at IS NOT NULL) OR NEW.finished_at IS NOT NULL"},
+    {"terminal_row_changed", "AFTER UPDATE ON task_executions WHEN OLD.state >= 2"},
+    {"illegal_transition",
+     "AFTER UPDATE ON task_executions WHEN NEW.state < OLD.state OR NEW.state > 6 OR (OLD.state = 0 AND NEW.state = 4) OR"
+     " (OLD.state = 0 AND NEW.state = 2 AND NOT (NEW.attempt = 1 AND NEW.fence > 0))"},
+    {"attempt_without_fence", "AFTER UPDATE ON task_executions WHEN NEW.attempt NOT IN (OLD.attempt, OLD.attempt + 1) OR"
+                              " (NEW.attempt = OLD.attempt) <> (NEW.fence = OLD.fence)"},
+    {"fixed_column_changed",
+     "AFTER UPDATE ON task_executions WHEN NEW.id <> OLD.id OR NEW.uid <> OLD.uid OR NEW.task_id <> OLD.task_id OR"
+     " NEW.scheduled_at <> OLD.scheduled_at OR NEW.cause <> OLD.cause OR NEW.created_at <> OLD.created_at OR"
+     " NEW.owner_epoch < OLD.owner_epoch"},
+    {"end_without_times", "AFTER UPDATE ON task_executions WHEN (NEW.state >= 2) <> (NEW.finished_at IS NOT NULL) OR"
+                          " NEW.finished_at < NEW.started_at"},
+    {"progress", "AFTER UPDATE ON task_executions WHEN NEW.progress NOT BETWEEN 0 AND 100 OR"
+                 " (NEW.state = 2 AND NEW.progress <> 100)"},
+    /* SCH-45: what failed may try again, unless the task forbids it */
+    {"retry_was_lost",
+     "AFTER UPDATE ON task_executions WHEN OLD.state < 2 AND NEW.state IN (3, 4) AND NEW.attempt > 0 AND NEW.attempt <="
+     " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id AND t.enabled = 1"
+     " AND t.updated_at < sim_wall() - 1800000000)"},
+    {"too_many_attempts", "AFTER UPDATE ON task_executions WHEN NEW.attempt > OLD.attempt AND NEW.attempt > 1 +"
+                          " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id"
+                          " AND t.updated_at < sim_wall() - 1800000000)"},
+};
 
 #define GROWS \
     " BEGIN INSERT INTO sim_violations SELECT 'fence_does_not_grow ' || NEW.id FROM sim_fence WHERE NEW.fence <= last;" \
-    " UPDATE sim_fence SET last = max(last, NEW.fence); END;"
+    " UPDATE sim_fence SET last = max(last, NEW.fence); END"
 
-/* DATA-13, DATA-14, DATA-10, SCH-26, SCH-73, rulings section 3: on the rows themselves. */
-static const char triggers[] =
-    "CREATE TABLE IF NOT EXISTS sim_violations (what TEXT);"
-    "CREATE TABLE IF NOT EXISTS sim_fence (last INTEGER);"
-    "INSERT INTO sim_fence SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM sim_fence);"
-    "CREATE TABLE IF NOT EXISTS sim_ends (n INTEGER PRIMARY KEY, id INTEGER, task_id INTEGER, wall INTEGER);"
-    "CREATE INDEX IF NOT EXISTS sim_ends_id ON sim_ends (id);"
+static const char *const tables[] = {
+    "CREATE TABLE IF NOT EXISTS sim_violations (what TEXT)",
+    "CREATE TABLE IF NOT EXISTS sim_fence (last INTEGER)",
+    "INSERT INTO sim_fence SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM sim_fence)",
+    "CREATE TABLE IF NOT EXISTS sim_ends (n INTEGER PRIMARY KEY, id INTEGER, task_id INTEGER, wall INTEGER)",
+    "CREATE INDEX IF NOT EXISTS sim_ends_id ON sim_ends (id)",
     "CREATE TABLE IF NOT EXISTS sim_epochs (task_id INTEGER, epoch_id INTEGER, enabled INTEGER, mono INTEGER,"
-    " PRIMARY KEY (task_id, epoch_id));" TOLD(
-        "inserted_as_neither_pending_nor_running",
-        "AFTER INSERT ON task_executions WHEN NEW.state NOT IN (0, 1) OR (NEW.state = 1) <> (NEW.attempt = 1) OR"
-        " (NEW.state = 1) <> (NEW.fence > 0) OR (NEW.state = 1) <> (NEW.started_at IS NOT NULL) OR NEW.finished_at IS NOT NULL")
-        TOLD("terminal_row_changed", "AFTER UPDATE ON task_executions WHEN OLD.state >= 2") TOLD(
-            "illegal_transition",
-            "AFTER UPDATE ON task_executions WHEN NEW.state < OLD.state OR NEW.state > 6 OR (OLD.state = 0 AND NEW.state = 4) OR"
-            " (OLD.state = 0 AND NEW.state = 2 AND NOT (NEW.attempt = 1 AND NEW.fence > 0))")
-            TOLD("attempt_without_fence",
-                 "AFTER UPDATE ON task_executions WHEN NEW.attempt NOT IN (OLD.attempt, OLD.attempt + 1) OR"
-                 " (NEW.attempt = OLD.attempt) <> (NEW.fence = OLD.fence)")
-                TOLD(
-                    "fixed_column_changed",
-                    "AFTER UPDATE ON task_executions WHEN NEW.id <> OLD.id OR NEW.uid <> OLD.uid OR NEW.task_id <> OLD.task_id OR"
-                    " NEW.scheduled_at <> OLD.scheduled_at OR NEW.cause <> OLD.cause OR NEW.created_at <> OLD.created_at OR"
-                    " NEW.owner_epoch < OLD.owner_epoch")
-                    TOLD(
-                        "end_without_times",
-                        "AFTER UPDATE ON task_executions WHEN (NEW.state >= 2) <> (NEW.finished_at IS NOT NULL) OR NEW.finished_at < NEW.started_at")
-                        TOLD(
-                            "progress",
-                            "AFTER UPDATE ON task_executions WHEN NEW.progress NOT BETWEEN 0 AND 100 OR (NEW.state = 2 AND NEW.progress <> 100)")
-                            TOLD(
-                                "retry_was_lost", /* SCH-45: what failed may try again, unless the task forbids it or the server goes */
-                                "AFTER UPDATE ON task_executions WHEN OLD.state < 2 AND NEW.state IN (3, 4) AND NEW.attempt > 0 AND NEW.attempt <="
-                                " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id AND t.enabled = 1"
-                                " AND t.updated_at < sim_wall() - 1800000000)")
-                                TOLD(
-                                    "too_many_attempts",
-                                    "AFTER UPDATE ON task_executions WHEN NEW.attempt > OLD.attempt AND NEW.attempt > 1 +"
-                                    " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id"
-                                    " AND t.updated_at < sim_wall() - 1800000000)") "CREATE TRIGGER IF NOT EXISTS sim_fence_insert AFTER INSERT ON task_executions WHEN NEW.fence > 0" GROWS
-                                                                                    "CREATE TRIGGER IF NOT EXISTS sim_fence_update AFTER UPDATE ON task_executions WHEN NEW.fence <> OLD.fence" GROWS
-                                                                                    "CREATE TRIGGER IF NOT EXISTS sim_note_end AFTER UPDATE ON task_executions WHEN OLD.state < 2 AND NEW.state >= 2"
-                                                                                    " BEGIN INSERT INTO sim_ends (id, task_id, wall) VALUES (NEW.id, NEW.task_id, sim_wall()); END;"
-                                                                                    "CREATE TRIGGER IF NOT EXISTS sim_note_epoch_insert AFTER INSERT ON sched_tasks"
-                                                                                    " BEGIN INSERT OR REPLACE INTO sim_epochs VALUES (NEW.id, NEW.epoch_id, NEW.enabled, sim_mono()); END;"
-                                                                                    "CREATE TRIGGER IF NOT EXISTS sim_note_epoch AFTER UPDATE OF epoch_id ON sched_tasks"
-                                                                                    " BEGIN INSERT OR REPLACE INTO sim_epochs VALUES (NEW.id, NEW.epoch_id, NEW.enabled, sim_mono()); END;";
+    " PRIMARY KEY (task_id, epoch_id))",
+    "CREATE TRIGGER IF NOT EXISTS sim_fence_insert AFTER INSERT ON task_executions WHEN NEW.fence > 0" GROWS,
+    "CREATE TRIGGER IF NOT EXISTS sim_fence_update AFTER UPDATE ON task_executions WHEN NEW.fence <> OLD.fence" GROWS,
+    "CREATE TRIGGER IF NOT EXISTS sim_note_end AFTER UPDATE ON task_executions WHEN OLD.state < 2 AND NEW.state >= 2"
+    " BEGIN INSERT INTO sim_ends (id, task_id, wall) VALUES (NEW.id, NEW.task_id, sim_wall()); END",
+    "CREATE TRIGGER IF NOT EXISTS sim_note_epoch_insert AFTER INSERT ON sched_tasks"
+    " BEGIN INSERT OR REPLACE INTO sim_epochs VALUES (NEW.id, NEW.epoch_id, NEW.enabled, sim_mono()); END",
+    "CREATE TRIGGER IF NOT EXISTS sim_note_epoch AFTER UPDATE OF epoch_id ON sched_tasks"
+    " BEGIN INSERT OR REPLACE INTO sim_epochs VALUES (NEW.id, NEW.epoch_id, NEW.enabled, sim_mono()); END",
+};
 
 static void wall_now(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
@@ -93,14 +90,28 @@ void sim_watch_prepare(struct sim *sim)
     must(sqlite3_auto_extension((void (*)(void))add_functions) == SQLITE_OK);
 }
 
+static void add(struct sim *sim, const char *sql)
+{
+    char *message = NULL;
+    if (sqlite3_exec(sim->watcher, sql, NULL, NULL, &message) != SQLITE_OK)
+        sim_fail(sim, "%s: %s", sql, message);
+    sqlite3_free(message);
+}
+
 void sim_watch_open(struct sim *sim)
 {
     must(sqlite3_open_v2(sim->path, &sim->watcher, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
     (void)sqlite3_busy_timeout(sim->watcher, 1000);
-    char *message = NULL;
-    if (sqlite3_exec(sim->watcher, triggers, NULL, NULL, &message) != SQLITE_OK)
-        sim_fail(sim, "the watcher's triggers: %s", message);
-    sqlite3_free(message);
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        add(sim, tables[i]);
+    for (size_t i = 0; i < ARRAY_LEN(violations); i++) {
+        char sql[1024];
+        int n = snprintf(sql, sizeof sql,
+                         "CREATE TRIGGER IF NOT EXISTS sim_%s %s BEGIN INSERT INTO sim_violations VALUES ('%s ' || NEW.id); END",
+                         violations[i].name, violations[i].when, violations[i].name);
+        must(n > 0 && (size_t)n < sizeof sql);
+        add(sim, sql);
+    }
     must(sqlite3_prepare_v2(sim->watcher, "SELECT state, attempt, lease_owner IS NULL, uid FROM task_executions WHERE id = ?1",
                             -1, &sim->watch_execution, NULL) == SQLITE_OK);
 }
@@ -282,7 +293,7 @@ static void check_memory(struct sim *sim)
                  s->executions.count);
     bool at_rest = !s->works_in_flight && !s->refused_step && (!s->step || work_is_empty(s->step));
     if (at_rest && s->ready.count && s->running < sim->plan.capacity && !atomic_load(&s->draining) && !s->stopping)
-        sim_fail(sim, "%zu tasks could start something, there is room, and nothing happens", s->ready.count);
+        sim_fail(sim, "%u tasks could start something, there is room, and nothing happens", s->ready.count);
 }
 
 void sim_watch_check(struct sim *sim)
