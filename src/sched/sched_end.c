@@ -109,7 +109,7 @@ static void back_off(struct scheduler *s, struct execution *ex, struct attempt_r
 }
 
 /* Who started it may forget it. Types with a memory of their own (commands) wait for this. */
-void sched_tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt)
+static void tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt)
 {
     const struct execution *ex = int_map_get(&s->executions, id);
     for (size_t i = 0; i < s->options.handler_count; i++) {
@@ -119,6 +119,11 @@ void sched_tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt)
     }
 }
 
+void sched_acknowledge(struct scheduler *s, int64_t id, int32_t attempt)
+{
+    *WORK_ADD(&scheduler_step_work(s)->acknowledgements) = (struct acknowledgement){id, attempt};
+}
+
 void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struct attempt_result *result)
 {
     struct execution *ex = int_map_get(&s->executions, id);
@@ -126,7 +131,7 @@ void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struc
         ex && ex->attempt == attempt && (ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED);
     if (!works) { /* a late report of an attempt that has ended otherwise (SCH-73), or one that is on its way to the store */
         if (!ex || ex->recorded_attempt >= attempt)
-            sched_tell_recorded(s, id, attempt);
+            sched_acknowledge(s, id, attempt);
         return;
     }
     sched_clear_timer(s, ex);
@@ -253,7 +258,7 @@ static void backoff_recorded(struct scheduler *s, const struct execution_backoff
     struct execution *ex = int_map_get(&s->executions, row->id);
     if (ex && ex->recorded_attempt < row->attempt)
         ex->recorded_attempt = row->attempt;
-    sched_tell_recorded(s, row->id, row->attempt);
+    tell_recorded(s, row->id, row->attempt);
 }
 
 void sched_finished(struct scheduler *s, struct sched_work *work)
@@ -262,7 +267,9 @@ void sched_finished(struct scheduler *s, struct sched_work *work)
         backoff_recorded(s, &work->backoffs.rows[i]);
     for (size_t i = 0; work->code == OK && i < work->finishes.count; i++)
         if (!work->finishes.rows[i].instant)
-            sched_tell_recorded(s, work->finishes.rows[i].id, work->finishes.rows[i].attempt);
+            tell_recorded(s, work->finishes.rows[i].id, work->finishes.rows[i].attempt);
+    for (size_t i = 0; work->code == OK && i < work->acknowledgements.count; i++)
+        tell_recorded(s, work->acknowledgements.rows[i].execution_id, work->acknowledgements.rows[i].attempt);
     for (size_t i = 0; i < work->finishes.count; i++) {
         struct execution *ex = int_map_get(&s->executions, work->finishes.rows[i].id);
         if (!ex)

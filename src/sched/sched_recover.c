@@ -174,7 +174,7 @@ static bool take_listed(struct scheduler *s, const struct adopted_attempt *attem
         return true;
     }
     if (attempt->ended && !ours) /* recorded; only its acknowledgement was lost with the former server */
-        sched_tell_recorded(s, attempt->execution_id, attempt->attempt);
+        sched_acknowledge(s, attempt->execution_id, attempt->attempt);
     else if (!ours)
         end_stray(s, attempt);
     return false;

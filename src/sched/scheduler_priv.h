@@ -166,8 +166,8 @@ void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struc
 void sched_finish(struct scheduler *s, struct execution *ex, enum execution_state state, struct attempt_result *result,
                   struct sched_work *work);
 void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cause cause);
-/* The end of this attempt is on disk, or not wanted: who started it may forget it. */
-void sched_tell_recorded(const struct scheduler *s, int64_t id, int32_t attempt);
+/* Whoever started it may forget it when all that was decided up to now is on disk: its end is, or is not wanted. */
+void sched_acknowledge(struct scheduler *s, int64_t id, int32_t attempt);
 void sched_progress(struct scheduler *s, int64_t id, int32_t attempt, int percent);
 void sched_register_metrics(int type);             /* the families of a task type */
 void sched_fill_progress(struct sched_work *step); /* with the newest reports, before it is sent */

@@ -61,6 +61,7 @@ void work_free(struct sched_work *work)
     free(work->stats.rows);
     free(work->adoptions.rows);
     free(work->reboots.rows);
+    free(work->acknowledgements.rows);
     task_write_free(work->write);
     free(work);
 }
@@ -69,7 +70,7 @@ size_t work_size(const struct sched_work *work)
 {
     return work->inserts.count + work->claims.count + work->backoffs.count + work->finishes.count + work->cancels.count +
            work->progress.count + work->ledger.count + work->tasks.count + work->stats.count + work->adoptions.count +
-           work->reboots.count + (work->write != NULL);
+           work->reboots.count + work->acknowledgements.count + (work->write != NULL);
 }
 
 bool work_is_empty(const struct sched_work *work)

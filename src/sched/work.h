@@ -39,6 +39,11 @@ struct progress_row {
     int percent;
 };
 
+struct acknowledgement {
+    int64_t execution_id;
+    int32_t attempt;
+};
+
 struct sched_work {
     struct notice notice;
     struct store_op op;
@@ -71,6 +76,8 @@ struct sched_work {
     adoptions;
     WORK_ROWS(int64_t)
     reboots; /* tasks that run for this boot */
+    WORK_ROWS(struct acknowledgement)
+    acknowledgements; /* nothing to write: told when this and all before it is on disk */
 
     int64_t check_task_id, check_settled_us; /* with an id: refused unless the ledger of this task is on disk up to here */
     struct task_write *write;                /* owned: creates, rewrites or deletes one task; NULL = none */
