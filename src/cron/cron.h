@@ -40,10 +40,16 @@ struct cron_years {
     uint64_t bits[CRON_YEAR_WORDS];
 };
 
-/* Section 6. `pos` and `len` are bytes of the text as given; hint is "" when there is none. */
+#define CRON_ERROR_MORE_MAX 3
+struct cron_span {
+    size_t pos, len; /* bytes of the text as given */
+};
+
+/* Section 6. hint is "" when there is none. */
 struct cron_error {
     char code[16];
     size_t pos, len;
+    struct cron_span more[CRON_ERROR_MORE_MAX]; /* code `never`: further fields at fault, behind the first; len 0: none */
     char message[256];
     char hint[256];
 };

@@ -328,7 +328,7 @@ static bool fields_parse(struct cron_parser *p, size_t pos, size_t end)
     struct field_span spans[FIELDS_MAX + 1] = {{0, 0}};
     size_t found = 0;
     while (pos < end) {
-        const size_t stop = token_end(p, pos);
+        const size_t word = token_end(p, pos), stop = word < end ? word : end; /* "cron(…)" ends before the bracket */
         if (found <= FIELDS_MAX)
             spans[found] = (struct field_span){pos, stop};
         found++;

@@ -47,21 +47,27 @@ static void put_line(struct text *t, const char *text, size_t from, size_t to)
     text_put(t, "\n");
 }
 
-/* `^~~` below the span; a blank inside the span (several fields at fault) starts a new caret. */
-static void put_caret(struct text *t, const char *text, size_t from, size_t len, const struct cron_error *e)
+/* `^~~` below [pos, pos + len) of the text that is shown from `from` to `to`. *at is the first byte without a column yet. */
+static void put_mark(struct text *t, const char *text, size_t to, struct cron_span span, size_t *at)
 {
-    text_put(t, from > 0 ? "     " : "  ");
-    for (size_t i = from; i < e->pos && i < len; i++)
-        if (!is_continuation(text[i]))
+    for (; *at < span.pos && *at < to; (*at)++)
+        if (!is_continuation(text[*at]))
             text_put_byte(t, ' ');
-    bool begins = true;
-    for (size_t i = e->pos; i < e->pos + e->len && (i < len || i == e->pos); i++) {
-        if (i < len && is_continuation(text[i]))
+    for (size_t i = span.pos; i < span.pos + span.len && (i < to || i == span.pos); i++) {
+        if (i < to && is_continuation(text[i]))
             continue;
-        const bool blank = i < len && i > e->pos && is_blank(text[i]);
-        text_put_byte(t, blank ? ' ' : begins ? '^' : '~');
-        begins = blank;
+        text_put_byte(t, i == span.pos ? '^' : '~');
     }
+    *at = span.pos + span.len;
+}
+
+static void put_marks(struct text *t, const char *text, size_t from, size_t to, const struct cron_error *e)
+{
+    size_t at = from;
+    text_put(t, from > 0 ? "     " : "  ");
+    put_mark(t, text, to, (struct cron_span){e->pos, e->len}, &at);
+    for (size_t i = 0; i < CRON_ERROR_MORE_MAX && e->more[i].len > 0 && e->more[i].pos < to; i++)
+        put_mark(t, text, to, e->more[i], &at);
     text_put(t, "\n");
 }
 
@@ -80,7 +86,7 @@ size_t cron_format_error(const char *text, const struct cron_error *e, char *out
     put_line(&t, text, from, to);
     if (shown.pos + shown.len > to)
         shown.len = to > shown.pos ? to - shown.pos : 1;
-    put_caret(&t, text, from, to, &shown);
+    put_marks(&t, text, from, to, &shown);
     if (e->hint[0] != '\0')
         text_putf(&t, "  hint: %s\n", e->hint);
     return text_end(&t);

@@ -2,50 +2,106 @@
 /* Why a schedule never fires, with the fields at fault (section 6, code `never`). */
 #include "cron/describe.h"
 #include "cron/parse.h"
+#include "cron/search.h"
 
 #include <string.h>
 
 static const char *const months[13] = {"",     "January", "February",  "March",   "April",    "May",     "June",
                                        "July", "August",  "September", "October", "November", "December"};
 
-/* Day and month fields of the text: by the dialect's order of fields for their number. */
-static void find_day_fields(const char *text, size_t len, const struct cron_options *options, struct cron_error *e)
+struct fields {
+    struct cron_span spans[FIELDS_MAX + 2];
+    size_t count;
+    const char *order; /* field numbers as digits; NULL: not known */
+};
+
+static bool is_gap(const char *text, size_t at)
 {
-    size_t starts[FIELDS_MAX + 2], ends[FIELDS_MAX + 2], count = 0;
-    for (size_t i = 0; i < len && count < FIELDS_MAX + 2;) {
-        while (i < len && (is_blank(text[i]) || text[i] == '\n'))
-            i++;
-        if (i == len)
-            break;
-        starts[count] = i;
-        while (i < len && !is_blank(text[i]) && text[i] != '\n')
-            i++;
-        ends[count] = i;
-        if (!memchr(text + starts[count], '=', i - starts[count])) /* the zone prefix is not a field */
-            count++;
+    return is_blank(text[at]) || text[at] == '\n' || text[at] == '\r';
+}
+
+/* The fields of the text, by the dialect's order for their number. A zone prefix is no field. */
+static void find_fields(const char *text, size_t len, const struct cron_options *options, struct fields *ret)
+{
+    *ret = (struct fields){.count = 0};
+    for (size_t at = 0; at < len && ret->count < FIELDS_MAX + 2;) {
+        while (at < len && is_gap(text, at))
+            at++;
+        const size_t begin = at;
+        while (at < len && !is_gap(text, at))
+            at++;
+        if (at > begin && !memchr(text + begin, '=', at - begin))
+            ret->spans[ret->count++] = (struct cron_span){begin, at - begin};
     }
-    const struct dialect *dialect = dialect_get(options->dialect);
-    const char *order = count <= FIELDS_MAX ? dialect->orders[count] : NULL;
-    const char *day = order ? strchr(order, '0' + FIELD_DAY) : NULL, *month = order ? strchr(order, '0' + FIELD_MONTH) : NULL;
-    e->pos = 0;
-    e->len = len ? len : 1;
-    if (options->syntax != CRON_SYNTAX_CRON || !day || !month)
-        return;
-    const size_t first = (size_t)(day - order), last = (size_t)(month - order);
-    e->pos = starts[first < last ? first : last];
-    e->len = ends[first < last ? last : first] - e->pos;
+    if (options->syntax == CRON_SYNTAX_CRON && ret->count <= FIELDS_MAX)
+        ret->order = dialect_get(options->dialect)->orders[ret->count];
+}
+
+/* The schedule with every value of one field. */
+static bool fires_without(const struct cron_schedule *s, enum cron_field field)
+{
+    struct cron_schedule lifted = *s;
+    if (field == FIELD_DAY) {
+        lifted.day = 0xfffffffeu;
+        lifted.day_near = lifted.last = lifted.last_near = 0;
+    } else if (field == FIELD_MONTH) {
+        lifted.month = 0x1ffe;
+    } else if (field == FIELD_WEEKDAY) {
+        lifted.weekday = 0x7f;
+        memset(lifted.weekday_nth, 0, sizeof(lifted.weekday_nth));
+        lifted.weekday_last = 0;
+    } else {
+        lifted.flags &= (uint16_t)~CRON_FLAG_YEARS;
+    }
+    search_derive(&lifted);
+    return !cron_is_impossible(&lifted);
+}
+
+/* Marks the fields in the order of the text; the first one in pos and len. */
+static void mark(struct cron_error *e, const struct fields *fields, unsigned wanted)
+{
+    size_t marked = 0;
+    for (size_t i = 0; fields->order && fields->order[i] != '\0'; i++) {
+        if (!(wanted >> (fields->order[i] - '0') & 1))
+            continue;
+        if (marked == 0) {
+            e->pos = fields->spans[i].pos;
+            e->len = fields->spans[i].len;
+        } else if (marked <= CRON_ERROR_MORE_MAX) {
+            e->more[marked - 1] = fields->spans[i];
+        }
+        marked++;
+    }
+}
+
+/* "no date passes the day-of-month and weekday fields together" */
+static unsigned put_fields_at_fault(struct text *t, const struct cron_schedule *s)
+{
+    static const enum cron_field candidates[] = {FIELD_DAY, FIELD_MONTH, FIELD_WEEKDAY, FIELD_YEAR};
+    unsigned at_fault = 0, done = 0;
+    for (size_t i = 0; i < ARRAY_LEN(candidates); i++)
+        if (fires_without(s, candidates[i]))
+            at_fault |= 1u << candidates[i];
+    const unsigned total = (unsigned)__builtin_popcount(at_fault);
+    text_put(t, total > 1 ? "no date passes the " : "no date passes the day fields");
+    for (unsigned left = at_fault; left != 0 && total > 1; left &= left - 1, done++)
+        text_putf(t, "%s%s", done == 0 ? "" : done + 1 == total ? " and " : ", ", field_table[__builtin_ctz(left)].label);
+    text_put(t, total > 1 ? " fields together" : "");
+    return total > 1 ? at_fault : 1u << FIELD_DAY | 1u << FIELD_WEEKDAY;
 }
 
 void cron_never_error(const char *text, size_t len, const struct cron_options *options, const struct cron_schedule *s,
                       struct cron_error *ret_error)
 {
     struct never_facts never;
-    *ret_error = (struct cron_error){.code = "never"};
+    struct fields fields;
+    unsigned at_fault = 1u << FIELD_DAY | 1u << FIELD_MONTH;
+    *ret_error = (struct cron_error){.code = "never", .len = len ? len : 1};
     struct text t = text_over(ret_error->message, sizeof(ret_error->message));
     describe_never(s, &never);
-    find_day_fields(text, len, options, ret_error);
+    find_fields(text, len, options, &fields);
     if (never.reason == NEVER_BOTH) {
-        text_put(&t, "no date passes the day fields");
+        at_fault = put_fields_at_fault(&t, s);
     } else {
         text_put(&t, never.reason == NEVER_DATES ? "no year has " : "none of the years has ");
         bool first = true;
@@ -53,6 +109,9 @@ void cron_never_error(const char *text, size_t len, const struct cron_options *o
             text_putf(&t, "%s%d %s", first ? "" : " or ", never.day, months[__builtin_ctz(bits)]);
             first = false;
         }
+        if (never.reason == NEVER_YEARS)
+            at_fault |= 1u << FIELD_YEAR;
     }
     (void)text_end(&t);
+    mark(ret_error, &fields, at_fault);
 }

@@ -1,97 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
 """The schedule engine through `horae cron` (contract section 4), without a server."""
+import datetime
 import json
 import os
 import random
+import select
 import shutil
+import subprocess
 import tempfile
+import threading
 import unittest
 import zoneinfo
 
 import cron_random
-from harness import BINARY, ROOT, Server, run_cli, wait_until
+from harness import BINARY, ROOT, WAIT_S, Server, run_cli, wait_until
 
 
-class Cron(unittest.TestCase):
-    def test_all_vectors_pass_through_batch(self):
+def answers(queries, env=None):
+    done = run_cli("cron", "batch", stdin="".join(json.dumps(query) + "\n" for query in queries), env=env)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Vectors(unittest.TestCase):
+    """Section 11: the contract as data."""
+
+    QUERY = ("expr", "tz", "from", "to", "seed", "anchor", "dialect", "syntax", "n")
+
+    def test_every_vector(self):
         with open(os.path.join(ROOT, "tests", "data", "cron-vectors.json"), encoding="utf-8") as file:
             vectors = json.load(file)
-        queries = []
-        for v in vectors:
-            query = {key: v[key] for key in ("expr", "tz", "from", "to", "seed", "anchor", "dialect", "syntax") if key in v}
-            query["op"] = "prev" if "prev" in v else "count" if "count" in v else "parse" if v.get("error") else "next"
-            query["n"] = v.get("n", len(v.get(query["op"], [])) or 1) if query["op"] in ("next", "prev") else 1
-            queries.append(json.dumps(query))
-        done = run_cli("cron", "batch", stdin="\n".join(queries) + "\n")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
-        self.assertEqual(len(answers), len(vectors))
         self.assertGreater(len(vectors), 2000)
-        for vector, answer in zip(vectors, answers):
+        op = lambda v: "prev" if "prev" in v else "count" if "count" in v else "parse" if v.get("error") else "next"
+        queries = [{"op": op(v), **{key: v[key] for key in self.QUERY if key in v}} for v in vectors]
+        for vector, answer in zip(vectors, answers(queries), strict=True):
             with self.subTest(id=vector["id"], expr=vector["expr"]):
-                if vector.get("error"):
-                    self.assertIn("error", answer)
-                    self.assertIsInstance(answer["error"]["pos"], int)
                 for key in ("next", "prev", "count"):
                     if key in vector:
                         self.assertEqual(answer.get(key), vector[key])
-                if "cron" in vector and not vector.get("error"):
-                    self.same_fires(vector)
+                for key in ("code", "pos"):
+                    if vector.get("error"):
+                        self.assertEqual(answer["error"][key], vector.get(key, answer["error"][key]))
 
-    def same_fires(self, vector):
-        """`cron` holds the equivalent default expression."""
-        lines = [json.dumps({"expr": vector["expr"], "syntax": vector.get("syntax"), "dialect": vector.get("dialect"), "tz": vector.get("tz"),
-                             "from": vector["from"], "n": 5, "anchor": vector.get("anchor"), "seed": vector.get("seed")}),
-                 json.dumps({"expr": vector["cron"], "tz": vector.get("tz"), "from": vector["from"], "n": 5, "anchor": vector.get("anchor"),
-                             "seed": vector.get("seed")})]
-        answers = [json.loads(line) for line in run_cli("cron", "batch", stdin="\n".join(lines) + "\n").stdout.splitlines()]
-        self.assertEqual(answers[0], answers[1])
+    def test_equivalent_expressions_of_the_vectors(self):
+        """`cron` holds the same schedule in the default dialect."""
+        with open(os.path.join(ROOT, "tests", "data", "cron-vectors.json"), encoding="utf-8") as file:
+            vectors = [v for v in json.load(file) if "cron" in v and not v.get("error")]
+        self.assertGreater(len(vectors), 50)
+        given = [{**{key: v[key] for key in self.QUERY if key in v}, "n": 8} for v in vectors]
+        same = [{**query, "expr": v["cron"], "dialect": None, "syntax": None} for query, v in zip(given, vectors)]
+        for vector, left, right in zip(vectors, answers(given), answers(same), strict=True):
+            self.assertEqual(left, right, vector["expr"])
 
-    def test_errors_point_at_the_offending_character(self):
-        done = run_cli("cron", "check", "61 * * * *")
-        self.assertEqual((done.returncode, done.stderr), (1, "horae: schedule error: minute 61 is outside 0-59\n  61 * * * *\n  ^~\n"))
-        never = run_cli("cron", "check", "0 0 30 2 *")
-        self.assertEqual(never.returncode, 1)
-        self.assertIn("never fires", never.stderr)
 
-    def test_descriptions_follow_the_table_of_section_7(self):
-        table = {
-            "* * * * *": "Every minute", "*/5 * * * *": "Every 5 minutes", "7/20 * * * *": "At 7, 27 and 47 minutes past every hour",
-            "*/25 * * * *": "At 0, 25 and 50 minutes past every hour (uneven: 10 minutes across the hour)", "0 * * * *": "Every hour, on the hour",
-            "15 * * * *": "Every hour at 15 minutes past", "0 */6 * * *": "Every 6 hours, at 00:00, 06:00, 12:00 and 18:00",
-            "0 */5 * * *": "At 00:00, 05:00, 10:00, 15:00 and 20:00 every day (uneven: 4 hours across midnight)", "30 2 * * *": "Every day at 02:30",
-            "0 9 * * MON-FRI": "Monday to Friday at 09:00", "*/10 9-17 * * 1-5": "Every 10 minutes from 09:00 to 17:50, Monday to Friday",
-            "0 22-2 * * *": "Every hour from 22:00 to 02:00", "0 0 1 * *": "On the 1st of every month at 00:00",
-            "0 0 1,15 * *": "On the 1st and 15th of every month at 00:00", "0 0 13 * 5": "On the 13th of every month or on any Friday, at 00:00",
-            "0 0 13 * +5": "On the 13th of the month when it is a Friday, at 00:00", "0 0 31 * *": "On the 31st at 00:00, in months that have one",
-            "0 0 29 2 *": "On 29 February at 00:00 (leap years only)", "0 0 L * *": "On the last day of every month at 00:00",
-            "0 0 L-3 * *": "3 days before the last day of every month at 00:00",
-            "0 0 LW * *": "On the last working day (Monday to Friday) of every month at 00:00",
-            "0 0 15W * *": "On the working day nearest the 15th of every month at 00:00", "0 10 * * 5#2": "On the second Friday of every month at 10:00",
-            "0 10 * * 5L": "On the last Friday of every month at 10:00", "0 0 1 */3 *": "On the 1st of January, April, July and October at 00:00",
-            "0 0 0 1 1 * 2030": "On 1 January 2030 at 00:00", "*/10 * * * * *": "Every 10 seconds", "@reboot": "Once, when the scheduler starts",
-            "0 0 30 2 *": "Never (no year has 30 February)",
-        }
-        for expression, text in table.items():
-            with self.subTest(expression):
-                self.assertEqual(run_cli("cron", "explain", expression, "--from", "2026-01-01T00:00:00Z").stdout.strip(), text)
-        seeded = run_cli("cron", "explain", "H H * * *", "--seed", "nightly-backup").stdout.strip()
-        self.assertEqual(seeded, "Every day at 15:31 (hashed from the job name)")
-
-    def test_descriptions_in_chinese(self):
-        for expression, text in (("30 2 * * *", "每天02:30"), ("0 9 * * MON-FRI", "每周一至周五，09:00"), ("*/5 * * * *", "每5分钟"),
-                                 ("0 0 L * *", "每月最后一天00:00"), ("0 0 29 2 *", "每年2月29日00:00（仅闰年）")):
-            with self.subTest(expression):
-                self.assertEqual(run_cli("cron", "explain", expression, "--lang", "zh").stdout.strip(), text)
-
-    def test_batch_goes_on_after_lines_that_it_cannot_read(self):
-        lines = ['{"expr":"* * * * *","from":"2026-01-01T00:00:00Z"}', "nonsense", '{"expr":5}', '{"expr":"x","op":"sing"}', "x" * 70000,
-                 '{"expr":"0 0 * * *","op":"parse"}']
-        done = run_cli("cron", "batch", stdin="\n".join(lines))
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
-        self.assertEqual([("error" in a) for a in answers], [False, True, True, True, True, False])
-        self.assertEqual(answers[5]["ok"], True)
-
+class Policies(unittest.TestCase):
     def test_gap_and_fold_policies(self):
         def ask(**query):
             return json.loads(run_cli("cron", "batch", stdin=json.dumps({"expr": "30 2 * * *", "tz": "America/New_York", "n": 1, **query})).stdout)["next"]
@@ -106,9 +67,141 @@ class Cron(unittest.TestCase):
         self.assertEqual(ask(**fold, fold="first")[0], "2026-11-01T01:30:00-04:00")
 
 
-def answers(queries, env=None):
-    done = run_cli("cron", "batch", stdin="".join(json.dumps(query) + "\n" for query in queries), env=env)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+class Batch(unittest.TestCase):
+    START = {"expr": "*/10 * * * *", "from": "2026-01-01T00:00:00Z"}
+
+    def test_answers_come_while_the_input_stays_open(self):
+        with subprocess.Popen([BINARY, "cron", "batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            for n in (1, 2):
+                process.stdin.write(json.dumps({**self.START, "n": n}).encode() + b"\n")
+                process.stdin.flush()
+                ready, _, _ = select.select([process.stdout], [], [], WAIT_S)
+                self.assertTrue(ready, "no answer before the end of the input")
+                self.assertEqual(len(json.loads(process.stdout.readline())["next"]), n)
+            process.stdin.close()
+            self.assertEqual((process.stdout.read(), process.wait()), (b"", 0))
+
+    def test_a_million_lines_need_no_more_memory_than_a_thousand(self):
+        with subprocess.Popen([BINARY, "cron", "batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            def feed(first, count):
+                for i in range(first, first + count):
+                    process.stdin.write(b'{"expr":"%d %d * * *","from":"2026-01-01T00:00:00Z"}\n' % (i % 60, i // 60 % 24))
+                process.stdin.flush()
+
+            def check(first, count):
+                for i in range(first, first + count):
+                    if process.stdout.readline() != b'{"next":["2026-01-0%dT%02d:%02d:00+00:00"]}\n' % (1 if i % 1440 else 2, i // 60 % 24, i % 60):
+                        self.fail(f"answer {i} is another")
+
+            def peak_kb():
+                with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+                    return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+
+            peaks, done = [], 0
+            for count in (1000, 999000):
+                feeder = threading.Thread(target=feed, args=(done, count))
+                feeder.start()
+                check(done, count)
+                feeder.join()
+                done += count
+                peaks.append(peak_kb())
+            process.stdin.close()
+            self.assertEqual(process.wait(), 0)
+        self.assertLess(peaks[1] - peaks[0], 1024, "kB more")
+
+    def test_bad_lines_get_their_error_and_the_next_one_is_answered(self):
+        good = json.dumps(self.START)
+        for line, code, text in (("nonsense", "json", ""), ("", "json", ""), ("[]", "query", "JSON object"), ('"x"', "query", "JSON object"), ("{}", "query", '"expr"'),
+                                 ('{"expr":5}', "query", "expr must be a text"), ('{"expr":"* * * * *","form":1}', "query", '"form" is no key of a query: expr, op, tz'),
+                                 ('{"expr":"* * * * *","op":"sing"}', "query", "op must be next, prev, count or parse"),
+                                 ('{"expr":"* * * * *","op":1}', "query", "op must be"), ('{"expr":"* * * * *","n":-1}', "query", "n must be a whole number between 0 and 1000000"),
+                                 ('{"expr":"* * * * *","n":1.5}', "query", "n must"), ('{"expr":"* * * * *","n":"1"}', "query", "n must"),
+                                 ('{"expr":"* * * * *","from":"yesterday"}', "query", "from must be a time"), ('{"expr":"* * * * *","from":true}', "query", "from must be"),
+                                 ('{"expr":"* * * * *","to":1e3}', "query", "to must be a time"), ('{"expr":"* * * * *","anchor":[]}', "query", "anchor must"),
+                                 ('{"expr":"* * * * *","gap":"jump"}', "query", "gap must be auto, skip, run_at_edge or shift_forward"),
+                                 ('{"expr":"* * * * *","fold":"x"}', "query", "fold must be auto, first, last or both"),
+                                 ('{"expr":"* * * * *","dialect":"bsd"}', "query", "dialect must be horae, vixie"),
+                                 ('{"expr":"* * * * *","syntax":"x"}', "query", "syntax must be cron or oncalendar"), ('{"expr":"* * * * *","seed":7}', "query", "seed must"),
+                                 ('{"expr":"* * * * *","tz":7}', "query", "tz must be a text"), ('{"expr":"* * * * *","tz":"Mars/Olympus"}', "tz", "unknown time zone"),
+                                 ('{"expr":"* * * * *","op":"count"}', "query", 'count needs "to"'), ("x" * 70000, "length", "65536"),
+                                 ('{"expr":"* * * *"}', "fields", "5, 6 or 7"), ('{"expr":"* * * * *"', "json", "")):
+            with self.subTest(line[:60]):
+                done = run_cli("cron", "batch", stdin=f"{line}\n{good}")
+                first, second = map(json.loads, done.stdout.splitlines())
+                self.assertEqual(done.returncode, 0)
+                self.assertEqual(first["error"]["code"], code)
+                self.assertIsInstance(first["error"]["pos"], int)
+                self.assertIn(text, first["error"]["message"])
+                self.assertEqual(second, {"next": ["2026-01-01T00:10:00+00:00"]})
+
+    def test_a_vector_may_be_asked_as_it_stands(self):
+        answer, = answers([{**self.START, "id": "x", "next": [], "note": "", "verified": [], "source": "", "error": False, "code": None, "pos": 0, "cron": ""}])
+        self.assertEqual(answer, {"next": ["2026-01-01T00:10:00+00:00"]})
+
+    def test_instants_between_seconds(self):
+        """Section 4: next floors, prev ceils; count takes what lies in [from, to)."""
+        base = {"expr": "0 0 0 * * *"}
+        for op, start, found in (("next", "2025-12-31T23:59:59.9Z", "2026-01-01"), ("next", "2025-12-31T23:59:59Z", "2026-01-01"), ("next", "2026-01-01T00:00:00.5Z", "2026-01-02"),
+                                 ("next", "2026-01-01T00:00:00Z", "2026-01-02"), ("prev", "2026-01-01T00:00:00Z", "2025-12-31"), ("prev", "2026-01-01T00:00:00.1Z", "2026-01-01"),
+                                 ("prev", "2026-01-01T00:00:00.000000001Z", "2026-01-01"), ("prev", "2026-01-01T00:00:01Z", "2026-01-01"), ("next", 1767225599999, "2026-01-01"),
+                                 ("next", 1767225600000, "2026-01-02"), ("prev", 1767225600001, "2026-01-01"), ("next", "1767225599999", "2026-01-01")):
+            self.assertEqual(answers([{**base, "op": op, "from": start}]), [{op: [found + "T00:00:00+00:00"]}], (op, start))
+        for begin, end, count in (("00:00:00", "00:00:00", 0), ("00:00:00", "00:00:00.5", 1), ("00:00:00.5", "00:00:01", 0), ("00:00:00", "00:00:01", 1)):
+            self.assertEqual(answers([{**base, "op": "count", "from": f"2026-01-01T{begin}Z", "to": f"2026-01-01T{end}Z"}]), [{"count": count}], (begin, end))
+
+    def test_offsets_with_seconds_are_printed_and_read(self):
+        query = {"expr": "0 0 1 * *", "tz": "America/New_York", "from": "1883-01-15T00:00:00-04:56:02", "n": 2}
+        found = answers([query])[0]["next"]
+        self.assertEqual(found, ["1883-02-01T00:00:00-04:56:02", "1883-03-01T00:00:00-04:56:02"])
+        self.assertEqual(answers([{**query, "from": found[0], "n": 1}])[0]["next"], found[1:])
+
+    def test_the_ends_of_time(self):
+        for query, found in (({"expr": "0 0 1 1 *", "from": "9998-06-01T00:00:00Z", "n": 5}, ["9999-01-01T00:00:00+00:00"]),
+                             ({"expr": "59 59 23 31 12 *", "from": "9999-12-31T23:59:58Z", "n": 5}, ["9999-12-31T23:59:59+00:00"]),
+                             ({"expr": "* * * * * *", "from": "9999-12-31T23:59:59Z"}, []), ({"expr": "@every 1d", "from": "9999-12-31T00:00:00Z"}, []),
+                             ({"expr": "0 0 1 1 *", "op": "prev", "from": "0002-06-01T00:00:00Z", "n": 5}, ["0002-01-01T00:00:00+00:00", "0001-01-01T00:00:00+00:00"]),
+                             ({"expr": "0 0 0 1 1 * *", "op": "prev", "from": "1970-06-01T00:00:00Z", "n": 2}, ["1970-01-01T00:00:00+00:00", "1969-01-01T00:00:00+00:00"]),
+                             ({"expr": "0 0 0 1 1 * 1970-1972", "op": "prev", "from": "2026-06-01T00:00:00Z", "n": 5},
+                              ["1972-01-01T00:00:00+00:00", "1971-01-01T00:00:00+00:00", "1970-01-01T00:00:00+00:00"]),
+                             ({"expr": "0 0 0 1 1 * 1970", "from": "1900-06-01T00:00:00Z", "n": 2}, ["1970-01-01T00:00:00+00:00"])):
+            self.assertEqual(list(answers([query])[0].values()), [found], query)
+
+    def test_without_from_it_is_now(self):
+        before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        found = datetime.datetime.fromisoformat(answers([{"expr": "* * * * * *"}])[0]["next"][0])
+        self.assertLessEqual(before, found)
+        self.assertLessEqual(found, datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1))
+
+
+class CommandLine(unittest.TestCase):
+    def test_lists_and_exit_codes(self):
+        start = ("--from", "2026-03-07T12:00:00Z", "--zone", "America/New_York")
+        for arguments, code, lines in (
+                (("next", "30 2 * * *", *start, "-n", "2"), 0, ["2026-03-08T03:00:00-04:00", "2026-03-09T02:30:00-04:00"]),
+                (("next", "30 2 * * *", *start), 0, ["2026-03-08T03:00:00-04:00"]),
+                (("next", "30 2 * * *", *start, "--gap", "skip"), 0, ["2026-03-09T02:30:00-04:00"]),
+                (("next", "0 0 1 * *", *start, "--to", "2026-06-01T04:00:00Z"), 0, ["2026-04-01T00:00:00-04:00", "2026-05-01T00:00:00-04:00"]),
+                (("prev", "0 0 1 * *", *start, "-n", "2"), 0, ["2026-03-01T00:00:00-05:00", "2026-02-01T00:00:00-05:00"]),
+                (("prev", "0 0 1 * *", *start, "--to", "2026-02-01T05:00:00Z"), 0, ["2026-03-01T00:00:00-05:00", "2026-02-01T00:00:00-05:00"]),
+                (("count", "0 * * * *", *start, "--to", "2026-03-08T12:00:00Z"), 0, ["24"]),
+                (("check", "0 0 * * SUN"), 0, ["0 0 * * 0"]), (("check", "Mon..Fri 09:00", "--syntax", "oncalendar"), 0, ["0 9 * * 1-5"]),
+                (("check", "0 0 $ * *", "--dialect", "pg_cron"), 0, ["0 0 L * *"]), (("check", "H H * * *", "--seed", "nightly-backup"), 0, ["31 15 * * *"]),
+                (("next", "0 0 30 2 *"), 0, []), (("next", "61 * * * *"), 1, []), (("next", "* * * * *", "--zone", "Mars/Olympus"), 1, []),
+                (("next", "* * * * *", "--nonsense"), 2, []), (("next", "* * * * *", "-n", "0"), 2, []), (("next", "* * * * *", "--gap", "x"), 2, []),
+                (("next", "* * * * *", "--from", "x"), 2, []), (("next", "*", "*", "*", "*", "*"), 2, []), (("explain", "* * * * *", "--lang", "fr"), 2, []),
+                (("count", "* * * * *"), 2, []), (("next",), 2, []), (("nxt", "* * * * *"), 2, []), (("batch", "x"), 2, []), ((), 2, [])):
+            with self.subTest(arguments):
+                done = run_cli("cron", *arguments)
+                self.assertEqual((done.returncode, done.stdout.splitlines()), (code, lines), done.stderr)
+                self.assertEqual(bool(done.stderr), code != 0, done.stderr)
+
+    def test_help(self):
+        for command in ("next", "prev", "count", "check", "explain", "batch"):
+            done = run_cli("cron", command, "--help")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(f"horae cron {command}", done.stdout)
+            for word in ("op", "anchor", "count needs to") if command == "batch" else ("--zone", "--gap", "--fold", "--dialect", "--lang"):
+                self.assertIn(word, done.stdout)
 
 
 class Zones(unittest.TestCase):
