@@ -20,7 +20,8 @@ struct zone_table {
     uint16_t *index;             /* NULL: binary search */
     uint32_t count, bucket_count;
     int64_t index_base_s;
-    int64_t cycle_end_s; /* from here on the table repeats every 400 years; ZONE_TIME_MAX: it does not */
+    const struct zone_table *replaced; /* the one before it, kept for those who read it; NULL: none */
+    int64_t cycle_end_s;               /* from here on the table repeats every 400 years; ZONE_TIME_MAX: it does not */
 };
 
 /* Which file a table came from, so that a change of it is seen without reading it. All zero: the built-in copy. */

@@ -114,7 +114,8 @@ static bool reload(struct cron_zone *zone)
     }
     if (++reloads == CRON_ZONE_RELOADS_MAX)
         log_error("cron", "time zones were replaced %d times; further changes need a restart", CRON_ZONE_RELOADS_MAX);
-    atomic_store_explicit(&zone->table, table, memory_order_release); /* the old one stays for those who read it */
+    table->replaced = zone_rules(zone);
+    atomic_store_explicit(&zone->table, table, memory_order_release);
     return true;
 }
 
