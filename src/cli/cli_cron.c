@@ -47,6 +47,7 @@ static int usage(FILE *out)
                        "  horae cron count EXPR      times in [--from, --to)\n"
                        "  horae cron check EXPR      is it valid? prints the canonical text, and warnings\n"
                        "  horae cron explain EXPR    in words\n"
+                       "  horae cron phrase WORDS    the expression for words such as \"every weekday at 09:00 Europe/Paris\"\n"
                        "  horae cron batch           one JSON query per line on standard input, one answer per line\n");
     if (out == stdout) {
         (void)puts("\nOptions:");
@@ -195,6 +196,18 @@ static int explain(const struct cron_query *q, const struct cron_schedule *s, co
     return CLI_DONE;
 }
 
+/* Plain words to an expression, which is printed for a person to look at and to use. */
+static int phrase(const char *text)
+{
+    char expression[CRON_CANONICAL_MAX], shown[4096];
+    struct cron_error error;
+    if (cron_from_phrase(text, strlen(text), expression, sizeof expression, &error) > 0)
+        return puts(expression) < 0 ? CLI_FAILED : CLI_DONE;
+    (void)cron_format_error(text, &error, shown, sizeof shown);
+    (void)fputs(shown, stderr);
+    return CLI_FAILED;
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct cron_query *q, const struct cron_schedule *s, const char *lang);
@@ -252,6 +265,8 @@ int cli_cron(int argc, char **argv)
         return batch ? fputs(batch_help, stdout) < 0 : usage(stdout);
     if (batch && o.positional_count == 1 && o.count == 0)
         return cli_cron_batch(STDIN_FILENO, stdout);
+    if (o.positional_count == 2 && o.count == 0 && strcmp(o.positional[0], "phrase") == 0)
+        return phrase(o.positional[1]);
     for (size_t i = 0; o.positional_count == 2 && i < ARRAY_LEN(commands); i++)
         if (strcmp(o.positional[0], commands[i].name) == 0)
             return run(&o, commands[i].run);

@@ -144,6 +144,10 @@ size_t cron_clock_remarks(const struct cron_schedule *s, int64_t now_s, const ch
 /* About the next repeated hour, when the schedule meets it and runs in one pass only; "" when it does not. English. */
 size_t cron_repeated_hour_remark(const struct cron_schedule *s, int64_t now_s, char *out, size_t cap);
 
+/* Plain words ("every weekday at 09:00 Europe/Paris") as an expression of the default dialect, by a small closed grammar (7).
+ * Returns its length as the other text functions do; 0: not understood, and ret_error says what was expected where. */
+size_t cron_from_phrase(const char *text, size_t len, char *out, size_t cap, struct cron_error *ret_error);
+
 struct cron_warning {
     char code[24];
     char message[256];

@@ -9,6 +9,18 @@ static const char *const zones[] = {
 
 enum { DIALECTS = CRON_DIALECT_PG_CRON + 1 };
 
+/* Plain words: an expression that parses, or an error that points into them. */
+static void check_phrase(const char *text, size_t len)
+{
+    char expression[CRON_CANONICAL_MAX];
+    struct cron_schedule s;
+    struct cron_error e = {0};
+    if (cron_from_phrase(text, len, expression, sizeof expression, &e) > 0)
+        CHECK(cron_parse(expression, strlen(expression), NULL, &s, &e), "\"%s\": %s", expression, e.message);
+    else
+        check_error(text, len, &e);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = {data, size};
@@ -30,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         check_error(text, input.left, &e);
     }
+    check_phrase(text, input.left);
     free(text);
     return 0;
 }

@@ -187,6 +187,34 @@ class Descriptions(unittest.TestCase):
                 self.assertEqual(lines[1] if len(lines) > 1 else None, remark)
 
 
+class PlainWords(unittest.TestCase):
+    """Section 7: a small closed grammar; what is not in it is an error with examples."""
+
+    def test_words_become_an_expression(self):
+        for words, cron in (("every 15 minutes", "*/15 * * * *"), ("every minute", "* * * * *"), ("every 7 minutes", "@every 7m"), ("every 2 hours", "0 */2 * * *"),
+                            ("every 5 hours", "@every 5h"), ("every day", "0 0 * * *"), ("every 3 days", "@every 3d"), ("every hour at :15", "15 * * * *"),
+                            ("every day at 9:00, 17:00", "0 9,17 * * *"), ("every day at 09:00, 17:30, 09:30 and 17:00", "0,30 9,17 * * *"),
+                            ("Every weekday at 09:00 Europe/Paris", "TZ=Europe/Paris 0 9 * * 1-5"), ("every Monday, wed and Fridays at 08:30 in UTC", "TZ=UTC 30 8 * * 1,3,5"),
+                            ("on the 15th of every month at 09:00", "0 9 15 * *"), ("on the last day of every month at 23:30", "30 23 L * *"),
+                            ("on the last Friday of every month at 10:00", "0 10 * * 5L"), ("on the second Tuesday of every month at 10:00", "0 10 * * 2#2")):
+            with self.subTest(words):
+                done = run_cli("cron", "phrase", words)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, cron + "\n", ""))
+                self.assertEqual(run_cli("cron", "check", cron).returncode, 0)
+
+    def test_other_words_are_refused_with_examples(self):
+        for words, marked in (("", ""), ("tomorrow at nine", "tomorrow"), ("every year", "year"), ("every 0 minutes", "0"), ("every day at 25:00", "25:00"),
+                              ("every day at 09:00, 17:30", "09:00, 17:30"), ("every day at 09:00 Mars/Olympus", "Mars/Olympus"), ("every hour at 15", "15"),
+                              ("on the 7th Monday of every month at 10:00", "7th"), ("on the 32nd of every month at 10:00", "32nd"), ("on the 5th at 10:00", "at"),
+                              ("every 5 weeks", "weeks"), ("every dayat 09:00", "dayat"), ("every day at 09:00 please", "please")):
+            with self.subTest(words):
+                done = run_cli("cron", "phrase", words)
+                self.assertEqual(done.returncode, 1)
+                _, shown, marks, hint = done.stderr.splitlines()
+                self.assertEqual("".join(c for c, mark in zip(shown, marks) if mark in "^~"), marked)
+                self.assertIn("for example", hint)
+
+
 class Linter(unittest.TestCase):
     def warnings(self, expression, *more):
         done = run_cli("cron", "check", expression, "--from", "2026-01-01T00:00:00Z", *more)
