@@ -200,7 +200,7 @@ static int explain(const struct cron_query *q, const struct cron_schedule *s, co
 static int phrase(const char *text)
 {
     char expression[CRON_CANONICAL_MAX], shown[4096];
-    struct cron_error error;
+    struct cron_error error = {.len = 0};
     if (cron_from_phrase(text, strlen(text), expression, sizeof expression, &error) > 0)
         return puts(expression) < 0 ? CLI_FAILED : CLI_DONE;
     (void)cron_format_error(text, &error, shown, sizeof shown);
