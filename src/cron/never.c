@@ -74,20 +74,25 @@ static void mark(struct cron_error *e, const struct fields *fields, unsigned wan
     }
 }
 
-/* "no date passes the day-of-month and weekday fields together" */
+/* "no date passes the day-of-month and weekday fields together". Returns the fields that are to be marked, as bits. */
 static unsigned put_fields_at_fault(struct text *t, const struct cron_schedule *s)
 {
     static const enum cron_field candidates[] = {FIELD_DAY, FIELD_MONTH, FIELD_WEEKDAY, FIELD_YEAR};
-    unsigned at_fault = 0, done = 0;
+    unsigned at_fault = 0;
     for (size_t i = 0; i < ARRAY_LEN(candidates); i++)
         if (fires_without(s, candidates[i]))
             at_fault |= 1u << candidates[i];
-    const unsigned total = (unsigned)__builtin_popcount(at_fault);
-    text_put(t, total > 1 ? "no date passes the " : "no date passes the day fields");
-    for (unsigned left = at_fault; left != 0 && total > 1; left &= left - 1, done++)
-        text_putf(t, "%s%s", done == 0 ? "" : done + 1 == total ? " and " : ", ", field_table[__builtin_ctz(left)].label);
-    text_put(t, total > 1 ? " fields together" : "");
-    return total > 1 ? at_fault : 1u << FIELD_DAY | 1u << FIELD_WEEKDAY;
+    if (__builtin_popcount(at_fault) < 2) {
+        text_put(t, "no date passes the day fields");
+        return 1u << FIELD_DAY | 1u << FIELD_WEEKDAY;
+    }
+    const char *separator = "no date passes the ";
+    for (unsigned left = at_fault; left != 0; left &= left - 1) {
+        text_putf(t, "%s%s", separator, field_table[__builtin_ctz(left)].label);
+        separator = __builtin_popcount(left) == 2 ? " and " : ", ";
+    }
+    text_put(t, " fields together");
+    return at_fault;
 }
 
 void cron_never_error(const char *text, size_t len, const struct cron_options *options, const struct cron_schedule *s,
