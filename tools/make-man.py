@@ -48,6 +48,11 @@ No colours on a terminal.
 .B TZ
 Zone that times are shown in.
 .TP
+.B TZDIR
+Folder of the time zone files instead of
+.IR /usr/share/zoneinfo ;
+read by the server too.
+.TP
 .BR VISUAL ", " EDITOR
 Of
 .BR "horae task edit" .

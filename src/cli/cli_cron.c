@@ -32,7 +32,7 @@ static const char batch_help[] =
     "Keys of a query (all but expr may be left out):\n"
     "  expr                       the expression\n"
     "  op                         next (default), prev, count or parse\n"
-    "  from, to                   times, RFC 3339 or Unix milliseconds; from is now, count needs to\n"
+    "  from, to                   times, RFC 3339 or Unix milliseconds; from is now; count needs to, its end\n"
     "  n                          how many times of next and prev (1)\n"
     "  tz, seed, anchor           time zone (UTC), seed of H values, start of @every (from)\n"
     "  dialect, syntax, gap, fold as the options of the other commands\n\n"
@@ -225,9 +225,14 @@ static int complain(const struct options *o)
         known |= strcmp(name, commands[i].name) == 0;
         nearest_offer(&near, name, commands[i].name);
     }
-    if (name)
+    if (name) {
         nearest_offer(&near, name, "batch");
-    if (name && strcmp(name, "batch") == 0)
+        nearest_offer(&near, name, "phrase");
+    }
+    if (name && strcmp(name, "phrase") == 0)
+        (void)fprintf(stderr,
+                      "horae cron phrase: WORDS must be one argument, in quotes, without options: 'every day at 09:00'\n");
+    else if (name && strcmp(name, "batch") == 0)
         (void)fprintf(stderr, "horae cron batch: all is asked on standard input; see horae cron batch --help\n");
     else if (known && o->positional_count > 2)
         (void)fprintf(stderr, "horae cron %s: the expression must be one argument, in quotes: '*/5 * * * *'\n", name);

@@ -48,10 +48,9 @@ static void skip(struct phrase *p)
         p->at++;
 }
 
-/* The word at the cursor in any case; moves behind it and the blanks that follow. */
-static bool take_word(struct phrase *p, const char *word)
+/* The first `len` letters of `word` at the cursor, in any case, as a whole word; moves behind it and the blanks that follow. */
+static bool take_letters(struct phrase *p, const char *word, size_t len)
 {
-    const size_t len = strlen(word);
     if (p->end - p->at < len)
         return false;
     for (size_t i = 0; i < len; i++)
@@ -62,6 +61,11 @@ static bool take_word(struct phrase *p, const char *word)
     p->at += len;
     skip(p);
     return true;
+}
+
+static bool take_word(struct phrase *p, const char *word)
+{
+    return take_letters(p, word, strlen(word));
 }
 
 static bool take_number(struct phrase *p, int low, int high, int *ret)
@@ -77,20 +81,15 @@ static bool take_number(struct phrase *p, int low, int high, int *ret)
     return true;
 }
 
-/* Monday, Mon, Mondays: 0 = Sunday. */
+/* Mondays, Monday, Mon: 0 = Sunday. */
 static bool take_weekday(struct phrase *p, int *ret)
 {
-    static const char *const names[7] = {"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"};
-    for (int day = 0; day < 7; day++) {
-        char plural[12], abbreviation[4] = {names[day][0], names[day][1], names[day][2], '\0'};
-        struct text t = text_over(plural, sizeof plural);
-        text_put(&t, names[day]);
-        text_put(&t, "s");
-        (void)text_end(&t);
-        if (take_word(p, names[day]) || take_word(p, plural) || take_word(p, abbreviation)) {
-            *ret = day;
+    static const char *const names[7] = {"sundays", "mondays", "tuesdays", "wednesdays", "thursdays", "fridays", "saturdays"};
+    for (*ret = 0; *ret < 7; ++*ret) {
+        const char *name = names[*ret];
+        const size_t len = strlen(name);
+        if (take_letters(p, name, len) || take_letters(p, name, len - 1) || take_letters(p, name, 3))
             return true;
-        }
     }
     return false;
 }
@@ -118,6 +117,21 @@ static bool take_ordinal(struct phrase *p, int *ret)
     return false;
 }
 
+/* ":MM" as a word's end: two digits, as clocks show them. */
+static bool take_minutes(struct phrase *p, int *ret)
+{
+    const size_t begin = p->at + 1;
+    if (p->at == p->end || p->text[p->at] != ':')
+        return false;
+    p->at++;
+    if (!take_number(p, 0, 59, ret) || p->at - begin != 2 || (p->at < p->end && is_letter(p->text[p->at]))) {
+        p->at = begin - 1;
+        return false;
+    }
+    skip(p);
+    return true;
+}
+
 /* HH:MM[, HH:MM …]. One expression holds them only when they are all pairs of some hours and some minutes. */
 static bool take_times(struct phrase *p, struct meaning *m)
 {
@@ -125,12 +139,11 @@ static bool take_times(struct phrase *p, struct meaning *m)
     const size_t begin = p->at;
     int count = 0, hour = 0, minute = 0;
     do {
-        if (!take_number(p, 0, 23, &hour) || p->at == p->end || p->text[p->at] != ':')
+        const size_t time = p->at;
+        if (!take_number(p, 0, 23, &hour) || p->at - time > 2 || !take_minutes(p, &minute)) {
+            p->at = time;
             return fail(p, "a time such as 09:00");
-        p->at++;
-        if (!take_number(p, 0, 59, &minute))
-            return fail(p, "minutes from 00 to 59");
-        skip(p);
+        }
         count += !(seen[hour] >> minute & 1);
         seen[hour] |= UINT64_C(1) << minute;
         m->hours |= UINT64_C(1) << hour;
@@ -150,15 +163,14 @@ static bool take_at_times(struct phrase *p, struct meaning *m)
 
 static bool take_unit(struct phrase *p, struct meaning *m)
 {
-    static const struct {
-        const char *one, *many;
-        char unit;
-    } units[] = {{"minute", "minutes", 'm'}, {"hour", "hours", 'h'}, {"day", "days", 'd'}};
-    for (size_t i = 0; i < ARRAY_LEN(units); i++)
-        if (take_word(p, units[i].one) || take_word(p, units[i].many)) {
-            m->unit = units[i].unit;
+    static const char *const units[] = {"minutes", "hours", "days"};
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        const size_t len = strlen(units[i]);
+        if (take_letters(p, units[i], len) || take_letters(p, units[i], len - 1)) {
+            m->unit = units[i][0];
             return true;
         }
+    }
     return false;
 }
 
@@ -203,9 +215,8 @@ static bool take_every(struct phrase *p, struct meaning *m)
     }
     if (m->unit == 'h' && take_word(p, "at")) {
         int minute = 0;
-        if (!take_word(p, ":") || !take_number(p, 0, 59, &minute))
+        if (!take_minutes(p, &minute))
             return fail(p, "minutes such as :15");
-        skip(p);
         m->every = 0;
         m->hourly = true;
         m->minutes = UINT64_C(1) << minute;
@@ -267,17 +278,21 @@ static void put_list(struct text *t, uint64_t bits)
         text_putf(t, "%s%d", separator, __builtin_ctzll(bits));
 }
 
-/* Steps that do not divide the hour or day would be uneven: those are elapsed time. */
-static void put_every(struct text *t, const struct meaning *m)
+/* Whole hours are hours and whole days are days. Steps that do not divide the hour or day would be uneven: elapsed time. */
+static void put_every(struct text *t, int every, char unit)
 {
-    if (m->unit == 'm' && m->every < 60 && 60 % m->every == 0)
-        text_putf(t, m->every == 1 ? "* * * * *" : "*/%d * * * *", m->every);
-    else if (m->unit == 'h' && m->every < 24 && 24 % m->every == 0)
-        text_putf(t, m->every == 1 ? "0 * * * *" : "0 */%d * * *", m->every);
-    else if (m->unit == 'd' && m->every == 1)
-        text_put(t, "0 0 * * *");
+    if (unit == 'm' && every % 60 == 0)
+        put_every(t, every / 60, 'h');
+    else if (unit == 'h' && every % 24 == 0)
+        put_every(t, every / 24, 'd');
+    else if (every == 1)
+        text_put(t, unit == 'm' ? "* * * * *" : unit == 'h' ? "0 * * * *" : "0 0 * * *");
+    else if (unit == 'm' && 60 % every == 0)
+        text_putf(t, "*/%d * * * *", every);
+    else if (unit == 'h' && 24 % every == 0)
+        text_putf(t, "0 */%d * * *", every);
     else
-        text_putf(t, "@every %d%c", m->every, m->unit);
+        text_putf(t, "@every %d%c", every, unit);
 }
 
 size_t cron_from_phrase(const char *text, size_t len, char *out, size_t cap, struct cron_error *ret_error)
@@ -300,7 +315,7 @@ size_t cron_from_phrase(const char *text, size_t len, char *out, size_t cap, str
     if (m.zone_len > 0)
         text_putf(&t, "TZ=%.*s ", (int)m.zone_len, text + m.zone_pos);
     if (m.every > 0) {
-        put_every(&t, &m);
+        put_every(&t, m.every, m.unit);
     } else {
         put_list(&t, m.minutes);
         text_put(&t, " ");

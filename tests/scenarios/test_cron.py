@@ -190,14 +190,15 @@ class CommandLine(unittest.TestCase):
                 (("next", "0 0 30 2 *"), 0, []), (("next", "61 * * * *"), 1, []), (("next", "* * * * *", "--zone", "Mars/Olympus"), 1, []),
                 (("next", "* * * * *", "--nonsense"), 2, []), (("next", "* * * * *", "-n", "0"), 2, []), (("next", "* * * * *", "--gap", "x"), 2, []),
                 (("next", "* * * * *", "--from", "x"), 2, []), (("next", "*", "*", "*", "*", "*"), 2, []), (("explain", "* * * * *", "--lang", "fr"), 2, []),
-                (("count", "* * * * *"), 2, []), (("next",), 2, []), (("nxt", "* * * * *"), 2, []), (("batch", "x"), 2, []), ((), 2, [])):
+                (("count", "* * * * *"), 2, []), (("next",), 2, []), (("nxt", "* * * * *"), 2, []), (("batch", "x"), 2, []), (("phrase", "every day"), 0, ["0 0 * * *"]), (("phrase", "x"), 1, []), (("phrase",), 2, []),
+                (("phrase", "every", "day"), 2, []), ((), 2, [])):
             with self.subTest(arguments):
                 done = run_cli("cron", *arguments)
                 self.assertEqual((done.returncode, done.stdout.splitlines()), (code, lines), done.stderr)
                 self.assertEqual(bool(done.stderr), code != 0, done.stderr)
 
     def test_help(self):
-        for command in ("next", "prev", "count", "check", "explain", "batch"):
+        for command in ("next", "prev", "count", "check", "explain", "phrase", "batch"):
             done = run_cli("cron", command, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn(f"horae cron {command}", done.stdout)

@@ -192,7 +192,8 @@ class PlainWords(unittest.TestCase):
 
     def test_words_become_an_expression(self):
         for words, cron in (("every 15 minutes", "*/15 * * * *"), ("every minute", "* * * * *"), ("every 7 minutes", "@every 7m"), ("every 2 hours", "0 */2 * * *"),
-                            ("every 5 hours", "@every 5h"), ("every day", "0 0 * * *"), ("every 3 days", "@every 3d"), ("every hour at :15", "15 * * * *"),
+                            ("every 5 hours", "@every 5h"), ("every day", "0 0 * * *"), ("every 3 days", "@every 3d"), ("every 60 minutes", "0 * * * *"), ("every 120 minutes", "0 */2 * * *"), ("every 90 minutes", "@every 90m"),
+                            ("every 24 hours", "0 0 * * *"), ("every 48 hours", "@every 2d"), ("every 1440 minutes", "0 0 * * *"), ("every hour at :15", "15 * * * *"),
                             ("every day at 9:00, 17:00", "0 9,17 * * *"), ("every day at 09:00, 17:30, 09:30 and 17:00", "0,30 9,17 * * *"),
                             ("Every weekday at 09:00 Europe/Paris", "TZ=Europe/Paris 0 9 * * 1-5"), ("every Monday, wed and Fridays at 08:30 in UTC", "TZ=UTC 30 8 * * 1,3,5"),
                             ("on the 15th of every month at 09:00", "0 9 15 * *"), ("on the last day of every month at 23:30", "30 23 L * *"),
@@ -206,7 +207,9 @@ class PlainWords(unittest.TestCase):
         for words, marked in (("", ""), ("tomorrow at nine", "tomorrow"), ("every year", "year"), ("every 0 minutes", "0"), ("every day at 25:00", "25:00"),
                               ("every day at 09:00, 17:30", "09:00, 17:30"), ("every day at 09:00 Mars/Olympus", "Mars/Olympus"), ("every hour at 15", "15"),
                               ("on the 7th Monday of every month at 10:00", "7th"), ("on the 32nd of every month at 10:00", "32nd"), ("on the 5th at 10:00", "at"),
-                              ("every 5 weeks", "weeks"), ("every dayat 09:00", "dayat"), ("every day at 09:00 please", "please")):
+                              ("every 5 weeks", "weeks"), ("every dayat 09:00", "dayat"), ("every day at 9:5", "9:5"), ("every day at 009:00", "009:00"), ("every day at 09:000", "09:000"),
+                              ("every day at 09:00Europe/Paris", "09:00Europe/Paris"), ("every day at 09:00:30", ":30"), ("every hour at :5", ":5"), ("every day at 09:00 in", ""),
+                              ("every mondayss at 09:00", "mondayss"), ("every day at 09:00, and 10:00", "and"), ("every day at 09:00 please", "please")):
             with self.subTest(words):
                 done = run_cli("cron", "phrase", words)
                 self.assertEqual(done.returncode, 1)
