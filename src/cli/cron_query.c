@@ -35,7 +35,9 @@ bool cron_query_time(const char *text, size_t length, struct cron_instant *ret)
 {
     int64_t us, offset_s = 0;
     const size_t used = offset_seconds(text, length, &offset_s) ? length - 3 : length;
-    if (!time_parse(text, used, &us))
+    const bool year_zero =
+        length > 4 && memcmp(text, "0000-", 5) == 0; /* RFC 3339 has one, the engine's calendar begins behind it */
+    if (year_zero || !time_parse(text, used, &us))
         return false;
     const int64_t s = floor_second(us) - offset_s;
     *ret = (struct cron_instant){s, s + (us % US_PER_S != 0 || has_fraction(text, length))};

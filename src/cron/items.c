@@ -165,11 +165,14 @@ static bool take_tilde(struct scan *f, const struct value *a)
     return true;
 }
 
-/* "L", "L-n", "LW", "L-nW" in the day-of-month field; `$` is pg_cron's L. */
+/* "L", "L-n", "LW", "L-nW" in the day-of-month field; pg_cron's `$` is L and nothing more. */
 static bool take_last_day(struct scan *f)
 {
     int before = 0;
+    const bool dollar = peek(f) == '$';
     f->at++;
+    if (dollar && !at_item_end(f))
+        return scan_fail_char(f);
     if (peek(f) == '-') {
         f->at++;
         if (at_item_end(f))

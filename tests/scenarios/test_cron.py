@@ -118,6 +118,7 @@ class Batch(unittest.TestCase):
                                  ('{"expr":"* * * * *","op":1}', "query", "op must be"), ('{"expr":"* * * * *","n":-1}', "query", "n must be a whole number between 0 and 1000000"),
                                  ('{"expr":"* * * * *","n":1.5}', "query", "n must"), ('{"expr":"* * * * *","n":"1"}', "query", "n must"),
                                  ('{"expr":"* * * * *","from":"yesterday"}', "query", "from must be a time"), ('{"expr":"* * * * *","from":true}', "query", "from must be"),
+                                 ('{"expr":"* * * * *","from":"0000-12-31T00:00:00Z"}', "query", "in the years 1 to 9999"), ('{"expr":"* * * * *","from":-62135596800001}', "query", "years 1"),
                                  ('{"expr":"* * * * *","to":1e3}', "query", "to must be a time"), ('{"expr":"* * * * *","anchor":[]}', "query", "anchor must"),
                                  ('{"expr":"* * * * *","gap":"jump"}', "query", "gap must be auto, skip, run_at_edge or shift_forward"),
                                  ('{"expr":"* * * * *","fold":"x"}', "query", "fold must be auto, first, last or both"),

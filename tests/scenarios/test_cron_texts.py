@@ -7,7 +7,7 @@ import random
 import unittest
 
 import cron_random
-from harness import run_cli
+from harness import ROOT, run_cli
 
 
 def batch(queries):
@@ -110,6 +110,33 @@ horae: schedule error: the years 2030-2020 run backwards
                                           ("0 0 0 1 1 * 9999", "2026-01-01", "9999-01-01"), ("0 0 31 12 +FRI#5", "2026-01-01", "2027-12-31")):
             found, = batch([{"expr": expression, "from": start + "T00:00:00Z"}])
             self.assertEqual(found, {"next": [answer + "T00:00:00+00:00"]}, expression)
+
+
+class OddTexts(unittest.TestCase):
+    """Hand-made texts at the edges of sections 2, 5, 6, 8 and 12, each with the plain text that means the same, or its error."""
+
+    def test_each_means_what_is_written_beside_it(self):
+        cases, kind = [], ""
+        with open(os.path.join(ROOT, "tests", "data", "cron-odd.txt"), encoding="utf-8") as file:
+            for line in file.read().splitlines():
+                text, tab, expected = line.partition("\t")
+                if tab:
+                    cases.append((kind, json.loads(text), expected))
+                elif line.startswith("["):
+                    kind = line.strip("[]")
+        self.assertGreater(len(cases), 300)
+        query = {"op": "parse", "seed": "nightly-backup"}
+        given = batch([{**query, "expr": text, **({"syntax": kind} if kind == "oncalendar" else {"dialect": kind})} for kind, text, _ in cases])
+        plain = batch([{**query, "expr": expected} for _, _, expected in cases])
+        for (kind, text, expected), answer, same in zip(cases, given, plain, strict=True):
+            with self.subTest(kind=kind, text=text):
+                if expected.startswith("!"):
+                    code, _, position = expected[1:].partition("@")
+                    error = answer["error"]
+                    self.assertEqual((error["code"], str(error["pos"])), (code, position or str(error["pos"])), error)
+                else:
+                    self.assertTrue(same.get("ok"), same)
+                    self.assertEqual(answer, same)
 
 
 class Descriptions(unittest.TestCase):
