@@ -45,7 +45,7 @@ simulate:
 	@nice build/release/tests/sim/horae-sim --seeds $(SEEDS)
 
 bench:
-	@tools/deps.sh test
+	@tools/deps.sh bench
 	@tools/build.sh release
 	@$(PYTHON) bench/run.py build/release
 

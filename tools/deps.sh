@@ -13,7 +13,11 @@ case "${1:-test}" in
 build) ;;
 test) want="$want $TEST" ;;
 check) want="$want $TEST $CHECK" ;;
-*) echo "usage: deps.sh build|test|check" >&2; exit 2 ;;
+bench) # its peers come from npm; whichever npm this machine has will do
+    want="$want $TEST"
+    command -v npm >/dev/null || want="$want nodejs npm"
+    ;;
+*) echo "usage: deps.sh build|test|check|bench" >&2; exit 2 ;;
 esac
 
 sudo=""
