@@ -234,3 +234,9 @@ def run_cli(*arguments, server=None, env=None, stdin=None):
         full.setdefault("HORAE_URL", server.url)
         full.setdefault("HORAE_TOKEN", ADMIN_TOKEN)
     return subprocess.run([BINARY, *arguments], env=full, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+
+
+def cron_answers(queries, env=None):
+    """What `horae cron batch` answers to each query."""
+    done = run_cli("cron", "batch", stdin="".join(json.dumps(query) + "\n" for query in queries), env=env)
+    return [json.loads(line) for line in done.stdout.splitlines()]

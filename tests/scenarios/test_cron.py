@@ -13,12 +13,7 @@ import unittest
 import zoneinfo
 
 import cron_random
-from harness import BINARY, ROOT, WAIT_S, Server, run_cli, wait_until
-
-
-def answers(queries, env=None):
-    done = run_cli("cron", "batch", stdin="".join(json.dumps(query) + "\n" for query in queries), env=env)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+from harness import BINARY, ROOT, WAIT_S, Server, cron_answers, run_cli, wait_until
 
 
 class Vectors(unittest.TestCase):
@@ -32,7 +27,7 @@ class Vectors(unittest.TestCase):
         self.assertGreater(len(vectors), 2000)
         op = lambda v: "prev" if "prev" in v else "count" if "count" in v else "parse" if v.get("error") else "next"
         queries = [{"op": op(v), **{key: v[key] for key in self.QUERY if key in v}} for v in vectors]
-        for vector, answer in zip(vectors, answers(queries), strict=True):
+        for vector, answer in zip(vectors, cron_answers(queries), strict=True):
             with self.subTest(id=vector["id"], expr=vector["expr"]):
                 for key in ("next", "prev", "count"):
                     if key in vector:
@@ -48,7 +43,7 @@ class Vectors(unittest.TestCase):
         self.assertGreater(len(vectors), 50)
         given = [{**{key: v[key] for key in self.QUERY if key in v}, "n": 8} for v in vectors]
         same = [{**query, "expr": v["cron"], "dialect": None, "syntax": None} for query, v in zip(given, vectors)]
-        for vector, left, right in zip(vectors, answers(given), answers(same), strict=True):
+        for vector, left, right in zip(vectors, cron_answers(given), cron_answers(same), strict=True):
             self.assertEqual(left, right, vector["expr"])
 
 
@@ -137,7 +132,7 @@ class Batch(unittest.TestCase):
                 self.assertEqual(second, {"next": ["2026-01-01T00:10:00+00:00"]})
 
     def test_a_vector_may_be_asked_as_it_stands(self):
-        answer, = answers([{**self.START, "id": "x", "next": [], "note": "", "verified": [], "source": "", "error": False, "code": None, "pos": 0, "cron": ""}])
+        answer, = cron_answers([{**self.START, "id": "x", "next": [], "note": "", "verified": [], "source": "", "error": False, "code": None, "pos": 0, "cron": ""}])
         self.assertEqual(answer, {"next": ["2026-01-01T00:10:00+00:00"]})
 
     def test_instants_between_seconds(self):
@@ -147,15 +142,15 @@ class Batch(unittest.TestCase):
                                  ("next", "2026-01-01T00:00:00Z", "2026-01-02"), ("prev", "2026-01-01T00:00:00Z", "2025-12-31"), ("prev", "2026-01-01T00:00:00.1Z", "2026-01-01"),
                                  ("prev", "2026-01-01T00:00:00.000000001Z", "2026-01-01"), ("prev", "2026-01-01T00:00:01Z", "2026-01-01"), ("next", 1767225599999, "2026-01-01"),
                                  ("next", 1767225600000, "2026-01-02"), ("prev", 1767225600001, "2026-01-01"), ("next", "1767225599999", "2026-01-01")):
-            self.assertEqual(answers([{**base, "op": op, "from": start}]), [{op: [found + "T00:00:00+00:00"]}], (op, start))
+            self.assertEqual(cron_answers([{**base, "op": op, "from": start}]), [{op: [found + "T00:00:00+00:00"]}], (op, start))
         for begin, end, count in (("00:00:00", "00:00:00", 0), ("00:00:00", "00:00:00.5", 1), ("00:00:00.5", "00:00:01", 0), ("00:00:00", "00:00:01", 1)):
-            self.assertEqual(answers([{**base, "op": "count", "from": f"2026-01-01T{begin}Z", "to": f"2026-01-01T{end}Z"}]), [{"count": count}], (begin, end))
+            self.assertEqual(cron_answers([{**base, "op": "count", "from": f"2026-01-01T{begin}Z", "to": f"2026-01-01T{end}Z"}]), [{"count": count}], (begin, end))
 
     def test_offsets_with_seconds_are_printed_and_read(self):
         query = {"expr": "0 0 1 * *", "tz": "America/New_York", "from": "1883-01-15T00:00:00-04:56:02", "n": 2}
-        found = answers([query])[0]["next"]
+        found = cron_answers([query])[0]["next"]
         self.assertEqual(found, ["1883-02-01T00:00:00-04:56:02", "1883-03-01T00:00:00-04:56:02"])
-        self.assertEqual(answers([{**query, "from": found[0], "n": 1}])[0]["next"], found[1:])
+        self.assertEqual(cron_answers([{**query, "from": found[0], "n": 1}])[0]["next"], found[1:])
 
     def test_the_ends_of_time(self):
         for query, found in (({"expr": "0 0 1 1 *", "from": "9998-06-01T00:00:00Z", "n": 5}, ["9999-01-01T00:00:00+00:00"]),
@@ -166,11 +161,11 @@ class Batch(unittest.TestCase):
                              ({"expr": "0 0 0 1 1 * 1970-1972", "op": "prev", "from": "2026-06-01T00:00:00Z", "n": 5},
                               ["1972-01-01T00:00:00+00:00", "1971-01-01T00:00:00+00:00", "1970-01-01T00:00:00+00:00"]),
                              ({"expr": "0 0 0 1 1 * 1970", "from": "1900-06-01T00:00:00Z", "n": 2}, ["1970-01-01T00:00:00+00:00"])):
-            self.assertEqual(list(answers([query])[0].values()), [found], query)
+            self.assertEqual(list(cron_answers([query])[0].values()), [found], query)
 
     def test_without_from_it_is_now(self):
         before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-        found = datetime.datetime.fromisoformat(answers([{"expr": "* * * * * *"}])[0]["next"][0])
+        found = datetime.datetime.fromisoformat(cron_answers([{"expr": "* * * * * *"}])[0]["next"][0])
         self.assertLessEqual(before, found)
         self.assertLessEqual(found, datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1))
 
@@ -216,7 +211,7 @@ class Zones(unittest.TestCase):
         names = sorted(zoneinfo.available_timezones() - {"localtime"})
         self.assertGreater(len(names), 400)
         queries = [{"expr": "0 12 1 */2 *", "tz": name, "from": "1850-01-01T00:00:00Z", "n": 1600} for name in names]
-        for name, file, copy in zip(names, answers(queries), answers(queries, self.NONE)):
+        for name, file, copy in zip(names, cron_answers(queries), cron_answers(queries, self.NONE)):
             self.assertEqual(len(file.get("next", [])), 1600, name)
             self.assertTrue(file == copy, name)
         wrong, _ = cron_random.run(300, 1, BINARY, self.NONE)
@@ -240,7 +235,7 @@ class Zones(unittest.TestCase):
                                 ("UCT", False), ("Plain\x00", False), ("", True), ("x" * 64, False), ("x" * 10000, False), ("UTC", True),
                                 ("Asia/Tokyo", True)):
                 with self.subTest(name=name[:80]):
-                    answer, = answers([{"expr": "* * * * *", "tz": name, "from": "2026-01-01T00:00:00Z"}], {"TZDIR": folder})
+                    answer, = cron_answers([{"expr": "* * * * *", "tz": name, "from": "2026-01-01T00:00:00Z"}], {"TZDIR": folder})
                     self.assertEqual(answer.get("error", {}).get("code"), None if known else "tz", answer)
 
     def test_offsets_and_rules_are_no_names(self):
@@ -258,7 +253,7 @@ class Zones(unittest.TestCase):
                                          ("0 0 * * *", "Asia/Kolkata", "+05:30"), ("0 0 * * *", None, "+00:00"), ("0 0 * * *", "UTC", "+00:00"),
                                          ("0 0 * * *", "EST", "-05:00"), ("0 0 * * *", "US/Eastern", "-05:00")):
             query = {"expr": expression, "from": "2026-01-01T00:00:00Z"}
-            answer, = answers([{**query, "tz": zone} if zone else query], {"TZ": "Europe/Moscow"})
+            answer, = cron_answers([{**query, "tz": zone} if zone else query], {"TZ": "Europe/Moscow"})
             self.assertEqual(answer["next"][0][-6:], offset, (expression, zone))
 
 

@@ -7,12 +7,7 @@ import random
 import unittest
 
 import cron_random
-from harness import ROOT, run_cli
-
-
-def batch(queries):
-    done = run_cli("cron", "batch", stdin="".join(json.dumps(query) + "\n" for query in queries))
-    return [json.loads(line) for line in done.stdout.splitlines()]
+from harness import ROOT, cron_answers, run_cli
 
 
 class Errors(unittest.TestCase):
@@ -90,7 +85,7 @@ horae: schedule error: the years 2030-2020 run backwards
                  ("H/5 * * * *", "seed", 0), ("1~5 * * * *", "seed", 0), ("0 0 0 1 1 * 2030-2029", "backwards", 12), ("0 0 0 1 1 * 1969", "range", 12),
                  ("0 0 0 1 1 * H", "char", 12), ("61 25 * * *", "range", 0), ("0 0 * * 8", "range", 8), ("0 0 1W-5 * *", "char", 6), ("0 0 * * 5#6", "range", 10),
                  ("0 0 L-31 * *", "range", 6)]
-        for (expression, code, pos), answer in zip(table, batch([{"expr": expression, "op": "parse"} for expression, _, _ in table])):
+        for (expression, code, pos), answer in zip(table, cron_answers([{"expr": expression, "op": "parse"} for expression, _, _ in table])):
             with self.subTest(expression[:40]):
                 self.assertEqual((answer["error"]["code"], answer["error"]["pos"]), (code, pos), answer)
                 self.assertTrue(answer["error"]["message"])
@@ -100,7 +95,7 @@ horae: schedule error: the years 2030-2020 run backwards
         for expression in ("0 0 30 2 *", "0 0 31 4,6 *", "0 0 1 * +2#3", "0 0 LW * +SAT", "0 0 0 29 2 * 2025", "0 0 L-30 2,4 *"):
             with self.subTest(expression):
                 base = {"expr": expression, "from": "2026-01-01T00:00:00Z"}
-                answers = batch([{**base, "op": "parse"}, {**base, "n": 3}, {**base, "op": "prev", "n": 3}, {**base, "op": "count", "to": "9999-12-31T00:00:00Z"}])
+                answers = cron_answers([{**base, "op": "parse"}, {**base, "n": 3}, {**base, "op": "prev", "n": 3}, {**base, "op": "count", "to": "9999-12-31T00:00:00Z"}])
                 self.assertTrue(answers[0]["ok"])
                 self.assertEqual(answers[1:], [{"next": []}, {"prev": []}, {"count": 0}])
                 self.assertEqual(run_cli("cron", "check", expression).returncode, 1)
@@ -108,7 +103,7 @@ horae: schedule error: the years 2030-2020 run backwards
     def test_rare_schedules_are_not_called_impossible(self):
         for expression, start, answer in (("0 0 29 2 *", "2096-03-01", "2104-02-29"), ("0 0 29 2 +MON", "2072-03-01", "2112-02-29"),
                                           ("0 0 0 1 1 * 9999", "2026-01-01", "9999-01-01"), ("0 0 31 12 +FRI#5", "2026-01-01", "2027-12-31")):
-            found, = batch([{"expr": expression, "from": start + "T00:00:00Z"}])
+            found, = cron_answers([{"expr": expression, "from": start + "T00:00:00Z"}])
             self.assertEqual(found, {"next": [answer + "T00:00:00+00:00"]}, expression)
 
 
@@ -126,8 +121,8 @@ class OddTexts(unittest.TestCase):
                     kind = line.strip("[]")
         self.assertGreater(len(cases), 300)
         query = {"op": "parse", "seed": "nightly-backup"}
-        given = batch([{**query, "expr": text, **({"syntax": kind} if kind == "oncalendar" else {"dialect": kind})} for kind, text, _ in cases])
-        plain = batch([{**query, "expr": expected} for _, _, expected in cases])
+        given = cron_answers([{**query, "expr": text, **({"syntax": kind} if kind == "oncalendar" else {"dialect": kind})} for kind, text, _ in cases])
+        plain = cron_answers([{**query, "expr": expected} for _, _, expected in cases])
         for (kind, text, expected), answer, same in zip(cases, given, plain, strict=True):
             with self.subTest(kind=kind, text=text):
                 if expected.startswith("!"):
@@ -282,7 +277,7 @@ class Linter(unittest.TestCase):
 
 class OtherInputs(unittest.TestCase):
     def canonical(self, expression, **query):
-        answer, = batch([{"expr": expression, "op": "parse", "seed": "nightly-backup", **query}])
+        answer, = cron_answers([{"expr": expression, "op": "parse", "seed": "nightly-backup", **query}])
         return answer.get("cron") or answer["error"]["code"]
 
     def test_calendar_events(self):
@@ -333,13 +328,13 @@ class OtherInputs(unittest.TestCase):
             event = rng.random() < 0.1
             cases.append({"expr": text.event(2026) if event else text.cron(2026), "dialect": "horae" if event else text.dialect, "seed": "a",
                           **({"syntax": "oncalendar"} if event else {}), "tz": "America/Santiago", "from": "2026-04-01T00:00:00Z", "anchor": "2026-01-01T00:00:00Z"})
-        printed = batch([{**case, "op": "parse"} for case in cases])
+        printed = cron_answers([{**case, "op": "parse"} for case in cases])
         again = [{"expr": answer["cron"], "tz": case["tz"], "from": case["from"], "anchor": case["anchor"]} for case, answer in zip(cases, printed)]
-        self.assertEqual([answer["cron"] for answer in printed], [answer.get("cron") for answer in batch([{**query, "op": "parse"} for query in again])])
-        wrong = [(case, query) for case, query, left, right in zip(cases, again, batch([{**case, "n": 5} for case in cases]), batch([{**query, "n": 5} for query in again]))
+        self.assertEqual([answer["cron"] for answer in printed], [answer.get("cron") for answer in cron_answers([{**query, "op": "parse"} for query in again])])
+        wrong = [(case, query) for case, query, left, right in zip(cases, again, cron_answers([{**case, "n": 5} for case in cases]), cron_answers([{**query, "n": 5} for query in again]))
                  if left != right]
         self.assertEqual(wrong[:3], [], f"HORAE_CRON_SEED={seed}")
 
     def test_any_number_of_year_lists(self):
         queries = [{"expr": f"0 0 0 1 1 * {2000 + i % 90},{2100 + i // 90},{2300 + i % 7}", "from": "2026-01-01T00:00:00Z", "op": "parse"} for i in range(6000)]
-        self.assertEqual([answer for answer in batch(queries) if "ok" not in answer], [])
+        self.assertEqual([answer for answer in cron_answers(queries) if "ok" not in answer], [])
