@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { POLL_MS = 60000 };
+enum { POLL_MS = 60000, RECEIVE_BYTES = 4096 /* thousands may be under way */ };
 
 struct transfer {
     struct list_node node; /* an order in the queue */
@@ -27,8 +27,9 @@ struct transfer {
     int64_t timeout_ms;
     long max_redirects;
     struct buf response;
-    size_t response_max;
-    bool truncated;
+    size_t response_max, received;
+    bool truncated, enough; /* enough: more than anybody would wait for */
+    char detail[CURL_ERROR_SIZE];
     CURL *easy;
 };
 
@@ -63,19 +64,27 @@ static size_t receive(char *bytes, size_t size, size_t count, void *arg)
     if (n > room)
         t->truncated = true;
     buf_add(&t->response, bytes, n < room ? n : room);
-    return n;
+    t->received += n;
+    t->enough = t->received > t->response_max + HTTP_CLIENT_READ_ON;
+    return t->enough ? CURL_WRITEFUNC_ERROR : n;
+}
+
+static const char *reason_of(const struct transfer *t, CURLcode result)
+{
+    return t->detail[0] ? t->detail : t->client->curl->curl_easy_strerror(result);
 }
 
 static void finish(struct transfer *t, CURLcode result, const char *message)
 {
     const struct curl_library *curl = t->client->curl;
-    struct http_client_result out = {.failed = result != CURLE_OK || message,
+    bool failed = message || (result != CURLE_OK && !(result == CURLE_WRITE_ERROR && t->enough));
+    struct http_client_result out = {.failed = failed,
                                      .timed_out = result == CURLE_OPERATION_TIMEDOUT,
                                      .body = t->response.len ? t->response.data : "",
                                      .length = t->response.len,
                                      .truncated = t->truncated};
     if (out.failed)
-        (void)snprintf(out.message, sizeof out.message, "%s", message ? message : curl->curl_easy_strerror(result));
+        (void)snprintf(out.message, sizeof out.message, "%s", message ? message : reason_of(t, result));
     else
         (void)curl->curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &out.status);
     if (t->easy && int_map_get(&t->client->transfers, t->key) == t) {
@@ -85,6 +94,23 @@ static void finish(struct transfer *t, CURLcode result, const char *message)
     atomic_fetch_sub(&t->client->count, 1);
     t->done(t->arg, t->key, &out);
     free_transfer(t);
+}
+
+/* The library's own methods where there are: it then knows what a redirect makes of them. A body is announced even when
+ * it is empty, except by methods that have none. */
+static void set_method(struct transfer *t)
+{
+    const struct curl_library *c = t->client->curl;
+    bool is_get = strcmp(t->method, "GET") == 0, is_head = strcmp(t->method, "HEAD") == 0;
+    bool wants_body = strcmp(t->method, "POST") == 0 || strcmp(t->method, "PUT") == 0 || strcmp(t->method, "PATCH") == 0;
+    if (t->body || wants_body) {
+        (void)c->curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body_length);
+        (void)c->curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, t->body ? t->body : "");
+    }
+    if (is_head)
+        (void)c->curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
+    else if (strcmp(t->method, "POST") != 0 && !(is_get && !t->body))
+        (void)c->curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, t->method);
 }
 
 static void set_options(struct transfer *t)
@@ -99,6 +125,8 @@ static void set_options(struct transfer *t)
     (void)c->curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "horae/" HORAE_VERSION);
     (void)c->curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)t->timeout_ms);
     (void)c->curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CLIENT_CONNECT_MS);
+    (void)c->curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+    (void)c->curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->detail);
     (void)c->curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, receive);
     (void)c->curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
     (void)c->curl_easy_setopt(t->easy, CURLOPT_PROXY, ""); /* nothing of the server's environment decides where it goes */
@@ -106,14 +134,7 @@ static void set_options(struct transfer *t)
         (void)c->curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION, 1L);
         (void)c->curl_easy_setopt(t->easy, CURLOPT_MAXREDIRS, t->max_redirects);
     }
-    if (t->body) {
-        (void)c->curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body_length);
-        (void)c->curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, t->body);
-    }
-    if (strcmp(t->method, "HEAD") == 0)
-        (void)c->curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
-    else
-        (void)c->curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, t->method);
+    set_method(t);
 }
 
 static void take_order(struct http_client *client, struct transfer *order)

@@ -9,18 +9,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { HTTP_CLIENT_REQUESTS_MAX = 4096, HTTP_CLIENT_HEADERS_MAX = 96, HTTP_CLIENT_CONNECT_MS = 10000 };
+enum {
+    HTTP_CLIENT_REQUESTS_MAX = 100000, /* under way at once; whoever sends has limits of its own below that */
+    HTTP_CLIENT_HEADERS_MAX = 96,
+    HTTP_CLIENT_CONNECT_MS = 10000,
+    HTTP_CLIENT_READ_ON = 1 << 20, /* bytes read beyond response_max before the connection is closed on the rest */
+};
 
 struct http_client;
 
 struct http_client_result {
     bool failed; /* no answer: `message` says why */
     bool timed_out;
-    char message[256];
+    char message[400];
     long status;
     const char *body; /* borrowed during the call */
     size_t length;
-    bool truncated; /* there was more than response_max */
+    bool truncated; /* there was more than response_max: its status counts, the rest is not waited for without end */
 };
 
 struct http_client_request {

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "http/http_client.h"
+#include "sched/output_text.h"
 #include "sched/scheduler.h"
 #include "sched/task_data.h"
 #include "sched/webhook_signature.h"
@@ -46,7 +47,7 @@ static bool is_expected(const struct http_data *data, long status)
 
 static char *message_of(const struct http_client_result *answer)
 {
-    char text[320];
+    char text[480];
     if (answer->failed)
         (void)snprintf(text, sizeof text, "request failed: %s", answer->message);
     else
@@ -60,13 +61,11 @@ static void on_done(void *arg, int64_t key, const struct http_client_result *ans
     struct attempt_result result = {.success = !answer->failed && is_expected(&run->data, answer->status),
                                     .finished_us = clock_wall(run->http->clock).us,
                                     .result_truncated = answer->truncated};
-    size_t n =
-        str_is_utf8(answer->body, answer->length) ? str_utf8_cut(answer->body, answer->length, RESPONSE_MAX) : answer->length;
-    result.result = n ? xstrndup(answer->body, n) : NULL;
+    bool ignored = false;
+    result.result = output_text_begin(answer->body, answer->length, RESPONSE_MAX, answer->truncated, &result.result_truncated);
     if (!result.success) {
         result.error_message = message_of(answer);
-        n = str_utf8_cut(answer->body, answer->length, ERROR_BODY_MAX);
-        result.error_stack = n ? xstrndup(answer->body, n) : NULL;
+        result.error_stack = output_text_begin(answer->body, answer->length, ERROR_BODY_MAX, answer->truncated, &ignored);
     }
     scheduler_attempt_ended(run->http->scheduler, key, run->job->attempt, &result);
     free_run(run);
@@ -114,8 +113,8 @@ static void build_headers(struct header_list *list, const struct http_run *run)
                    run->data.headers[i].value);
         has_type |= str_equal_ignoring_case(str_of(run->data.headers[i].name), "content-type");
     }
-    if (run->data.body && !has_type)
-        add_header(list, "Content-Type: application/json");
+    if (!has_type) /* without a body, the library's own guess is taken out */
+        add_header(list, run->data.body ? "Content-Type: application/json" : "Content-Type:");
     add_ours(list, run);
 }
 

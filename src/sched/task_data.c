@@ -193,9 +193,13 @@ static bool is_header_name(struct str name)
     return name.n < 8 || strncasecmp(name.p, "x-horae-", 8) != 0;
 }
 
-static bool has_line_break(const char *text)
+/* Line breaks would begin another header; the others have no business there either (RFC 9110). */
+static bool has_control(const char *text)
 {
-    return strpbrk(text, "\r\n") != NULL;
+    for (; *text; text++)
+        if (((unsigned char)*text < 32 && *text != '\t') || *text == 127)
+            return true;
+    return false;
 }
 
 static enum err_code check_url(const char *url, struct err *err)
@@ -244,8 +248,9 @@ static enum err_code read_http(const struct json *root, struct http_data *out, s
     if (code == OK)
         code = read_pairs(f.headers, "headers", HTTP_HEADERS_MAX, is_header_name, out->headers, &out->header_count, err);
     for (size_t i = 0; code == OK && i < out->header_count; i++)
-        if (has_line_break(out->headers[i].value))
-            code = err_param(err, "headers", "headers.%s must not hold line breaks", out->headers[i].name);
+        if (has_control(out->headers[i].value))
+            code = err_param(err, "headers", "headers.%s must not hold line breaks or other control characters",
+                             out->headers[i].name);
     return code == OK ? read_statuses(f.expect_status, out, err) : code;
 }
 
