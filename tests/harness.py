@@ -19,6 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ADMIN_TOKEN = "an-administrator-for-tests-only"
 READY = re.compile(rb"horae ready on (https?://\S+)")
 WAIT_S = 30  # a limit for broken servers, not an expectation
+MEMORY_FACTOR = 10 if re.search("/(asan|tsan)/", os.path.realpath(BINARY)) else 1  # what sanitizers take beside
 
 
 def wait_until(what, condition, limit_s=WAIT_S):

@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,7 @@ struct server {
     struct sched_api api;
     struct probes probes;
     struct client_address_rules client_rules;
+    uint64_t files; /* soft limit of open files as it was given to us */
     struct http_routes routes[HTTP_ROUTE_GROUPS_MAX];
     struct http_server *http;
 };
@@ -153,7 +155,7 @@ static enum err_code make_handlers(struct server *server, size_t *ret_count, str
 {
     size_t n = 0;
     struct handler_command_options command = {
-        .data_dir = server->config->data, .clock = server->clock, .log_bytes = server->config->log_bytes};
+        .data_dir = server->config->data, .clock = server->clock, .log_bytes = server->config->log_bytes, .files = server->files};
     enum err_code code = handler_command_new(&command, &server->command, err);
     if (code != OK)
         return code;
@@ -262,11 +264,23 @@ static void register_build_info(void)
     metric_set(metric_get(METRIC_GAUGE, "horae_instance_up", "1 while this instance serves.", ""), 1);
 }
 
+/* Connections and outgoing requests take a descriptor each; shells give 1,024 and allow more. */
+static uint64_t raise_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return 0;
+    uint64_t given = files.rlim_cur;
+    files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) == 0 ? given : 0;
+}
+
 enum err_code server_start(const struct config *config, struct server **ret, struct err *err)
 {
     struct server *server = xcalloc(1, sizeof *server);
     server->config = config;
     server->clock = clock_real();
+    server->files = raise_files();
     enum err_code code = instance_identify(config, &server->identity, err);
     if (code == OK)
         code = trust_proxies(server, err);

@@ -95,6 +95,8 @@ enum err_code keeper_install(const char *data_dir, char *path, size_t capacity, 
 /* Prepares; connects nothing. `executable` from keeper_install. The socket is DATA_DIR/keeper.sock (0600). */
 enum err_code keeper_open(const char *data_dir, const char *executable, const struct keeper_callbacks *callbacks,
                           struct keeper **ret, struct err *err);
+/* The soft limit of open files that commands get, when this process has raised its own; 0 = as this process. */
+void keeper_set_files(struct keeper *keeper, uint64_t soft);
 /* Connects to a living keeper; with `spawn`, starts one when there is none (double fork, session of its own, all
  * descriptors closed). ERR_NOT_FOUND: none lives and spawn is false. ERR_CONFLICT: one lives that speaks no version of
  * the protocol that we do; the message says what to do. Blocks at most 5 s. Calls `connected`. */

@@ -324,6 +324,11 @@ enum err_code keeper_open(const char *data_dir, const char *executable, const st
     return OK;
 }
 
+void keeper_set_files(struct keeper *keeper, uint64_t soft)
+{
+    keeper->files_soft = soft;
+}
+
 static void flush_for_a_while(struct keeper *keeper)
 {
     const struct clock *clock = clock_real();

@@ -20,7 +20,8 @@ struct keeper {
     int pidfd;   /* of the keeper we are connected to, −1 = unknown */
     bool broken; /* writing failed; keeper_dispatch tells it */
     struct buf in, out;
-    size_t sent; /* of `out` */
+    size_t sent;         /* of `out` */
+    uint64_t files_soft; /* see keeper_set_files */
     struct keeper_info info;
     struct int_map known; /* id → struct known_command: what the keeper has or was ordered to have */
 };

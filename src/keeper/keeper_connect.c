@@ -53,7 +53,10 @@ static void collect_environment(char *out[ENVIRONMENT_MAX])
 /* Descriptors of ours that lack close-on-exec are closed by the keeper, first thing. */
 static int spawn_launcher(const struct keeper *keeper, int stderr_fd, pid_t *ret_pid)
 {
-    char *argv[] = {xstrdup(keeper->executable), xstrdup("--daemon"), xstrdup(keeper->data_dir), NULL};
+    char files[24];
+    (void)snprintf(files, sizeof files, "%llu", (unsigned long long)keeper->files_soft);
+    char *argv[] = {
+        xstrdup(keeper->executable), xstrdup("--daemon"), xstrdup("--files"), xstrdup(files), xstrdup(keeper->data_dir), NULL};
     char *env[ENVIRONMENT_MAX];
     collect_environment(env);
     posix_spawn_file_actions_t actions;

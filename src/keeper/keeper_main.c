@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keeper: `keeper [--daemon] [--idle-ms N] DATA_DIR`. One thread waits for the server, for output, for the end of
- * children and for timers. SIGTERM kills all commands and ends it; SIGINT and SIGHUP, which a terminal sends to
+/* The keeper: `keeper [--daemon] [--idle-ms N] [--files N] DATA_DIR`. One thread waits for the server, for output, for the end
+ * of children and for timers. SIGTERM kills all commands and ends it; SIGINT and SIGHUP, which a terminal sends to
  * everything it knows, are ignored. Exactly one per data directory (keeper.lock). */
 #include "base/mem.h"
 #include "base/str.h"
@@ -27,6 +27,7 @@ enum { EVENTS_AT_ONCE = 256, BACKLOG = 8, WAIT_MS_MAX = 3600000 };
 struct arguments {
     const char *data_dir;
     int64_t idle_ms;
+    int64_t files; /* soft limit of commands, 0 = as it was given to us */
     bool detach;
 };
 
@@ -116,12 +117,12 @@ static bool take_signals(struct daemon *daemon)
 }
 
 /* Each command takes up to four descriptors of ours. */
-static void raise_files(struct daemon *daemon)
+static void raise_files(struct daemon *daemon, int64_t soft)
 {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return;
-    daemon->files_soft = files.rlim_cur;
+    daemon->files_soft = soft && (uint64_t)soft < files.rlim_cur ? (uint64_t)soft : files.rlim_cur;
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
     daemon->files_max = files.rlim_max;
@@ -191,7 +192,7 @@ static enum launch_status set_up(struct daemon *daemon, const struct arguments *
         launch_redirect("keeper.log"); /* before the guard, which keeps what it has */
     (void)prctl(PR_SET_NAME, "horae-keeper");
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans of commands come to us to be reaped */
-    raise_files(daemon);
+    raise_files(daemon, arguments->files);
     char real[CGROUP_PATH_MAX];
     cgroup_tree_init(&daemon->cgroups, getcwd(real, sizeof real) ? real : data_dir);
     daemon->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -267,6 +268,9 @@ static bool parse(int argc, char **argv, struct arguments *ret)
         else if (strcmp(argv[i], "--idle-ms") == 0 && i + 1 < argc) {
             if (!str_to_int(str_of(argv[++i]), 0, 86400000, &ret->idle_ms))
                 return false;
+        } else if (strcmp(argv[i], "--files") == 0 && i + 1 < argc) {
+            if (!str_to_int(str_of(argv[++i]), 0, INT64_MAX, &ret->files))
+                return false;
         } else if (argv[i][0] == '-' || ret->data_dir)
             return false;
         else
@@ -282,7 +286,7 @@ int main(int argc, char **argv)
     int word_fd = -1;
     char text[KEEPER_FAILURE_MAX] = "";
     if (!parse(argc, argv, &arguments)) {
-        launch_tell(-1, LAUNCH_USAGE, "usage: keeper [--daemon] [--idle-ms N] DATA_DIR");
+        launch_tell(-1, LAUNCH_USAGE, "usage: keeper [--daemon] [--idle-ms N] [--files N] DATA_DIR");
         return LAUNCH_USAGE;
     }
     if (!launch_clean_descriptors() || (arguments.detach && !launch_detach(&word_fd)))

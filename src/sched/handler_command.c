@@ -439,6 +439,7 @@ enum err_code handler_command_new(const struct handler_command_options *options,
         handler_command_free(command, false);
         return code;
     }
+    keeper_set_files(command->keeper, options->files);
     *ret = command;
     return OK;
 }

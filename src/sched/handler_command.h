@@ -14,6 +14,7 @@ struct handler_command_options {
     const char *data_dir;
     const struct clock *clock;
     int64_t log_bytes; /* kept per execution; the end */
+    uint64_t files;    /* soft limit of open files for commands, 0 = as this process */
 };
 
 enum err_code handler_command_new(const struct handler_command_options *options, struct handler_command **ret, struct err *err);

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Task type `http`: contract section 3, rulings "http type", SCH-25, SCH-35..37, SCH-61."""
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.server
 import json
 import os
+import resource
 import socketserver
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 
-from harness import Server, ServerCase, wait_until
+from harness import MEMORY_FACTOR, ROOT, Server, ServerCase, wait_until
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
@@ -222,7 +225,7 @@ class Http(ServerCase):
             self.assertEqual((run["state"], len(run["result"]), run["result_truncated"], set(run["result"])), ("success", 65536, True, {name[0]}))
         with open(f"/proc/{self.server.process.pid}/status", encoding="ascii") as file:
             peak_kb = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
-        self.assertLess(peak_kb, 100 << 10)
+        self.assertLess(peak_kb, (100 << 10) * MEMORY_FACTOR)
 
     def test_answers_without_a_body_and_with_large_heads(self):
         run = self.run_once("no-content", f"{self.peer}/no-content")
@@ -340,12 +343,44 @@ class Http(ServerCase):
     def test_ten_thousand_waiting_requests_are_records_not_threads(self):
         self.run_once("starts-the-client", "/ok")
         self.server.create(name="crowd", type="http", data=json.dumps({"url": f"{self.peer}/hang"}), max_retries=0, max_concurrent=10000, overlap="queue_all", timeout_grace_period=0)
+        self.addCleanup(self.server.request, "DELETE", "/scheduler/tasks/crowd")
         threads, before_kb = self.threads_and_memory()
         answer = self.server.post("/scheduler/executions", {"task_uid": "crowd", "items": [{}] * 10000})
         self.assertEqual(answer.status, 202)
         wait_until("the instance to be full", lambda: self.server.get("/scheduler/executions?task_name=crowd&state=running").json["pagination"]["total"] == 256)
         after, kb = self.threads_and_memory()
         self.assertEqual(after, threads)
-        self.assertLess(kb - before_kb, 60 << 10)
+        self.assertLess(kb - before_kb, (60 << 10) * MEMORY_FACTOR)
         self.assertEqual(self.server.request("DELETE", "/scheduler/tasks/crowd").status, 204)
         wait_until("all to be cancelled", lambda: self.server.get("/scheduler/executions?task_name=crowd&state=cancelled").json["pagination"]["total"] == 10000)
+
+    def test_thousands_at_once_when_the_instance_may(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < 5000:
+            self.skipTest(f"this machine allows {hard} open files")
+        peers = subprocess.Popen([sys.executable, os.path.join(ROOT, "tests", "silent_peer.py")], stdout=subprocess.PIPE, text=True)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # as shells give it: the server raises it for itself
+        try:
+            server = Server(["--capacity", "2000"])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        try:
+            limit = server.create(name="limit", type="command", data='{"command":"ulimit -n"}')
+            self.assertEqual(server.finished(server.trigger(limit["name"]))["result"], "1024\n")  # and not for commands
+            url = peers.stdout.readline().strip() + "/hang"
+            server.create(name="wide", type="http", data=json.dumps({"url": url}), max_retries=0, max_concurrent=10000, overlap="queue_all")
+            server.post("/scheduler/executions", {"task_uid": "wide", "items": [{}] * 2000})
+            wait_until("2,000 connections", lambda: open_sockets(server.process.pid) >= 2000)
+            self.assertEqual(server.get("/scheduler/executions?task_name=wide&state=running").json["pagination"]["total"], 2000)
+        finally:
+            peers.kill()
+            peers.communicate()
+            server.remove()
+
+
+def open_sockets(pid):
+    count = 0
+    for entry in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            count += os.readlink(f"/proc/{pid}/fd/{entry}").startswith("socket:")
+    return count
