@@ -87,6 +87,19 @@ class Stop(unittest.TestCase):
         self.server.start()
         self.assertEqual(self.server.execution(uid)["state"], "success")
 
+    def test_an_attempt_that_fails_while_the_server_stops_keeps_its_retries(self):
+        for name, wait_ms in (("soon", 1), ("later", 500)):
+            self.server.create(name=name, type="noop", data='{"sleep_ms":700,"fail_attempts":1}', max_retries=1,
+                               retry_backoff={"base_ms": wait_ms, "cap_ms": wait_ms, "jitter_percent": 0})
+        uids = [self.server.trigger(name) for name in ("soon", "later")]
+        for uid in uids:
+            self.server.in_state(uid, "running")
+        self.server.stop()
+        self.server.start()
+        for uid in uids:
+            run = self.server.finished(uid)
+            self.assertEqual([(a["attempt"], a["state"]) for a in run["attempts"]], [(1, "failure"), (2, "success")])
+
     def test_what_outlasts_the_stop_time_is_interrupted_and_can_be_retried(self):
         self.server.create(name="long", type="noop", data='{"sleep_ms":600000}', max_retries=0, timeout_grace_period=0)
         uid = self.server.trigger("long")
