@@ -7,8 +7,10 @@ MESON := /usr/bin/meson
 FUZZ_SECONDS ?= 600
 FUZZ ?=
 SEEDS ?= 1 1000
+ROUNDS ?= 1000
+SEED ?=
 
-.PHONY: all run test check fuzz simulate bench deps install man lint format clean
+.PHONY: all run test check chaos fuzz simulate bench deps install man lint format clean
 
 all: build/release/horae
 
@@ -31,6 +33,12 @@ test:
 check:
 	@tools/deps.sh check
 	@tools/check.sh
+
+# Long: ROUNDS of SIGKILL under load (about 150 a minute); prints its seed, and SEED repeats its choices.
+chaos:
+	@tools/deps.sh test
+	@tools/build.sh release
+	@nice $(PYTHON) tests/kill_loop.py build/release --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 # Long: FUZZ_SECONDS for each of FUZZ (all subjects).
 fuzz:
