@@ -183,6 +183,7 @@ static void import_file(void *arg, const char *name, const struct crontab_file *
 
 static void print_sum(const struct import *import)
 {
+    (void)fflush(stdout);
     if (import->offline && import->prove)
         (void)fprintf(stderr, "%d entries compared with cron, %d differ; %d not taken\n", import->entries, import->differing,
                       import->refused);

@@ -86,7 +86,7 @@ static int show(const struct client *client, const struct options *o)
 
 static void print_next(struct str next)
 {
-    char *time = table_time(next.p, next.n);
+    char *time = table_time(next.p, next.n, true);
     (void)printf("  next run %s", time);
     free(time);
 }
@@ -158,7 +158,7 @@ static void print_times(const struct answer *answer)
     struct json_walk walk = {0};
     const struct json *item;
     while (json_walk_array(answer_data(answer), &walk, &item)) {
-        char *time = table_time(json_get_text(item).p, json_get_text(item).n);
+        char *time = table_time(json_get_text(item).p, json_get_text(item).n, true);
         (void)puts(time);
         free(time);
     }
@@ -187,14 +187,18 @@ static void print_occurrences(const struct answer *answer)
 {
     static const struct column columns[] = {
         {"SCHEDULED AT", "scheduled_at"}, {"VERDICT", "verdict"}, {"REASON", "reason"}, {"EXECUTION", "execution_uid"}};
+    const char *gap = "";
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
+    subcommand_print_page(answer);
     struct json_walk walk = {0};
     struct str name;
     const struct json *value;
     int64_t number = 0;
     const struct json *summary = json_member(json_root(answer->doc), "summary");
-    while (summary && json_walk_object(summary, &walk, &name, &value) && json_get_int(value, &number))
-        (void)printf("%.*s %lld  ", (int)name.n, name.p, (long long)number);
+    while (summary && json_walk_object(summary, &walk, &name, &value) && json_get_int(value, &number)) {
+        (void)printf("%s%.*s %lld", gap, (int)name.n, name.p, (long long)number);
+        gap = "  ";
+    }
     (void)putchar('\n');
 }
 

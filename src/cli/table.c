@@ -41,7 +41,7 @@ static bool looks_like_time(const char *text, size_t length)
     return true;
 }
 
-char *table_time(const char *text, size_t length)
+char *table_time(const char *text, size_t length, bool in_list)
 {
     int64_t us;
     struct tm parts;
@@ -52,9 +52,9 @@ char *table_time(const char *text, size_t length)
     time_t s = (time_t)((us - part) / US_PER_S);
     if (!localtime_r(&s, &parts))
         return xstrndup(text, length);
-    if (part % US_PER_MS)
+    if (part % US_PER_MS && !in_list)
         (void)snprintf(fraction, sizeof fraction, ".%06d", (int)part);
-    else if (part)
+    else if (part / US_PER_MS)
         (void)snprintf(fraction, sizeof fraction, ".%03d", (int)(part / US_PER_MS));
     long minutes = labs(parts.tm_gmtoff) / 60;
     (void)snprintf(offset, sizeof offset, "%c%02ld:%02ld", parts.tm_gmtoff < 0 ? '-' : '+', minutes / 60, minutes % 60);
@@ -64,12 +64,12 @@ char *table_time(const char *text, size_t length)
 }
 
 /* A value as text without control characters but those in `keep`; owned by the caller. */
-static char *value_text(const struct json *value, const char *keep)
+static char *value_text(const struct json *value, const char *keep, bool in_list)
 {
     if (!value || json_is_null(value))
         return xstrdup("-");
     struct str text = json_get_text(value);
-    char *line = json_is_text(value) ? table_time(text.p, text.n) : json_print(value);
+    char *line = json_is_text(value) ? table_time(text.p, text.n, in_list) : json_print(value);
     text_tame(line, keep);
     return line;
 }
@@ -133,7 +133,7 @@ static bool is_number(const char *text)
 
 static char *cell_of(const struct json *item, const struct column *column)
 {
-    char *text = column->text ? column->text(item) : value_text(look_up(item, column->member), "");
+    char *text = column->text ? column->text(item) : value_text(look_up(item, column->member), "", true);
     text_tame(text, "");
     return fit(text, TABLE_CELL_MAX);
 }
@@ -224,7 +224,7 @@ void table_print_object(const struct json *object)
     struct str name;
     const struct json *value;
     while (json_walk_object(object, &walk, &name, &value)) {
-        char *text = value_text(value, "\n");
+        char *text = value_text(value, "\n", false);
         size_t n = strlen(text);
         while (n && text[n - 1] == '\n')
             text[--n] = '\0';

@@ -19,7 +19,8 @@ struct column {
 void table_print(const struct json *array, const struct column *columns, size_t count);
 /* Prints an object as name: value lines; a text of several lines stays one, indented. */
 void table_print_object(const struct json *object);
-/* An RFC 3339 time in the zone of who looks, without a fraction that is zero; another text as it is. Owned by the caller. */
-char *table_time(const char *text, size_t length);
+/* An RFC 3339 time in the zone of who looks, without a fraction that is zero; in lists to the millisecond. Another text as it
+ * is. Owned by the caller. */
+char *table_time(const char *text, size_t length, bool in_list);
 
 #endif

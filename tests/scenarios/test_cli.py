@@ -2,7 +2,7 @@
 """The command line: contract sections 2, 4 and 5; exit codes 0 done, 1 failed, 2 usage, 3 unreachable, 4 not allowed."""
 import json
 
-from harness import ServerCase, run_cli
+from harness import ServerCase, run_cli, wait_until
 
 
 class CommandLine(ServerCase):
@@ -45,6 +45,17 @@ class CommandLine(ServerCase):
         self.assertIn("expected", self.ok("task", "occurrences", "by-cli"))
         self.ok("task", "delete", "by-cli")
         self.assertEqual(self.cli("task", "show", "by-cli").returncode, 1)
+
+    def test_lists_show_times_to_the_millisecond_and_which_page_they_are(self):
+        self.ok("task", "create", "--name", "listed", "--type", "noop", "--cron", "* * * * * *")
+        wait_until("two slots", lambda: self.server.get("/scheduler/tasks/listed/occurrences").json["summary"]["fired"] >= 2)
+        self.ok("task", "disable", "listed")
+        done = self.cli("task", "occurrences", "listed", "--page-size", "1")
+        self.assertRegex(done.stderr, r"^page 1: 1 of \d+; --page N shows others\n$")
+        self.assertRegex(done.stdout.splitlines()[-1], r"^expected \d+  fired \d+  .*shifted \d+$")
+        started = self.server.executions(task_name="listed")[0]["started_at"]  # to the microsecond
+        listed = self.ok("execution", "list", "--task", "listed", env={"TZ": "UTC"})
+        self.assertIn(f" {started[:-4]}Z ".replace(".000Z", "Z"), listed)
 
     def test_administration(self):
         self.assertIn("scheduler_global", self.ok("lock", "list"))

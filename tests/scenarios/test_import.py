@@ -60,6 +60,11 @@ class Offline(unittest.TestCase):
         self.assertIn("5 would be created or brought up to date, 2 not taken", done.stderr)
         self.assertRegex(done.stdout, r"crontab-\S+-echo-hello-[0-9a-f]{8}  \*/5 \* \* \* \*  \[\S+\]  echo hello\n")
 
+    def test_the_sum_is_the_last_line_of_a_file_that_takes_both_streams(self):
+        done = subprocess.run([BINARY, "import", "crontab", "-", "--dry-run"], env=NOWHERE, input=CRONTAB, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              check=False)
+        self.assertEqual(done.stdout.splitlines()[-1], "5 would be created or brought up to date, 2 not taken")
+
     def test_mistakes_of_usage(self):
         for arguments, text in ((("import",), "Usage"), (("import", "crontb", "x"), 'did you mean "crontab"'), (("import", "crontab"), "FILE is missing"),
                                 (("import", "crontab", "x", "--sytem"), 'did you mean "--system"')):
