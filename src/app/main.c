@@ -80,6 +80,7 @@ static void stop(struct server *server, const struct config *config, const sigse
     }
     thread_join(&thread);
     server_stop(server, stopping.handover);
+    log_info("serve", "stopped");
 }
 
 static int run_server(const struct config *config)

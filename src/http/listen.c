@@ -80,7 +80,7 @@ enum err_code listen_open(const char *where, const char *scheme, int *ret_fd, ch
     freeaddrinfo(list);
     if (fd < 0)
         return err_set(err, ERR_UNAVAILABLE, NULL, "cannot listen on %s: %s%s", where, strerror(saved),
-                       saved == EADDRINUSE ? " (another server may run there: choose a port with --listen)" : "");
+                       saved == EADDRINUSE ? ": another server may run there; choose another port with --listen or PORT" : "");
     write_address(fd, host, scheme, address, capacity);
     *ret_fd = fd;
     return OK;

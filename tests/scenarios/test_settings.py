@@ -257,6 +257,7 @@ audit: {retention_days: 120, max_object_bytes: 32768}
         server.process.send_signal(signal.SIGINT)
         wait_until("the advice", lambda: "once more (Ctrl-C) ends it now" in server.log_text())
         server.stop(signal.SIGINT)
+        self.assertTrue(server.log_text().endswith("serve: stopped\n"))
         server.start()
         self.assertEqual(server.execution(uid)["state"], "interrupted")
 
@@ -361,7 +362,7 @@ audit: {retention_days: 120, max_object_bytes: 32768}
             with tempfile.TemporaryDirectory() as folder:
                 done = refused("--listen", server.host, "--data", folder)
             self.assertEqual(done.returncode, 1)
-            self.assertIn(server.host, done.stderr)
+            self.assertIn(f"cannot listen on {server.host}: Address already in use: another server may run there; choose another port with --listen or PORT", done.stderr)
         finally:
             server.remove()
 
