@@ -2,7 +2,7 @@
 # The door to everything; the work is done by meson and by tools/.
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
-MESON := /usr/bin/meson
+HORAE := build/release/horae
 
 FUZZ_SECONDS ?= 600
 FUZZ ?=
@@ -12,17 +12,17 @@ SEED ?=
 
 .PHONY: all run test check chaos fuzz simulate bench deps install man lint format clean
 
-all: build/release/horae
+all: $(HORAE)
 
-build/release/horae: force
+$(HORAE): force
 	@tools/deps.sh build
 	@tools/build.sh release
 
 .PHONY: force
 force:
 
-run: build/release/horae
-	@exec build/release/horae serve
+run: $(HORAE)
+	@exec $(HORAE) serve
 
 test:
 	@tools/deps.sh test
@@ -60,16 +60,18 @@ bench:
 deps:
 	@tools/deps.sh check
 
-install: build/release/horae
-	@install -D -m 755 build/release/horae $(DESTDIR)$(PREFIX)/bin/horae
-	@install -D -m 644 docs/horae.1 $(DESTDIR)$(PREFIX)/share/man/man1/horae.1
-	@install -D -m 644 docs/horae.service $(DESTDIR)$(PREFIX)/share/doc/horae/horae.service
+install: $(HORAE)
+	@install -D -m 755 $(HORAE) "$(DESTDIR)$(PREFIX)/bin/horae"
+	@install -D -m 644 docs/horae.1 "$(DESTDIR)$(PREFIX)/share/man/man1/horae.1"
+	@install -D -m 644 docs/horae.service "$(DESTDIR)$(PREFIX)/share/doc/horae/horae.service"
+	@sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' "$(DESTDIR)$(PREFIX)/share/doc/horae/horae.service"
 	@echo "installed $(DESTDIR)$(PREFIX)/bin/horae"
+	@echo "a unit for systemd is $(DESTDIR)$(PREFIX)/share/doc/horae/horae.service"
 
 # The manual page is made from the program's own help; a test compares them.
-man: build/release/horae
-	@$(PYTHON) tools/make-man.py build/release/horae >docs/horae.1.new
-	@mv docs/horae.1.new docs/horae.1
+man: $(HORAE)
+	@$(PYTHON) tools/make-man.py $(HORAE) >build/horae.1
+	@cp build/horae.1 docs/horae.1
 
 lint:
 	@tools/deps.sh check
