@@ -10,7 +10,7 @@ SEEDS ?= 1 1000
 ROUNDS ?= 1000
 SEED ?=
 
-.PHONY: all run test check chaos fuzz simulate bench deps install man lint format clean
+.PHONY: all run test check chaos coverage fuzz simulate bench deps install man lint format clean
 
 all: $(HORAE)
 
@@ -39,6 +39,11 @@ chaos:
 	@tools/deps.sh test
 	@tools/build.sh release
 	@nice $(PYTHON) tests/kill_loop.py build/release --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+# Lines that no test runs, by file; fails below the floor.
+coverage:
+	@tools/deps.sh check
+	@tools/coverage.sh
 
 # Long: FUZZ_SECONDS for each of FUZZ (all subjects).
 fuzz:

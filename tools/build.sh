@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds one flavour into build/<flavour>: release | gcc | clang | asan | tsan | fuzz. The program also stands at
+# Builds one flavour into build/<flavour>: release | gcc | clang | asan | tsan | coverage | fuzz. The program also stands at
 # build/<flavour>/horae; fuzz has only the fuzzers and the libraries that they need.
 set -eu
 cd "$(dirname "$0")/.."
-flavour=${1:?usage: build.sh release|gcc|clang|asan|tsan|fuzz}
+flavour=${1:?usage: build.sh release|gcc|clang|asan|tsan|coverage|fuzz}
 dir=build/$flavour
 meson=/usr/bin/meson
 options="--buildtype=debugoptimized"
@@ -16,6 +16,7 @@ gcc) options="--buildtype=debugoptimized --werror" ;;
 clang) CC=clang options="--buildtype=debugoptimized --werror" ;;
 asan) options="--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false" ;;
 tsan) CC=clang options="--buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false" ;;
+coverage) options="--buildtype=debug -Db_coverage=true" ;;
 fuzz)
     CC=clang
     options="--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true"
