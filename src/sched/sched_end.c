@@ -25,7 +25,11 @@ static enum execution_state outcome_of(const struct scheduler *s, const struct e
     }
     if (r->interrupted)
         return EXECUTION_INTERRUPTED;
-    return r->success ? EXECUTION_SUCCESS : EXECUTION_FAILURE;
+    if (r->success)
+        return EXECUTION_SUCCESS;
+    /* Told to end at its deadline by a server that was killed before it did: the next one only sees the signal. */
+    bool overdue = ex->adopted && r->finished_us - ex->attempt_started_us >= ex->task->task->max_duration_s * US_PER_S;
+    return overdue ? EXECUTION_TIMEOUT : EXECUTION_FAILURE;
 }
 
 static void name_outcome(const struct execution *ex, enum execution_state state, struct attempt_result *r)

@@ -217,6 +217,18 @@ class Adoption(CommandCase):
         self.assertEqual((run["state"], run["error_message"]), ("timeout", "deadline of 3 s exceeded; grace period of 1 s exceeded, stopped by force"))
         self.assertGreaterEqual(run["duration_ms"], 4000)
 
+    def test_a_command_that_ended_at_its_deadline_while_no_server_ran_is_a_timeout(self):
+        obey = f"trap 'touch {self.path('told')}; until [ -e {self.path('go')} ]; do sleep 0.05; done; rm {self.path('told')}; exit 3' TERM; while :; do sleep 0.05; done"
+        self.command("obeys", obey, max_duration_seconds=4, timeout_grace_period=3)
+        uid = self.server.trigger("obeys")
+        wait_until("its end to be asked for", lambda: os.path.exists(self.path("told")))
+        self.server.kill()
+        self.touch("go")
+        wait_until("it to obey", lambda: not os.path.exists(self.path("told")))
+        self.server.start()
+        run = self.server.finished(uid)
+        self.assertEqual((run["state"], run["error_message"]), ("timeout", "deadline of 4 s exceeded; exited within the grace period of 3 s"))
+
     def test_the_deadline_of_a_later_attempt_counts_from_its_own_start(self):
         self.command("second", f"[ $HORAE_ATTEMPT = 2 ] || {{ sleep 2.5; exit 1; }}; touch {self.path('second')}; {self.until('second-go')}", max_retries=1,
                      max_duration_seconds=4, timeout_grace_period=0, retry_backoff={"base_ms": 1, "cap_ms": 1, "jitter_percent": 0})
