@@ -59,7 +59,7 @@ static void the_next_server_adopts_what_runs_and_learns_what_ended(void **state)
     pid_t keeper_pid = kit->keeper_pid;
     kit_close(kit, false);
     wait_for_file(kit, "ended");
-    kit->count = 0;
+    kit_forget(kit);
     kit_connect(kit);
     assert_int_equal(kit->keeper_pid, keeper_pid);
     assert_int_equal(kit->listed, 2);
@@ -70,9 +70,7 @@ static void the_next_server_adopts_what_runs_and_learns_what_ended(void **state)
     assert_int_equal(second->exit_code, 6);
     assert_string_equal(second->out, "said while alone\n");
     kit_close(kit, false); /* not acknowledged: told again */
-    free(second->out);
-    free(second->err_text);
-    kit->count = 0;
+    kit_forget(kit);
     kit_connect(kit);
     assert_true(listed(kit, 2)->exited);
     second = kit_find(kit, 2, 1);

@@ -173,6 +173,15 @@ void kit_connect(struct kit *kit)
     assert_true(kit->keeper_pid > 1);
 }
 
+void kit_forget(struct kit *kit)
+{
+    for (size_t i = 0; i < kit->count; i++) {
+        free(kit->records[i].out);
+        free(kit->records[i].err_text);
+    }
+    kit->count = 0;
+}
+
 void kit_close(struct kit *kit, bool shutdown)
 {
     keeper_close(kit->keeper, shutdown);
@@ -225,10 +234,7 @@ bool kit_free(struct kit *kit)
     char root[64];
     (void)snprintf(root, sizeof root, "%.23s", kit->dir); /* /tmp/keeper-test-XXXXXX */
     remove_tree(root);
-    for (size_t i = 0; i < kit->count; i++) {
-        free(kit->records[i].out);
-        free(kit->records[i].err_text);
-    }
+    kit_forget(kit);
     free(kit);
     return content;
 }
