@@ -14,6 +14,8 @@ import time
 import unittest
 import urllib.parse
 
+import openapi_check
+
 BINARY = os.environ.get("HORAE_BINARY", "build/release/horae")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ADMIN_TOKEN = "an-administrator-for-tests-only"
@@ -141,9 +143,7 @@ class Server:
         response = connection.getresponse()
         answer = Answer(response.status, response.headers, response.read())
         connection.close()
-        import openapi_check
-
-        openapi_check.check(method, full, answer)
+        openapi_check.check(method, full, answer, payload, send.get("Content-Type"))
         return answer
 
     def get(self, path, **kwargs):

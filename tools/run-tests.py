@@ -93,6 +93,19 @@ def scenarios(build, names, count):
     count.failed += bad
     count.skipped += len(result.skipped)
     count.passed += result.testsRun - bad - len(result.skipped)
+    if not names:
+        check_coverage(count)
+
+
+def check_coverage(count):
+    """After all scenarios: each success that the OpenAPI file describes was seen and checked (one more test)."""
+    import openapi_check
+
+    missing = openapi_check.unseen()
+    for method, template, status in missing:
+        print(f"FAILED openapi coverage: no scenario saw {method} {template} {status}")
+    count.failed += bool(missing)
+    count.passed += not missing
 
 
 def main():

@@ -5,15 +5,12 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "http/idempotency_store.h"
+#include "http/page.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { PAGE_SIZE_DEFAULT = 20, PAGE_SIZE_MAX = 100 };
-
-static const struct http_param_spec page_params[] = {{"page", HTTP_PARAM_INT, 1, 1000000, NULL},
-                                                     {"page_size", HTTP_PARAM_INT, 1, PAGE_SIZE_MAX, NULL},
-                                                     {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}};
+static const struct http_param_spec page_params[] = {PAGE_PARAMS, {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}};
 
 static void refuse(struct http_request *request, const struct err *err)
 {
@@ -75,26 +72,38 @@ struct listing {
     struct http_request *request;
     struct json_writer w;
     struct buf out;
-    enum err_code (*rows)(struct db *db, struct listing *list, int64_t offset, int limit, int64_t *ret_total, struct err *err);
+    enum err_code (*rows)(struct db *db, struct listing *list, const struct access_range *range, struct err *err);
+    enum err_code (*count)(struct db *db, int64_t *ret, struct err *err);
+    int64_t size, seen, last_id;
 };
+
+/* One row more than the page is read: it tells whether there is another page. */
+static bool is_shown(struct listing *list, int64_t id)
+{
+    if (list->seen++ >= list->size)
+        return false;
+    list->last_id = id;
+    return true;
+}
 
 static enum err_code read_list(struct db *db, void *arg, struct err *err)
 {
     struct listing *list = arg;
-    int64_t page = http_param_int(list->request, "page", 1), size = http_param_int(list->request, "page_size", PAGE_SIZE_DEFAULT);
-    int64_t total = 0;
+    struct page page;
+    struct row_count total = {0};
+    enum err_code code = page_read(list->request, &page, err);
+    if (code != OK)
+        return code;
+    list->size = page.size;
+    const struct access_range range = {.after_id = page.cursor, .offset = page.offset, .limit = (int)page.size + 1};
     json_begin_object(&list->w);
     json_key(&list->w, "data");
     json_begin_array(&list->w);
-    enum err_code code = list->rows(db, list, (page - 1) * size, (int)size, &total, err);
+    code = list->rows(db, list, &range, err);
     json_end_array(&list->w);
-    json_key(&list->w, "pagination");
-    json_begin_object(&list->w);
-    json_put_int(&list->w, "page", page);
-    json_put_int(&list->w, "page_size", size);
-    json_put_int(&list->w, "total", total);
-    json_put_int(&list->w, "total_pages", (total + size - 1) / size);
-    json_end_object(&list->w);
+    if (code == OK && !page.cursor)
+        code = list->count(db, &total.total, err);
+    page_write(&list->w, &page, page.cursor ? NULL : &total, list->seen > page.size ? list->last_id : 0);
     json_end_object(&list->w);
     return code;
 }
@@ -137,18 +146,19 @@ static void write_user_data(struct json_writer *w, const struct user *user)
 
 static void add_user_row(void *arg, const struct user *user)
 {
-    write_user(arg, user);
+    struct listing *list = arg;
+    if (is_shown(list, user->id))
+        write_user(&list->w, user);
 }
 
-static enum err_code user_rows(struct db *db, struct listing *list, int64_t offset, int limit, int64_t *ret_total,
-                               struct err *err)
+static enum err_code user_rows(struct db *db, struct listing *list, const struct access_range *range, struct err *err)
 {
-    return user_store_each(db, offset, limit, add_user_row, &list->w, ret_total, err);
+    return user_store_each(db, range, add_user_row, list, err);
 }
 
 static void list_users(struct http_request *request, void *context)
 {
-    struct listing list = {.request = request, .rows = user_rows};
+    struct listing list = {.request = request, .rows = user_rows, .count = user_store_count};
     answer_read(context, &list, read_list);
 }
 
@@ -190,6 +200,8 @@ static enum err_code apply_update_user(struct db *tx, struct change *change, str
     enum err_code code = user_store_get(tx, http_path_id(change->request, 0), &user, err);
     if (code != OK)
         return code;
+    if (change->user.username[0] && strcmp(change->user.username, user.username) != 0)
+        return err_param(err, "username", "username cannot be changed: the history names it");
     bool was_admin = user.role == ROLE_ADMIN && user.enabled;
     if (change->set_role)
         user.role = change->user.role;
@@ -329,18 +341,19 @@ static void write_token_data(struct json_writer *w, const struct api_token *toke
 
 static void add_token_row(void *arg, const struct api_token *token)
 {
-    write_token(arg, token, NULL);
+    struct listing *list = arg;
+    if (is_shown(list, token->id))
+        write_token(&list->w, token, NULL);
 }
 
-static enum err_code token_rows(struct db *db, struct listing *list, int64_t offset, int limit, int64_t *ret_total,
-                                struct err *err)
+static enum err_code token_rows(struct db *db, struct listing *list, const struct access_range *range, struct err *err)
 {
-    return token_store_each(db, offset, limit, add_token_row, &list->w, ret_total, err);
+    return token_store_each(db, range, add_token_row, list, err);
 }
 
 static void list_tokens(struct http_request *request, void *context)
 {
-    struct listing list = {.request = request, .rows = token_rows};
+    struct listing list = {.request = request, .rows = token_rows, .count = token_store_count};
     answer_read(context, &list, read_list);
 }
 

@@ -20,7 +20,7 @@ static const struct db_sql sql_user_delete = {"DELETE FROM users WHERE id = ?1"}
 static const struct db_sql sql_user_by_name = {"SELECT " USER " FROM users WHERE username = ?1"};
 static const struct db_sql sql_user_by_uid = {"SELECT " USER " FROM users WHERE uid = ?1"};
 static const struct db_sql sql_user_by_id = {"SELECT " USER " FROM users WHERE id = ?1"};
-static const struct db_sql sql_user_list = {"SELECT " USER " FROM users ORDER BY id LIMIT ?1 OFFSET ?2"};
+static const struct db_sql sql_user_list = {"SELECT " USER " FROM users WHERE id > ?3 ORDER BY id LIMIT ?1 OFFSET ?2"};
 static const struct db_sql sql_user_count = {"SELECT COUNT(*) FROM users"};
 static const struct db_sql sql_user_admins = {"SELECT COUNT(*) FROM users WHERE role = 'admin' AND enabled = 1"};
 static const struct db_sql sql_session_add = {
@@ -40,7 +40,7 @@ static const struct db_sql sql_token_by_hash = {"SELECT " TOKEN " FROM api_token
 static const struct db_sql sql_token_by_uid = {"SELECT " TOKEN " FROM api_tokens WHERE uid = ?1"};
 static const struct db_sql sql_token_delete = {"DELETE FROM api_tokens WHERE uid = ?1"};
 static const struct db_sql sql_token_used = {"UPDATE api_tokens SET last_used_at = ?2 WHERE id = ?1"};
-static const struct db_sql sql_token_list = {"SELECT " TOKEN " FROM api_tokens ORDER BY id LIMIT ?1 OFFSET ?2"};
+static const struct db_sql sql_token_list = {"SELECT " TOKEN " FROM api_tokens WHERE id > ?3 ORDER BY id LIMIT ?1 OFFSET ?2"};
 static const struct db_sql sql_token_count = {"SELECT COUNT(*) FROM api_tokens"};
 
 const struct db_sql *const access_store_sql[] = {
@@ -211,23 +211,36 @@ enum err_code user_store_by_id(struct db *db, int64_t id, struct user *ret, stru
     return take_user(st, ret, err);
 }
 
-enum err_code user_store_each(struct db *db, int64_t offset, int limit, void (*fn)(void *arg, const struct user *user), void *arg,
-                              int64_t *ret_total, struct err *err)
+static enum err_code open_list(struct db *db, const struct db_sql *sql, const struct access_range *range, struct db_stmt **ret,
+                               struct err *err)
+{
+    enum err_code code = db_prepare(db, sql, ret, err);
+    if (code != OK)
+        return code;
+    db_bind_int(*ret, 1, range->limit);
+    db_bind_int(*ret, 2, range->offset);
+    db_bind_int(*ret, 3, range->after_id);
+    return OK;
+}
+
+enum err_code user_store_each(struct db *db, const struct access_range *range, void (*fn)(void *arg, const struct user *user),
+                              void *arg, struct err *err)
 {
     struct db_stmt *st;
     bool row = false;
-    enum err_code code = count_of(db, &sql_user_count, ret_total, err);
-    if (code == OK)
-        code = db_prepare(db, &sql_user_list, &st, err);
+    enum err_code code = open_list(db, &sql_user_list, range, &st, err);
     if (code != OK)
         return code;
-    db_bind_int(st, 1, limit);
-    db_bind_int(st, 2, offset);
     while ((code = db_step(st, &row, err)) == OK && row) {
         struct user user = read_user(st);
         fn(arg, &user);
     }
     return code;
+}
+
+enum err_code user_store_count(struct db *db, int64_t *ret, struct err *err)
+{
+    return count_of(db, &sql_user_count, ret, err);
 }
 
 enum err_code user_store_count_admins(struct db *db, int64_t *ret, struct err *err)
@@ -383,18 +396,19 @@ enum err_code token_store_used(struct db *tx, int64_t id, int64_t now_us, struct
     return run_with_id(tx, &sql_token_used, id, now_us, err);
 }
 
-enum err_code token_store_each(struct db *db, int64_t offset, int limit, void (*fn)(void *arg, const struct api_token *token),
-                               void *arg, int64_t *ret_total, struct err *err)
+enum err_code token_store_count(struct db *db, int64_t *ret, struct err *err)
+{
+    return count_of(db, &sql_token_count, ret, err);
+}
+
+enum err_code token_store_each(struct db *db, const struct access_range *range,
+                               void (*fn)(void *arg, const struct api_token *token), void *arg, struct err *err)
 {
     struct db_stmt *st;
     bool row = false;
-    enum err_code code = count_of(db, &sql_token_count, ret_total, err);
-    if (code == OK)
-        code = db_prepare(db, &sql_token_list, &st, err);
+    enum err_code code = open_list(db, &sql_token_list, range, &st, err);
     if (code != OK)
         return code;
-    db_bind_int(st, 1, limit);
-    db_bind_int(st, 2, offset);
     while ((code = db_step(st, &row, err)) == OK && row) {
         struct api_token token = read_token(st);
         fn(arg, &token);

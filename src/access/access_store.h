@@ -27,8 +27,14 @@ enum err_code user_store_delete(struct db *tx, int64_t id, struct err *err);
 /* By name, or by uid when it is one. ERR_NOT_FOUND. */
 enum err_code user_store_get(struct db *db, const char *reference, struct user *ret, struct err *err);
 enum err_code user_store_by_id(struct db *db, int64_t id, struct user *ret, struct err *err);
-enum err_code user_store_each(struct db *db, int64_t offset, int limit, void (*fn)(void *arg, const struct user *user), void *arg,
-                              int64_t *ret_total, struct err *err);
+/* Rows in the order of their making. */
+struct access_range {
+    int64_t after_id, offset;
+    int limit;
+};
+enum err_code user_store_each(struct db *db, const struct access_range *range, void (*fn)(void *arg, const struct user *user),
+                              void *arg, struct err *err);
+enum err_code user_store_count(struct db *db, int64_t *ret, struct err *err);
 /* Enabled administrators, to keep the last one. */
 enum err_code user_store_count_admins(struct db *db, int64_t *ret, struct err *err);
 
@@ -58,7 +64,8 @@ enum err_code token_store_by_hash(struct db *db, const struct token_hash *hash, 
 enum err_code token_store_get(struct db *db, const struct uuid *uid, struct api_token *ret, struct err *err);
 enum err_code token_store_delete(struct db *tx, const struct uuid *uid, struct err *err);
 enum err_code token_store_used(struct db *tx, int64_t id, int64_t now_us, struct err *err);
-enum err_code token_store_each(struct db *db, int64_t offset, int limit, void (*fn)(void *arg, const struct api_token *token),
-                               void *arg, int64_t *ret_total, struct err *err);
+enum err_code token_store_each(struct db *db, const struct access_range *range,
+                               void (*fn)(void *arg, const struct api_token *token), void *arg, struct err *err);
+enum err_code token_store_count(struct db *db, int64_t *ret, struct err *err);
 
 #endif

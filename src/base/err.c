@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 
+#include "base/str.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +26,18 @@ static const struct {
     [ERR_INTERNAL] = {"internal", "INTERNAL_ERROR"},
 };
 
+/* A text that was cut to fit its buffer may end inside a character. */
+static void cut_whole(char *text, size_t capacity)
+{
+    size_t n = strlen(text), from = n;
+    if (n + 1 < capacity)
+        return;
+    while (from > 0 && n - from < 4 && ((unsigned char)text[from - 1] & 0xC0) == 0x80)
+        from--;
+    if (from > 0 && ((unsigned char)text[from - 1] & 0x80) && !str_is_utf8(text + from - 1, n - from + 1))
+        text[from - 1] = '\0';
+}
+
 static void fill(struct err *err, enum err_code code, const char *api_code, const char *param, const char *format,
                  va_list arguments)
 {
@@ -34,6 +48,8 @@ static void fill(struct err *err, enum err_code code, const char *api_code, cons
     if (param)
         (void)snprintf(built.param, sizeof built.param, "%s", param);
     (void)vsnprintf(built.message, sizeof built.message, format, arguments);
+    cut_whole(built.param, sizeof built.param);
+    cut_whole(built.message, sizeof built.message);
     *err = built;
 }
 

@@ -14,9 +14,9 @@ static const struct db_sql sql_release = {
 static const struct db_sql sql_expire = {
     "UPDATE task_locks SET state = 1, updated_at = ?2 WHERE state = 0 AND (?1 IS NULL OR (lock_key = ?1 AND expires_at <= ?2))"};
 static const struct db_sql sql_history = {
-    "SELECT lock_key, holder_id, fencing_token, state, acquired_at, expires_at, purpose FROM task_locks WHERE state > 0"
-    " ORDER BY id DESC LIMIT ?1 OFFSET ?2"};
-static const struct db_sql sql_history_count = {"SELECT COUNT(*) FROM task_locks WHERE state > 0"};
+    "SELECT id, lock_key, holder_id, fencing_token, state, acquired_at, expires_at, purpose, released_at FROM task_locks"
+    " WHERE state BETWEEN ?3 AND ?4 AND id < ?5 ORDER BY id DESC LIMIT ?1 OFFSET ?2"};
+static const struct db_sql sql_history_count = {"SELECT id FROM task_locks WHERE state BETWEEN ?1 AND ?2 LIMIT ?3"};
 static const struct db_sql sql_purge = {
     "DELETE FROM task_locks WHERE id IN (SELECT id FROM task_locks WHERE state > 0 AND COALESCE(released_at, expires_at) < ?1"
     " LIMIT ?2)"};
@@ -71,7 +71,7 @@ enum err_code lease_store_expire(struct db *tx, const char *key, int64_t now_us,
     return db_run(st, NULL, err);
 }
 
-void lease_write_json(struct json_writer *w, const struct lease *lease, const char *state)
+void lease_write_json(struct json_writer *w, const struct lease *lease, const char *state, int64_t released_us)
 {
     json_begin_object(w);
     json_put_text(w, "key", lease->key);
@@ -79,6 +79,8 @@ void lease_write_json(struct json_writer *w, const struct lease *lease, const ch
     json_put_int(w, "fencing_token", lease->fence);
     json_put_time(w, "acquired_at", lease->acquired_us, 3);
     json_put_time(w, "expires_at", lease->expires_us, 3);
+    if (released_us)
+        json_put_time(w, "released_at", released_us, 3);
     json_put_text(w, "state", state);
     json_put_text(w, "purpose", lease->purpose);
     json_end_object(w);
@@ -86,29 +88,50 @@ void lease_write_json(struct json_writer *w, const struct lease *lease, const ch
 
 static void write_history_row(struct db_stmt *st, struct json_writer *w)
 {
-    struct lease lease = {.fence = db_int(st, 2), .acquired_us = db_int(st, 4), .expires_us = db_int(st, 5)};
-    (void)snprintf(lease.key, sizeof lease.key, "%s", db_text(st, 0, NULL));
-    (void)snprintf(lease.holder, sizeof lease.holder, "%s", db_text(st, 1, NULL));
-    (void)snprintf(lease.purpose, sizeof lease.purpose, "%s", db_text(st, 6, NULL));
-    lease_write_json(w, &lease, db_int(st, 3) == LOCK_RELEASED ? "released" : "expired");
+    struct lease lease = {.fence = db_int(st, 3), .acquired_us = db_int(st, 5), .expires_us = db_int(st, 6)};
+    (void)snprintf(lease.key, sizeof lease.key, "%s", db_text(st, 1, NULL));
+    (void)snprintf(lease.holder, sizeof lease.holder, "%s", db_text(st, 2, NULL));
+    (void)snprintf(lease.purpose, sizeof lease.purpose, "%s", db_text(st, 7, NULL));
+    lease_write_json(w, &lease, db_int(st, 4) == LOCK_RELEASED ? "released" : "expired",
+                     db_is_null(st, 8) ? 0 : db_int(st, 8));
 }
 
-enum err_code lease_store_history(struct db *db, int64_t offset, int limit, struct json_writer *w, int64_t *ret_total,
-                                  struct err *err)
+static void bind_states(struct db_stmt *st, int first, enum lease_ended which)
+{
+    db_bind_int(st, first, which == LEASE_ENDED_RELEASED ? LOCK_RELEASED : LOCK_EXPIRED);
+    db_bind_int(st, first + 1, which == LEASE_ENDED_EXPIRED ? LOCK_EXPIRED : LOCK_RELEASED);
+}
+
+enum err_code lease_store_count(struct db *db, enum lease_ended which, struct row_count *ret, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(db, &sql_history_count, &st, err);
+    if (code != OK)
+        return code;
+    bind_states(st, 1, which);
+    db_bind_int(st, 3, ROW_COUNT_MAX + 1);
+    return db_count_rows(db, st, ret, err);
+}
+
+enum err_code lease_store_history(struct db *db, struct lease_history *history, struct json_writer *w, struct err *err)
 {
     struct db_stmt *st;
     bool row = false;
-    enum err_code code = db_prepare(db, &sql_history_count, &st, err);
-    if (code != OK || (code = db_step(st, &row, err)) != OK)
+    enum err_code code = db_prepare(db, &sql_history, &st, err);
+    if (code != OK)
         return code;
-    *ret_total = row ? db_int(st, 0) : 0;
-    db_reset(st);
-    if ((code = db_prepare(db, &sql_history, &st, err)) != OK)
-        return code;
-    db_bind_int(st, 1, limit);
-    db_bind_int(st, 2, offset);
-    while ((code = db_step(st, &row, err)) == OK && row)
+    db_bind_int(st, 1, history->limit + 1); /* one more tells whether there is another page */
+    db_bind_int(st, 2, history->offset);
+    bind_states(st, 3, history->which);
+    db_bind_int(st, 5, history->before_id ? history->before_id : INT64_MAX);
+    for (int n = 0; (code = db_step(st, &row, err)) == OK && row; n++) {
+        history->more = n == history->limit;
+        if (history->more)
+            break;
         write_history_row(st, w);
+        history->last_id = db_int(st, 0);
+    }
+    db_reset(st);
     return code;
 }
 

@@ -46,6 +46,15 @@ const void *db_blob(struct db_stmt *st, int column, size_t *ret_length);
 /* Statements without parameters or rows; for migrations and transactions. */
 enum err_code db_exec(struct db *db, const char *sql, struct err *err);
 
+/* Counts the rows of a bound statement (which has a LIMIT of ROW_COUNT_MAX + 1) and resets it: exact up to ROW_COUNT_MAX,
+ * a lower bound beyond it or when counting takes longer than ROW_COUNT_TIME_MS (rulings, Totals: 20 ms for all of it). */
+enum { ROW_COUNT_MAX = 10000, ROW_COUNT_TIME_MS = 4 };
+struct row_count {
+    int64_t total;
+    bool is_lower_bound;
+};
+enum err_code db_count_rows(struct db *db, struct db_stmt *st, struct row_count *ret, struct err *err);
+
 /* Takes a block of `count` numbers of the counter `name`: the first is the largest ever given + 1. Inside a
  * transaction: numbers of a rolled-back one are given again, committed ones never (rulings section 3, fences). */
 enum err_code db_counter_take(struct db *tx, const char *name, int64_t count, int64_t *ret_first, struct err *err);

@@ -59,33 +59,8 @@ void http_add_header(struct http_request *request, const char *name, const char 
     request->headers[request->header_count++].value = xstrdup(value);
 }
 
-struct save {
-    const struct http_request *request;
-    const struct http_answer *answer;
-};
-
-static enum err_code save_answer(struct db *tx, void *arg, struct err *err)
+static void deliver(struct http_request *request, const struct http_answer *answer)
 {
-    const struct save *save = arg;
-    return idempotency_save(tx, &save->request->idempotency, save->answer->status, save->answer->body, save->answer->length,
-                            save->request->arrived_us, err);
-}
-
-/* Most handlers save their answer in the transaction of their change (HTTP_IDEMPOTENT_SAVE). For the others, which have no
- * transaction of their own and answer on a thread that may block, it is saved here. */
-static void save_for_repeats(struct http_request *request, const struct http_answer *answer)
-{
-    struct save save = {request, answer};
-    struct err err;
-    bool wanted = request->has_idempotency && !request->replayed && !(request->route->flags & HTTP_IDEMPOTENT_SAVE);
-    if (wanted && answer->status >= 200 && answer->status <= 299 && !answer->stream &&
-        store_write(http_server_store(request->server), save_answer, &save, &err) != OK)
-        log_warn("http", "an answer was not kept for repeats: %s", err.message);
-}
-
-static void give(struct http_request *request, const struct http_answer *answer)
-{
-    save_for_repeats(request, answer);
     in_flight_leave(http_server_in_flight(request->server), request);
     mutex_lock(&request->mutex);
     must(!request->answer.status);
@@ -93,6 +68,53 @@ static void give(struct http_request *request, const struct http_answer *answer)
     request->answer = *answer;
     request->answer.close_connection |= close;
     http_server_answered(request); /* unlocks; the request may be gone afterwards */
+}
+
+struct save {
+    struct store_op op;
+    struct http_request *request;
+    struct http_answer answer;
+};
+
+static enum err_code save_answer(struct db *tx, void *arg, struct err *err)
+{
+    const struct save *save = arg;
+    return idempotency_save(tx, &save->request->idempotency, save->answer.status, save->answer.body, save->answer.length,
+                            save->request->arrived_us, err);
+}
+
+static void saved(void *arg, enum err_code code, const struct err *err)
+{
+    struct save *save = arg;
+    if (code != OK)
+        log_warn("http", "an answer was not kept for repeats: %s", err->message);
+    deliver(save->request, &save->answer);
+    free(save);
+}
+
+/* Most handlers save their answer in the transaction of their change (HTTP_IDEMPOTENT_SAVE). The others' answers, and
+ * refusals that depend on the state (not found, conflict), are kept here, so that a repeat finds the same. Refusals of
+ * the request itself, and failures that pass, are answered anew. */
+static bool must_be_saved(const struct http_request *request, const struct http_answer *answer)
+{
+    if (!request->has_idempotency || request->replayed || answer->stream)
+        return false;
+    if (answer->status >= 200 && answer->status <= 299)
+        return !(request->route->flags & HTTP_IDEMPOTENT_SAVE);
+    return answer->status == 404 || answer->status == 409;
+}
+
+static void give(struct http_request *request, const struct http_answer *answer)
+{
+    if (must_be_saved(request, answer)) {
+        struct save *save = xcalloc(1, sizeof *save);
+        *save = (struct save){.request = request, .answer = *answer};
+        save->op = (struct store_op){.run = save_answer, .done = saved, .arg = save};
+        if (store_submit(http_server_store(request->server), &save->op))
+            return;
+        free(save);
+    }
+    deliver(request, answer);
 }
 
 void http_continue(struct http_request *request, void (*go_on)(struct http_request *request, void *arg), void *arg)
@@ -197,6 +219,8 @@ void http_answer_error(struct http_request *request, enum err_code code, const s
     if (request->has_idempotency && strcmp(err->api_code, IDEMPOTENCY_RACE) == 0 && replay_after_race(request))
         return;
     int status = http_status_of(code, err);
+    if (strcmp(err_api_code(err), IDEMPOTENCY_REUSED) == 0)
+        request->replayed = true; /* about the key, not the answer of the request */
     if (status == 500) { /* what went wrong inside is for the log, not for the caller */
         (void)err_set(&hidden, ERR_INTERNAL, NULL, "Internal server error");
         err = &hidden;
@@ -218,6 +242,7 @@ void http_answer_error(struct http_request *request, enum err_code code, const s
 struct http_stream *http_answer_stream(struct http_request *request, const char *type, const struct http_stream_source *source)
 {
     struct http_stream *stream = xcalloc(1, sizeof *stream);
+    http_add_header(request, "X-Accel-Buffering", "no"); /* a proxy must pass on each event as it comes */
     mutex_init(&stream->mutex);
     stream->source = *source;
     stream->connection = request->connection;

@@ -74,6 +74,26 @@ static enum err_code too_large(const struct http_request *request, struct err *e
     return err_set(err, ERR_LIMIT, "PAYLOAD_TOO_LARGE", "the body must have at most %zu bytes", body_max(request));
 }
 
+/* application/json, in UTF-8 when a charset is named; for PATCH its own type too (RFC 7396). */
+static bool is_json_type(enum http_method method, struct str type)
+{
+    struct str rest = type, part;
+    (void)str_split(&rest, ';', &part);
+    part = str_trim(part);
+    if (!str_equal_ignoring_case(part, "application/json") &&
+        (method != HTTP_PATCH || !str_equal_ignoring_case(part, "application/merge-patch+json")))
+        return false;
+    while (str_split(&rest, ';', &part)) {
+        struct str name;
+        part = str_trim(part);
+        if (!str_split(&part, '=', &name) || !str_equal_ignoring_case(name, "charset"))
+            continue;
+        if (!part.p || (!str_equal_ignoring_case(part, "utf-8") && !str_equal_ignoring_case(part, "\"utf-8\"")))
+            return false;
+    }
+    return true;
+}
+
 static enum err_code check_body_head(struct http_request *request, struct err *err)
 {
     const char *length = http_header(request, "Content-Length"), *type = http_header(request, "Content-Type");
@@ -85,11 +105,10 @@ static enum err_code check_body_head(struct http_request *request, struct err *e
     bool has_body = n > 0 || http_header(request, "Transfer-Encoding");
     if (!has_body || !type || !(request->route->flags & HTTP_JSON_BODY))
         return OK;
-    struct str rest = str_of(type), media;
-    (void)str_split(&rest, ';', &media);
-    if (str_equal_ignoring_case(str_trim(media), "application/json"))
+    if (is_json_type(request->method, str_of(type)))
         return OK;
-    return err_set(err, ERR_INVALID, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json");
+    return err_set(err, ERR_INVALID, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json%s",
+                   request->method == HTTP_PATCH ? " or application/merge-patch+json" : "");
 }
 
 static enum err_code read_idempotency_key(struct http_request *request, struct err *err)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/panic.h"
 #include "base/thread.h"
 
 #include <inttypes.h>
@@ -26,9 +27,10 @@ struct subscriber {
     struct event_hub *hub;
     struct http_stream *stream; /* NULL until the answer was given */
     unsigned topics;
+    char caller[64]; /* uid */
     int64_t next;    /* number of the event to send next */
     size_t sent;     /* bytes of it that are sent */
-    char intro[160]; /* goes first */
+    char intro[160]; /* goes first: the place in the stream, or that the state must be read again */
     size_t intro_length, intro_sent;
     bool beat; /* a heartbeat is due */
 };
@@ -38,8 +40,9 @@ struct event_hub {
     struct condition changed;
     struct list subscribers;
     struct event ring[EVENTS_KEPT];
-    int64_t first, next; /* numbers of the events in the ring: [first, next) */
-    char epoch[20];      /* tells ids of this process from those of another */
+    /* Numbers of the events in the ring: [first, next). They begin at the time of the start in microseconds, so that they
+     * grow over restarts too, and an id of an earlier process lies before `first`. */
+    int64_t first, next;
     struct thread heart;
     bool stopping;
     _Atomic int64_t wanted_until_us; /* monotonic; INT64_MAX while somebody listens */
@@ -75,9 +78,11 @@ void event_hub_publish(struct event_hub *hub, enum event_topic topic, const char
     buf_init(&text, EVENT_MAX);
     mutex_lock(&hub->mutex);
     close_gap(hub);
-    buf_printf(&text, "id: %s-%" PRId64 "\nevent: %s\ndata: ", hub->epoch, hub->next, name);
-    buf_add_text(&text, json);
-    buf_add_text(&text, "\n\n");
+    size_t n = strlen(json);
+    must(n > 2 && json[n - 1] == '}');
+    buf_printf(&text, "id: %" PRId64 "\nevent: %s\ndata: ", hub->next, name);
+    buf_add(&text, json, n - 1);
+    buf_printf(&text, ",\"seq\":%" PRId64 "}\n\n", hub->next);
     if (!text.failed) {
         struct event *event = slot_of(hub, hub->next);
         free(event->text);
@@ -109,8 +114,8 @@ static size_t copy_part(const char *from, size_t length, size_t *sent, char *out
 static void set_resync(struct subscriber *subscriber)
 {
     struct event_hub *hub = subscriber->hub;
-    int n = snprintf(subscriber->intro, sizeof subscriber->intro, "id: %s-%" PRId64 "\nevent: resync\ndata: {}\n\n", hub->epoch,
-                     hub->next - 1);
+    int n = snprintf(subscriber->intro, sizeof subscriber->intro, "id: %" PRId64 "\nevent: resync\ndata: {\"seq\":%" PRId64 "}\n\n",
+                     hub->next - 1, hub->next - 1);
     subscriber->intro_length = (size_t)n;
     subscriber->intro_sent = 0;
     subscriber->next = hub->next;
@@ -138,16 +143,25 @@ static size_t take_events(struct subscriber *subscriber, char *out, size_t capac
     return total;
 }
 
+/* A comment that carries the server's time: consoles show how far their clock is off. */
+static size_t write_beat(char *out, size_t capacity)
+{
+    char now[40], text[64];
+    (void)time_format_utc(clock_wall(clock_real()).us, 3, now, sizeof now);
+    size_t n = (size_t)snprintf(text, sizeof text, ": %s\n\n", now);
+    if (n > capacity)
+        return 0;
+    memcpy(out, text, n);
+    return n;
+}
+
 static long produce(void *arg, char *out, size_t capacity)
 {
     struct subscriber *subscriber = arg;
-    static const char beat[] = ": still here\n\n";
     mutex_lock(&subscriber->hub->mutex);
     size_t n = take_events(subscriber, out, capacity);
-    if (!n && subscriber->beat && capacity >= sizeof beat) {
-        memcpy(out, beat, sizeof beat - 1);
-        n = sizeof beat - 1;
-    }
+    if (!n && subscriber->beat)
+        n = write_beat(out, capacity);
     subscriber->beat = false;
     mutex_unlock(&subscriber->hub->mutex);
     return (long)n;
@@ -170,20 +184,18 @@ static void closed(void *arg)
     free(subscriber);
 }
 
-/* "<epoch>-<number>" of the last event that the client saw. */
+/* After the event that the client saw last; without one, from now on. */
 static void start_after(struct subscriber *subscriber, const char *last_id)
 {
     struct event_hub *hub = subscriber->hub;
-    size_t n = strlen(hub->epoch);
-    int64_t number;
-    subscriber->next = hub->next;
-    if (!last_id)
-        return;
-    if (strncmp(last_id, hub->epoch, n) == 0 && last_id[n] == '-' &&
-        str_to_int(str_of(last_id + n + 1), 0, hub->next - 1, &number) && number + 1 >= hub->first)
+    int64_t number = hub->next - 1;
+    if (!last_id || (str_to_int(str_of(last_id), hub->first - 1, hub->next - 1, &number))) {
         subscriber->next = number + 1;
-    else
+        subscriber->intro_length = (size_t)snprintf(subscriber->intro, sizeof subscriber->intro,
+                                                    ": connected\nretry: 2000\nid: %" PRId64 "\n\n", number);
+    } else {
         set_resync(subscriber);
+    }
 }
 
 static bool read_topics(const char *list, unsigned *ret, struct err *err)
@@ -202,46 +214,67 @@ static bool read_topics(const char *list, unsigned *ret, struct err *err)
     return true;
 }
 
-const struct http_param_spec event_stream_params[] = {{"topics", HTTP_PARAM_TEXT, 1, 256, NULL},
-                                                      {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}};
+const struct http_param_spec event_stream_params[] = {
+    {"topics", HTTP_PARAM_TEXT, 1, 256, NULL}, {"since", HTTP_PARAM_TEXT, 1, 64, NULL}, {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}};
 
-/* Topics that the caller may see: audit is for those who may read it. */
-static unsigned allowed_topics(const struct http_request *request)
+/* Topics that the caller asked for and may see: audit is for those who may read it. */
+static enum err_code choose_topics(const struct http_request *request, unsigned *ret, struct err *err)
 {
-    unsigned all = (1u << EVENT_TOPIC_COUNT) - 1;
-    return http_principal(request)->permissions & HTTP_MAY_AUDIT ? all : all & ~(1u << EVENT_AUDIT);
+    bool may_audit = http_principal(request)->permissions & HTTP_MAY_AUDIT;
+    const char *list = http_param_text(request, "topics");
+    *ret = 0;
+    if (!list)
+        *ret = may_audit ? ~0u : ~(1u << EVENT_AUDIT);
+    else if (!read_topics(list, ret, err))
+        return ERR_INVALID;
+    if (*ret >> EVENT_AUDIT & 1 && !may_audit)
+        return err_set(err, ERR_DENIED, NULL, "Forbidden");
+    return OK;
 }
 
-void event_stream_handle(struct http_request *request, void *context)
+static enum err_code check_room(const struct event_hub *hub, const char *caller, struct err *err)
 {
-    struct event_hub *hub = context;
-    unsigned topics = 0;
-    struct err err;
-    const char *list = http_param_text(request, "topics");
-    if (list && !read_topics(list, &topics, &err)) {
-        http_answer_error(request, ERR_INVALID, &err);
-        return;
-    }
-    mutex_lock(&hub->mutex);
-    if (hub->subscribers.count >= EVENT_SUBSCRIBERS_MAX) {
-        mutex_unlock(&hub->mutex);
-        (void)err_set(&err, ERR_LIMIT, "UNAVAILABLE", "%d event streams are open already", EVENT_SUBSCRIBERS_MAX);
-        http_answer_error(request, ERR_LIMIT, &err);
-        return;
-    }
+    int own = 0;
+    if (hub->subscribers.count >= EVENT_SUBSCRIBERS_MAX)
+        return err_set(err, ERR_LIMIT, "UNAVAILABLE", "%d event streams are open already", EVENT_SUBSCRIBERS_MAX);
+    for (struct list_node *node = list_first(&hub->subscribers); node; node = list_next(&hub->subscribers, node))
+        own += strcmp(CONTAINER_OF(node, struct subscriber, node)->caller, caller) == 0;
+    if (own < EVENT_PER_CALLER_MAX)
+        return OK;
+    return err_set(err, ERR_LIMIT, "RATE_LIMITED", "this caller has %d event streams open already; close one", own);
+}
+
+static void open_stream(struct http_request *request, struct event_hub *hub, unsigned topics)
+{
     struct subscriber *subscriber = xcalloc(1, sizeof *subscriber);
+    const char *since = http_header(request, "Last-Event-ID");
     subscriber->hub = hub;
-    subscriber->topics = (topics ? topics : ~0u) & allowed_topics(request);
-    subscriber->intro_length = (size_t)snprintf(subscriber->intro, sizeof subscriber->intro, ": connected\nretry: 2000\n\n");
+    subscriber->topics = topics;
+    (void)snprintf(subscriber->caller, sizeof subscriber->caller, "%s", http_principal(request)->uid);
     close_gap(hub);
-    start_after(subscriber, http_header(request, "Last-Event-ID"));
+    start_after(subscriber, since ? since : http_param_text(request, "since"));
     list_push_back(&hub->subscribers, &subscriber->node);
     set_wanted(hub);
     if (hub->subscribers.count == 1)
         condition_signal(&hub->changed);
     const struct http_stream_source source = {produce, closed, subscriber};
     subscriber->stream = http_answer_stream(request, "text/event-stream", &source);
+}
+
+void event_stream_handle(struct http_request *request, void *context)
+{
+    struct event_hub *hub = context;
+    unsigned topics;
+    struct err err;
+    enum err_code code = choose_topics(request, &topics, &err);
+    mutex_lock(&hub->mutex);
+    if (code == OK)
+        code = check_room(hub, http_principal(request)->uid, &err);
+    if (code == OK)
+        open_stream(request, hub, topics);
     mutex_unlock(&hub->mutex);
+    if (code != OK)
+        http_answer_error(request, code, &err);
 }
 
 /* ---- life ---- */
@@ -273,8 +306,7 @@ struct event_hub *event_hub_new(void)
     mutex_init(&hub->mutex);
     condition_init(&hub->changed);
     list_init(&hub->subscribers);
-    (void)snprintf(hub->epoch, sizeof hub->epoch, "%" PRIx64, (uint64_t)clock_wall(clock_real()).us);
-    hub->first = hub->next = 1;
+    hub->first = hub->next = clock_wall(clock_real()).us;
     thread_start(&hub->heart, "horae-events", beat, hub);
     return hub;
 }

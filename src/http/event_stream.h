@@ -6,7 +6,13 @@
 
 #include "http/http.h"
 
-enum { EVENTS_KEPT = 4096, EVENT_MAX = 16384, EVENT_SUBSCRIBERS_MAX = 512, EVENT_HEARTBEAT_S = 15 };
+enum {
+    EVENTS_KEPT = 4096,
+    EVENT_MAX = 16384,
+    EVENT_SUBSCRIBERS_MAX = 512,
+    EVENT_PER_CALLER_MAX = 32,
+    EVENT_HEARTBEAT_S = 15,
+};
 
 enum event_topic { EVENT_TASK, EVENT_EXECUTION, EVENT_LOCK, EVENT_INSTANCE, EVENT_AUDIT, EVENT_ALERT, EVENT_TOPIC_COUNT };
 
@@ -17,7 +23,7 @@ void event_hub_free(struct event_hub *hub); /* after the server has stopped */
 
 /* Somebody listens, or did a moment ago. Cheap: a relaxed load. */
 bool event_hub_wanted(struct event_hub *hub, enum event_topic topic);
-/* `name` is "<topic>.created|updated|deleted", `json` one line. */
+/* `name` is "<topic>.created|updated|deleted", `json` one line, an object with a member; it gets the member `seq`. */
 void event_hub_publish(struct event_hub *hub, enum event_topic topic, const char *name, const char *json);
 
 /* GET /api/v1/stream: the handler and its parameters; context is the hub. */

@@ -79,7 +79,7 @@ enum err_code idempotency_find(struct db *db, const struct http_idempotency *ide
             *ret_status = (int)db_int(st, 1);
             buf_add(body, bytes, length);
         } else {
-            code = err_set(err, ERR_CONFLICT, "IDEMPOTENCY_KEY_REUSED",
+            code = err_set(err, ERR_CONFLICT, IDEMPOTENCY_REUSED,
                            "this Idempotency-Key was used for another request in the last %d hours", IDEMPOTENCY_HOURS);
         }
     }

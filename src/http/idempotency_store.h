@@ -8,6 +8,7 @@
 #include "db/db.h"
 
 enum { IDEMPOTENCY_KEY_MAX = 255, IDEMPOTENCY_HOURS = 24, IDEMPOTENCY_HASH = 32 };
+#define IDEMPOTENCY_REUSED "IDEMPOTENCY_KEY_REUSED"
 #define IDEMPOTENCY_RACE "IDEMPOTENCY_RACE" /* API code inside the server: the same request was committed a moment ago */
 
 struct http_idempotency {
@@ -21,7 +22,7 @@ void idempotency_hash(struct http_idempotency *idempotency, const char *method, 
 /* Writer's transaction. ERR_CONFLICT with IDEMPOTENCY_RACE when the key exists by now. */
 enum err_code idempotency_save(struct db *tx, const struct http_idempotency *idempotency, int status, const void *body,
                                size_t length, int64_t now_us, struct err *err);
-/* *ret_status 0: not there. Another request under the same key: ERR_CONFLICT with IDEMPOTENCY_KEY_REUSED. */
+/* *ret_status 0: not there. Another request under the same key: ERR_CONFLICT with IDEMPOTENCY_REUSED. */
 enum err_code idempotency_find(struct db *db, const struct http_idempotency *idempotency, int64_t now_us, int *ret_status,
                                struct buf *body, struct err *err);
 /* Deletes at most `limit` answers saved before `before_us`. */

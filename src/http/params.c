@@ -28,6 +28,20 @@ static enum err_code read_choice(const struct http_param_spec *spec, const char 
     return err_param(err, spec->name, "%s must be one of: %s", spec->name, list);
 }
 
+/* A "+" that was not escaped arrives as a blank: 2026-01-01T00:00:00+08:00 is what everybody types. */
+static bool read_time(const char *text, int64_t *ret)
+{
+    char copy[64];
+    size_t n = strlen(text);
+    if (time_parse(text, n, ret))
+        return true;
+    if (n < 6 || n >= sizeof copy || text[n - 6] != ' ')
+        return false;
+    memcpy(copy, text, n + 1);
+    copy[n - 6] = '+';
+    return time_parse(copy, n, ret);
+}
+
 static enum err_code read_value(const struct http_param_spec *spec, const char *text, int64_t *ret, struct err *err)
 {
     size_t n = strlen(text), most = spec->max ? (size_t)spec->max : HTTP_TEXT_PARAM_MAX;
@@ -48,7 +62,7 @@ static enum err_code read_value(const struct http_param_spec *spec, const char *
         *ret = truth;
         return OK;
     case HTTP_PARAM_TIME:
-        if (!time_parse(text, n, ret))
+        if (!read_time(text, ret))
             return err_param(err, spec->name, "%s must be a time: RFC 3339, or Unix milliseconds", spec->name);
         return OK;
     case HTTP_PARAM_CHOICE: return read_choice(spec, text, ret, err);
@@ -87,7 +101,7 @@ enum err_code params_parse(struct http_request *request, struct err *err)
         char *value = strchr(item, '=');
         if (value)
             *value++ = '\0';
-        if (*item)
+        if (*item || value)
             code = add_param(request, item, value ? value : item + strlen(item), err);
         item = end ? end + 1 : NULL;
     }

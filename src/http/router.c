@@ -84,7 +84,8 @@ enum err_code router_match(struct http_request *request, const struct http_route
                 return take_ids(request, ids, err);
             }
             size_t n = strlen(allow);
-            (void)snprintf(allow + n, sizeof allow - n, "%s%s", n ? ", " : "", method_names[route->method]);
+            (void)snprintf(allow + n, sizeof allow - n, "%s%s%s", n ? ", " : "", method_names[route->method],
+                           route->method == HTTP_GET ? ", HEAD" : "");
         }
     if (!allow[0])
         return err_set(err, ERR_NOT_FOUND, NULL, "Resource not found");

@@ -39,6 +39,7 @@ struct execution {
     bool left_place;   /* the end that gives it back is on its way to the store: counted in their `leaving` */
     bool grace_passed; /* stopped by force */
     bool adopted;
+    bool later;           /* asked for at a time to come: it queues when that is there */
     bool recovered;       /* running in the store at start; not known yet whether it lives */
     bool by_wall;         /* `timer` is in scheduler.due */
     bool progress_queued; /* has a row in the next step */

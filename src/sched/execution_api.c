@@ -15,7 +15,7 @@ static const char *const states[] = {"pending", "running", "success", "failure",
 static const char *const triggers[] = {"scheduled", "manual"};
 
 static const struct http_param_spec list_params[] = {
-    API_PAGE_PARAMS,
+    PAGE_PARAMS,
     {"task_name", HTTP_PARAM_TEXT, 1, TASK_NAME_MAX, NULL},
     {"task_uid", HTTP_PARAM_TEXT, 1, 255, NULL},
     {"execution_uid", HTTP_PARAM_TEXT, 1, 255, NULL},
@@ -38,7 +38,10 @@ static enum err_code read_list(struct db *db, void *arg, struct err *err)
 {
     struct api_read *read = arg;
     const struct http_request *r = read->request;
-    struct api_page page = api_page(r);
+    struct page page;
+    enum err_code code = page_read(r, &page, err);
+    if (code != OK)
+        return code;
     struct execution_filter filter = {.task_name = http_param_text(r, "task_name"),
                                       .task_uid = http_param_text(r, "task_uid"),
                                       .execution_uid = http_param_text(r, "execution_uid"),
@@ -50,16 +53,15 @@ static enum err_code read_list(struct db *db, void *arg, struct err *err)
                                       .before_id = page.cursor,
                                       .offset = page.offset,
                                       .limit = (int)page.size};
-    struct execution_page result = {.total = page.cursor ? -1 : 0};
+    struct execution_page result;
     if (filter.start_us && filter.start_us > filter.end_us)
         return err_param(err, "end_time", "end_time must not be before start_time");
     json_begin_object(&read->w);
     json_key(&read->w, "data");
     json_begin_array(&read->w);
-    enum err_code code = execution_query_list(db, &filter, &read->w, &result, err);
+    code = execution_query_list(db, &filter, &read->w, !page.cursor, &result, err);
     json_end_array(&read->w);
-    int64_t next = (int64_t)result.count == page.size ? result.last_id : 0;
-    api_write_pagination(&read->w, &page, page.cursor ? -1 : result.total, result.total_is_lower_bound, next);
+    page_write(&read->w, &page, page.cursor ? NULL : &result.total, result.more ? result.last_id : 0);
     json_end_object(&read->w);
     return code;
 }

@@ -17,7 +17,6 @@
 
 #define FROM " FROM task_executions e LEFT JOIN task_snapshots s ON s.id = e.snapshot_id"
 
-enum { TOTAL_EXACT_MAX = 10000, COUNT_TIME_MAX_US = 4 * US_PER_MS };
 #define WAITED_US 3600000000 /* as in the index task_executions_waited */
 #define TEXT_OF(number) TEXT_OF_VALUE(number)
 #define TEXT_OF_VALUE(number) #number
@@ -208,7 +207,7 @@ static void bind_filter(struct db_stmt *st, const struct execution_filter *filte
 }
 
 static enum err_code count_matches(struct db *db, const struct execution_filter *filter, const struct resolved *resolved,
-                                   struct execution_page *page, struct err *err)
+                                   struct row_count *ret, struct err *err)
 {
     struct db_stmt *st;
     enum err_code code = db_prepare(db, &count_sql[resolved->mask], &st, err);
@@ -217,53 +216,36 @@ static enum err_code count_matches(struct db *db, const struct execution_filter 
     struct execution_filter all = *filter;
     all.before_id = 0;
     bind_filter(st, &all, resolved);
-    db_bind_int(st, 2, TOTAL_EXACT_MAX + 1);
+    db_bind_int(st, 2, ROW_COUNT_MAX + 1);
     db_bind_int(st, 3, 0);
-    bool row = false;
-    page->total = 0;
-    db_limit_time(db, clock_mono(clock_real()).us + COUNT_TIME_MAX_US);
-    while ((code = db_step(st, &row, err)) == OK && row)
-        page->total++;
-    db_limit_time(db, 0);
-    db_reset(st);
-    page->total_is_lower_bound = code == ERR_TIMEOUT || page->total > TOTAL_EXACT_MAX;
-    if (page->total > TOTAL_EXACT_MAX)
-        page->total = TOTAL_EXACT_MAX;
-    return code == ERR_TIMEOUT ? OK : code;
+    return db_count_rows(db, st, ret, err);
 }
 
-enum err_code execution_query_list(struct db *db, const struct execution_filter *filter, struct json_writer *w,
-                                   struct execution_page *ret_page, struct err *err)
+enum err_code execution_query_list(struct db *db, const struct execution_filter *filter, struct json_writer *w, bool count,
+                                   struct execution_page *ret, struct err *err)
 {
     struct resolved resolved;
-    enum err_code code = resolve(db, filter, &resolved, err);
-    struct execution_page page = {.total = ret_page->total};
-    if (code != OK)
-        return code;
-    if (resolved.nothing) {
-        page.total = 0;
-        *ret_page = page;
-        return OK;
-    }
-    make_statements(resolved.mask);
     struct db_stmt *st;
+    *ret = (struct execution_page){0};
+    enum err_code code = resolve(db, filter, &resolved, err);
+    if (code != OK || resolved.nothing)
+        return code;
+    make_statements(resolved.mask);
     if ((code = db_prepare(db, &list_sql[resolved.mask], &st, err)) != OK)
         return code;
     bind_filter(st, filter, &resolved);
-    db_bind_int(st, 2, filter->limit);
+    db_bind_int(st, 2, filter->limit + 1); /* one more tells whether there is another page */
     db_bind_int(st, 3, filter->offset);
     bool row = false;
-    while ((code = db_step(st, &row, err)) == OK && row) {
+    for (int n = 0; (code = db_step(st, &row, err)) == OK && row && !ret->more; n++) {
+        ret->more = n == filter->limit;
+        if (ret->more)
+            break;
         execution_write_json(w, st);
-        page.count++;
-        page.last_id = db_int(st, 0);
+        ret->last_id = db_int(st, 0);
     }
     db_reset(st);
-    if (code == OK && page.total >= 0)
-        code = count_matches(db, filter, &resolved, &page, err);
-    if (code == OK)
-        *ret_page = page;
-    return code;
+    return code == OK && count ? count_matches(db, filter, &resolved, &ret->total, err) : code;
 }
 
 enum err_code execution_query_get(struct db *db, const char *reference, struct json_writer *w, struct err *err)

@@ -20,15 +20,14 @@ struct execution_filter {
 };
 
 struct execution_page {
-    size_t count;
+    bool more;       /* rows follow the last one written */
     int64_t last_id; /* of the last row written; 0 = none */
-    int64_t total;
-    bool total_is_lower_bound; /* counting stopped at 10,000 or after 4 ms (rulings, Totals) */
+    struct row_count total;
 };
 
-/* Newest first, each as an object of the array that `w` has open. With ret_page->total < 0 on entry no total is counted. */
-enum err_code execution_query_list(struct db *db, const struct execution_filter *filter, struct json_writer *w,
-                                   struct execution_page *ret_page, struct err *err);
+/* Newest first, each as an object of the array that `w` has open; `count`: fill in the total too. */
+enum err_code execution_query_list(struct db *db, const struct execution_filter *filter, struct json_writer *w, bool count,
+                                   struct execution_page *ret, struct err *err);
 /* By id or uid; ERR_NOT_FOUND. */
 enum err_code execution_query_get(struct db *db, const char *reference, struct json_writer *w, struct err *err);
 
@@ -46,13 +45,20 @@ enum err_code stats_query(struct db *db, int64_t task_id, int64_t from_hour, str
 
 /* The occurrences of a task in [from, to), oldest first: rows of the ledger expanded with the schedule of their time,
  * merged with executions. Writes items into the open array, then fills in counts of the whole range. */
+enum occurrence_counting {
+    OCCURRENCES_ALL,     /* every slot of the range is counted, by verdict */
+    OCCURRENCES_BOUNDED, /* as long as rulings, Totals allow; then the total is a lower bound and verdicts are not complete */
+    OCCURRENCES_NONE,    /* stops after the page */
+};
 struct occurrence_request {
     int64_t task_id, from_us, to_us;
     int64_t offset;
-    int limit;
+    int limit; /* 0: only counts */
+    enum occurrence_counting counting;
 };
 struct occurrence_summary {
-    int64_t total;
+    struct row_count total;
+    bool more;       /* slots follow the page */
     int64_t last_us; /* of the last item written */
     struct verdict_counts verdicts;
 };

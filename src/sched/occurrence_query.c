@@ -117,13 +117,25 @@ static bool skip_whole_run(const struct run_cursor *run, const struct fired_curs
     return position + run->left <= offset && (!fired->valid || fired->at_us > run->last_us);
 }
 
+/* Behind the page: whether counting ends here. */
+static bool ends_here(const struct occurrence_request *request, struct occurrence_summary *sum, int64_t until_us)
+{
+    sum->more = true;
+    sum->total.is_lower_bound =
+        request->counting == OCCURRENCES_BOUNDED && sum->total.total >= ROW_COUNT_MAX && clock_mono(clock_real()).us > until_us;
+    return request->counting == OCCURRENCES_NONE || sum->total.is_lower_bound;
+}
+
 static enum err_code walk(const struct occurrence_request *request, struct fired_cursor *fired, struct run_cursor *run,
                           struct json_writer *w, struct occurrence_summary *sum, struct err *err)
 {
     enum err_code code = OK;
-    int64_t end = request->offset + request->limit;
+    int64_t end = request->offset + request->limit, until = clock_mono(clock_real()).us + ROW_COUNT_TIME_MS * US_PER_MS;
+    int64_t *position = &sum->total.total;
     while (code == OK && (fired->valid || run->valid)) {
-        bool in_page = sum->total >= request->offset && sum->total < end;
+        bool in_page = *position >= request->offset && *position < end;
+        if (*position >= end && ends_here(request, sum, until))
+            break;
         if (fired->valid && (!run->valid || fired->at_us <= run->at_us)) {
             enum verdict verdict = fired->shifted ? VERDICT_SHIFTED : VERDICT_FIRED;
             if (in_page) {
@@ -131,11 +143,11 @@ static enum err_code walk(const struct occurrence_request *request, struct fired
                 sum->last_us = fired->at_us;
             }
             verdict_counts_add(&sum->verdicts, verdict, 1);
-            sum->total++;
+            ++*position;
             code = fired_next(fired, err);
-        } else if (sum->total >= end || skip_whole_run(run, fired, sum->total, request->offset)) {
+        } else if (*position >= end || skip_whole_run(run, fired, *position, request->offset)) {
             verdict_counts_add(&sum->verdicts, run->verdict, run->left);
-            sum->total += run->left;
+            *position += run->left;
             code = run_next_row(run, request, err);
         } else {
             if (in_page) {
@@ -143,7 +155,7 @@ static enum err_code walk(const struct occurrence_request *request, struct fired
                 sum->last_us = run->at_us;
             }
             verdict_counts_add(&sum->verdicts, run->verdict, 1);
-            sum->total++;
+            ++*position;
             code = run_next_slot(run, request, err);
         }
     }

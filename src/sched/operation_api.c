@@ -165,11 +165,32 @@ static void change_config(struct http_request *request, void *context)
         change_done(change, err_set(&err, ERR_UNAVAILABLE, NULL, "the store takes no more work at the moment"), &err);
 }
 
+/* Tells consoles to look again: what changed is read there. */
+static void publish(struct sched_api *api, enum event_topic topic, const char *name, const char *id)
+{
+    struct buf out;
+    struct json_writer w;
+    if (!event_hub_wanted(api->events, topic))
+        return;
+    buf_init(&out, EVENT_MAX);
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    json_put_text(&w, "type", topic == EVENT_LOCK ? "lock" : "instance");
+    json_put_text(&w, "id", id);
+    json_put_int(&w, "version", clock_wall(api->clock).us);
+    json_end_object(&w);
+    if (!out.failed)
+        event_hub_publish(api->events, topic, name, out.data);
+    buf_release(&out);
+}
+
 /* ---- locks ---- */
 
-static const char *const lock_states[] = {"active", "ended"};
+/* DATA-22, and `ended` for both kinds of ends. */
+static const char *const lock_states[] = {"active", "ended", "expired", "released"};
+static const enum lease_ended lock_endings[] = {LEASE_ENDED_ANY, LEASE_ENDED_ANY, LEASE_ENDED_EXPIRED, LEASE_ENDED_RELEASED};
 static const struct http_param_spec lock_params[] = {
-    API_PAGE_PARAMS, {"state", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(lock_states), lock_states}, API_PARAMS_END};
+    PAGE_PARAMS, {"state", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(lock_states), lock_states}, API_PARAMS_END};
 
 struct lock_list {
     struct json_writer *w;
@@ -180,7 +201,7 @@ static void write_lock(void *arg, const struct lease *lease)
 {
     struct lock_list *list = arg;
     if (list->seen >= list->offset && list->seen < list->offset + list->size)
-        lease_write_json(list->w, lease, "active");
+        lease_write_json(list->w, lease, "active", 0);
     list->seen++;
 }
 
@@ -194,26 +215,45 @@ static void write_running(void *arg, const struct execution_holder *holder)
     write_lock(arg, &lease);
 }
 
+/* The held ones are few: a cursor is a position among them. */
+static enum err_code read_held(struct db *db, struct api_read *read, struct page *page, struct row_count *total,
+                               int64_t *ret_next, struct err *err)
+{
+    struct lock_list list = {&read->w, 0, page->cursor ? page->cursor : page->offset, page->size};
+    enum err_code code = lease_each(read->api->leases, write_lock, &list, err);
+    if (code == OK)
+        code = execution_query_holders(db, clock_wall(read->api->clock).us, write_running, &list, err);
+    total->total = list.seen;
+    *ret_next = list.seen > list.offset + list.size ? list.offset + list.size : 0;
+    return code;
+}
+
+static enum err_code read_ended(struct db *db, struct api_read *read, enum lease_ended which, struct page *page,
+                                struct row_count *total, int64_t *ret_next, struct err *err)
+{
+    struct lease_history history = {
+        .which = which, .before_id = page->cursor, .offset = page->offset, .limit = (int)page->size};
+    enum err_code code = lease_store_history(db, &history, &read->w, err);
+    *ret_next = history.more ? history.last_id : 0;
+    return code == OK && !page->cursor ? lease_store_count(db, which, total, err) : code;
+}
+
 static enum err_code read_locks(struct db *db, void *arg, struct err *err)
 {
     struct api_read *read = arg;
-    struct api_page page = api_page(read->request);
-    struct lock_list list = {&read->w, 0, page.offset, page.size};
-    int64_t total = 0;
-    enum err_code code;
+    struct page page;
+    struct row_count total = {0};
+    int64_t state = http_param_int(read->request, "state", 0), next = 0;
+    enum err_code code = page_read(read->request, &page, err);
+    if (code != OK)
+        return code;
     json_begin_object(&read->w);
     json_key(&read->w, "data");
     json_begin_array(&read->w);
-    if (http_param_int(read->request, "state", 0)) {
-        code = lease_store_history(db, page.offset, (int)page.size, &read->w, &total, err);
-    } else {
-        code = lease_each(read->api->leases, write_lock, &list, err);
-        if (code == OK)
-            code = execution_query_holders(db, clock_wall(read->api->clock).us, write_running, &list, err);
-        total = list.seen;
-    }
+    code = state ? read_ended(db, read, lock_endings[state], &page, &total, &next, err)
+                 : read_held(db, read, &page, &total, &next, err);
     json_end_array(&read->w);
-    api_write_pagination(&read->w, &page, total, false, 0);
+    page_write(&read->w, &page, page.cursor ? NULL : &total, next);
     json_end_object(&read->w);
     return code;
 }
@@ -241,27 +281,33 @@ static void release_lock(struct http_request *request, void *context)
         if (code == OK)
             code = lease_release(api->leases, &lease, &err);
     }
-    if (code == OK)
-        http_answer_message(request, 200, "Lock released");
-    else if (code == ERR_NOT_FOUND)
-        http_answer_error(request, code, &(struct err){.code = ERR_NOT_FOUND, .message = "Resource not found"});
-    else
+    if (code == ERR_NOT_FOUND)
+        (void)err_set(&err, code, NULL, "Resource not found");
+    if (code != OK) {
         api_refuse(request, &err);
+        return;
+    }
+    publish(api, EVENT_LOCK, "lock.updated", key);
+    http_answer_message(request, 200, "Lock released");
 }
 
 /* ---- instances ---- */
+
+static const struct http_param_spec instance_params[] = {PAGE_PARAMS, API_PARAMS_END};
 
 struct instance_list {
     struct sched_api *api;
     struct json_writer *w;
     int64_t now_us;
-    int64_t seen;
+    int64_t seen, offset, size;
 };
 
 static void write_instance(void *arg, const struct instance *instance)
 {
     struct instance_list *list = arg;
     struct json_writer *w = list->w;
+    if (list->seen++ < list->offset || list->seen > list->offset + list->size)
+        return;
     bool self = strcmp(instance->id, list->api->instance_id) == 0;
     struct scheduler_figures figures = scheduler_figures(list->api->scheduler);
     json_begin_object(w);
@@ -277,20 +323,27 @@ static void write_instance(void *arg, const struct instance *instance)
     json_put_int(w, "capacity", instance->capacity);
     json_put_int(w, "clock_offset_ms", 0);
     json_end_object(w);
-    list->seen++;
 }
 
 static enum err_code read_instances(struct db *db, void *arg, struct err *err)
 {
     struct api_read *read = arg;
-    struct api_page page = {.page = 1, .size = PAGE_SIZE_MAX};
-    struct instance_list list = {read->api, &read->w, clock_wall(read->api->clock).us, 0};
+    struct page page;
+    enum err_code code = page_read(read->request, &page, err);
+    if (code != OK)
+        return code;
+    struct instance_list list = {.api = read->api,
+                                 .w = &read->w,
+                                 .now_us = clock_wall(read->api->clock).us,
+                                 .offset = page.cursor ? page.cursor : page.offset,
+                                 .size = page.size};
     json_begin_object(&read->w);
     json_key(&read->w, "data");
     json_begin_array(&read->w);
-    enum err_code code = instance_store_each(db, write_instance, &list, err);
+    code = instance_store_each(db, write_instance, &list, err);
     json_end_array(&read->w);
-    api_write_pagination(&read->w, &page, list.seen, false, 0);
+    bool more = list.seen > list.offset + list.size;
+    page_write(&read->w, &page, page.cursor ? NULL : &(struct row_count){list.seen, false}, more ? list.offset + list.size : 0);
     json_end_object(&read->w);
     return code;
 }
@@ -318,6 +371,7 @@ static void drain_instance(struct http_request *request, void *context)
         return;
     }
     scheduler_drain(api->scheduler, drain);
+    publish(api, EVENT_INSTANCE, "instance.updated", api->instance_id);
     http_answer_message(request, 202, drain ? "The instance starts nothing new" : "The instance starts executions again");
 }
 
@@ -337,7 +391,7 @@ const struct http_route operation_api_routes[] = {
      NULL, "change retention"},
     {HTTP_GET, SCHEDULER "/locks", list_locks, HTTP_MAY_READ, 0, 0, lock_params, "locks"},
     {HTTP_POST, SCHEDULER "/locks/{key}/release", release_lock, HTTP_MAY_ADMIN, 0, 0, NULL, "release a lock by hand"},
-    {HTTP_GET, SCHEDULER "/instances", list_instances, HTTP_MAY_READ, 0, 0, NULL, "instances"},
+    {HTTP_GET, SCHEDULER "/instances", list_instances, HTTP_MAY_READ, 0, 0, instance_params, "instances"},
     {HTTP_POST, SCHEDULER "/instances/{id}/drain", drain_instance, HTTP_MAY_ADMIN, HTTP_JSON_BODY, 0, NULL,
      "start nothing new there"},
     {HTTP_GET, "/api/v1/stream", stream, HTTP_MAY_READ, 0, 0, event_stream_params, "server-sent events"},

@@ -4,16 +4,15 @@
 #include "base/mem.h"
 #include "http/idempotency_store.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 size_t sched_api_routes(struct sched_api *api, struct http_routes *out)
 {
     out[0] = (struct http_routes){task_api_routes, task_api_route_count, api};
-    out[1] = (struct http_routes){execution_api_routes, execution_api_route_count, api};
-    out[2] = (struct http_routes){operation_api_routes, operation_api_route_count, api};
-    return 3;
+    out[1] = (struct http_routes){occurrence_api_routes, occurrence_api_route_count, api};
+    out[2] = (struct http_routes){execution_api_routes, execution_api_route_count, api};
+    out[3] = (struct http_routes){operation_api_routes, operation_api_route_count, api};
+    return 4;
 }
 
 void api_refuse(struct http_request *request, struct err *err)
@@ -66,37 +65,6 @@ void api_submit(struct sched_api *api, struct sched_command *command)
 }
 
 /* ---- reads ---- */
-
-struct api_page api_page(const struct http_request *request)
-{
-    struct api_page page = {.page = http_param_int(request, "page", 1),
-                            .size = http_param_int(request, "page_size", PAGE_SIZE_DEFAULT),
-                            .cursor = http_param_int(request, "cursor", 0)};
-    page.offset = page.cursor ? 0 : (page.page - 1) * page.size;
-    return page;
-}
-
-void api_write_pagination(struct json_writer *w, const struct api_page *page, int64_t total, bool lower_bound,
-                          int64_t next_cursor)
-{
-    json_key(w, "pagination");
-    json_begin_object(w);
-    if (!page->cursor)
-        json_put_int(w, "page", page->page);
-    json_put_int(w, "page_size", page->size);
-    if (total >= 0) {
-        json_put_int(w, "total", total);
-        json_put_int(w, "total_pages", (total + page->size - 1) / page->size);
-        if (lower_bound)
-            json_put_bool(w, "total_is_lower_bound", true);
-    }
-    if (next_cursor) {
-        char text[24];
-        (void)snprintf(text, sizeof text, "%" PRId64, next_cursor);
-        json_put_text(w, "next_cursor", text);
-    }
-    json_end_object(w);
-}
 
 void api_read(struct sched_api *api, struct http_request *request,
               enum err_code (*fn)(struct db *db, void *read, struct err *err))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* REST of the scheduler (API-10..18, contract section 3). One table of routes per file: task_api.c, execution_api.c,
- * operation_api.c. Changes go to the scheduler as commands and are answered when they are on disk; reads go to a
+/* REST of the scheduler (API-10..18, contract section 3). One table of routes per file: task_api.c, occurrence_api.c,
+ * execution_api.c, operation_api.c. Changes go to the scheduler as commands and are answered when they are on disk; reads go to a
  * reader of the store on the request's own thread. */
 #ifndef HORAE_SCHED_SCHED_API_H
 #define HORAE_SCHED_SCHED_API_H
@@ -25,7 +25,7 @@ struct sched_api {
     struct sched_task_defaults defaults;
 };
 
-/* Groups of routes; `context` of each is the api. Writes at most 3, returns how many. */
+/* Groups of routes; `context` of each is the api. Writes at most 4, returns how many. */
 size_t sched_api_routes(struct sched_api *api, struct http_routes *out);
 
 #endif

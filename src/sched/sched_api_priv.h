@@ -4,12 +4,13 @@
 #define HORAE_SCHED_SCHED_API_PRIV_H
 
 #include "base/json_write.h"
+#include "http/page.h"
 #include "sched/sched_api.h"
 
-enum { API_ANSWER_MAX = 64 << 20, PAGE_SIZE_MAX = 100, PAGE_SIZE_DEFAULT = 20, PAGE_MAX = 1000000 };
+enum { API_ANSWER_MAX = 64 << 20 };
 
-extern const struct http_route task_api_routes[], execution_api_routes[], operation_api_routes[];
-extern const size_t task_api_route_count, execution_api_route_count, operation_api_route_count;
+extern const struct http_route task_api_routes[], occurrence_api_routes[], execution_api_routes[], operation_api_routes[];
+extern const size_t task_api_route_count, occurrence_api_route_count, execution_api_route_count, operation_api_route_count;
 
 /* ---- changes ---- */
 
@@ -22,23 +23,10 @@ void api_set_task(struct sched_command *command, const struct http_request *requ
 void api_submit(struct sched_api *api, struct sched_command *command);
 
 /* ---- reads ---- */
-struct api_page {
-    int64_t page, size, offset; /* offset 0 with a cursor */
-    int64_t cursor;             /* 0 = none */
-};
-#define API_PAGE_PARAMS \
-    {"page", HTTP_PARAM_INT, 1, PAGE_MAX, NULL}, {"page_size", HTTP_PARAM_INT, 1, PAGE_SIZE_MAX, NULL}, \
-    { \
-        "cursor", HTTP_PARAM_INT, 1, INT64_MAX, NULL \
-    }
 #define API_PARAMS_END \
     { \
         NULL, HTTP_PARAM_TEXT, 0, 0, NULL \
     }
-struct api_page api_page(const struct http_request *request);
-/* The member `pagination`. total < 0: not counted. next_cursor 0: no more. */
-void api_write_pagination(struct json_writer *w, const struct api_page *page, int64_t total, bool lower_bound,
-                          int64_t next_cursor);
 
 /* Runs `fn` on a reader and answers with what it wrote, or with its error. */
 struct api_read {

@@ -73,7 +73,7 @@ static void start_slot(struct settling *settling, const struct settle_fire *fire
 
 static int32_t queued_of(const struct task_runtime *rt)
 {
-    return (int32_t)rt->executions.count - rt->running;
+    return sched_load_of(rt) - rt->running;
 }
 
 static void on_fire(void *arg, const struct settle_fire *fire)

@@ -137,6 +137,24 @@ void sched_set_due(struct scheduler *s, struct execution *ex)
 
 /* ---- making and forgetting ---- */
 
+int32_t sched_load_of(const struct task_runtime *rt)
+{
+    return (int32_t)rt->executions.count - rt->later;
+}
+
+/* A run_at to come. Slots with jitter, and retries in their backoff, have begun. */
+static void note_later(const struct scheduler *s, struct execution *ex)
+{
+    ex->later = ex->cause == CAUSE_MANUAL && ex->attempt == 0 && ex->due_us > s->now.us;
+    ex->task->later += ex->later;
+}
+
+static void clear_later(struct execution *ex)
+{
+    ex->task->later -= ex->later;
+    ex->later = false;
+}
+
 static char *unique_map_key(const struct task_runtime *rt, const char *unique_key)
 {
     size_t n = strlen(unique_key) + 24;
@@ -186,6 +204,7 @@ struct execution *sched_new_execution(struct scheduler *s, struct task_runtime *
     ex->unique_key = xstrdup_or_null(request->unique_key);
     ex->override_data = xstrdup_or_null(request->override_data);
     add_to_memory(s, ex);
+    note_later(s, ex);
 
     bool at_once = ex->due_us <= s->now.us && may_start_at_once(s, rt);
     ex->phase = at_once ? PHASE_STARTING : PHASE_RECORDING;
@@ -241,6 +260,7 @@ struct execution *sched_restore_execution(struct scheduler *s, struct task_runti
                              .cancelled_by = active->cancelled_by,
                              .cancel_reason = active->cancel_reason};
     add_to_memory(s, ex);
+    note_later(s, ex);
     return ex;
 }
 
@@ -266,6 +286,7 @@ void sched_forget_execution(struct scheduler *s, struct execution *ex)
     sched_leave_place(s, ex);
     if (ex->left_place)
         count_leaving(s, ex, -1);
+    clear_later(ex);
     sched_update_ready(s, rt);
     list_remove(&rt->executions, &ex->siblings);
     (void)int_map_remove(&s->executions, ex->id);
@@ -283,6 +304,7 @@ void sched_make_ready(struct scheduler *s, struct execution *ex)
         return;
     }
     ex->phase = PHASE_READY;
+    clear_later(ex);
     heap_add(&ex->task->waiting, &ex->place, order_key(ex));
     sched_update_ready(s, ex->task);
 }

@@ -30,6 +30,17 @@ static const struct db_sql sql_update = {
     "UPDATE sched_tasks SET name = ?3, type = ?4, enabled = ?5, priority = ?6, version = ?7, definition = ?8, updated_at = ?10,"
     " next_run = ?11, settled_until = ?12, epoch_id = ?13, snapshot_id = ?14 WHERE id = ?1"};
 static const struct db_sql sql_delete = {"DELETE FROM sched_tasks WHERE id = ?1"};
+/* The totals of all tasks that were deleted stand under task 0, hour 0: statistics of all time equal the history. */
+#define ADD_TO_DELETED \
+    " ON CONFLICT (task_id, hour) DO UPDATE SET total = total + excluded.total, success = success + excluded.success," \
+    " failure = failure + excluded.failure, success_duration_ms = success_duration_ms + excluded.success_duration_ms"
+static const struct db_sql sql_keep_totals = {
+    "INSERT INTO task_stats_by_hour (task_id, hour, total, success, failure, success_duration_ms)"
+    " SELECT 0, 0, total_executions, success_executions, failure_executions, success_duration_ms FROM sched_tasks"
+    " WHERE id = ?1" ADD_TO_DELETED};
+static const struct db_sql sql_add_to_deleted = {
+    "INSERT INTO task_stats_by_hour (task_id, hour, total, success, failure, success_duration_ms)"
+    " VALUES (0, 0, ?1, ?2, ?3, ?4)" ADD_TO_DELETED};
 static const struct db_sql sql_labels_clear = {"DELETE FROM sched_task_labels WHERE task_id = ?1"};
 static const struct db_sql sql_label_add = {"INSERT INTO sched_task_labels (name, value, task_id) VALUES (?1, ?2, ?3)"};
 static const struct db_sql sql_snapshot_add = {
@@ -39,7 +50,7 @@ static const struct db_sql sql_each = {"SELECT " TASK_COLUMNS " FROM sched_tasks
 static const struct db_sql sql_by_name = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.name = ?1"};
 static const struct db_sql sql_by_uid = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.uid = ?1"};
 static const struct db_sql sql_list = {"SELECT " TASK_COLUMNS TASK_FILTER " AND t.id > ?6 ORDER BY t.id LIMIT ?7 OFFSET ?8"};
-static const struct db_sql sql_count = {"SELECT COUNT(*)" TASK_FILTER};
+static const struct db_sql sql_count = {"SELECT t.id" TASK_FILTER " LIMIT ?6"};
 static const struct db_sql sql_last_task = {
     "SELECT MAX(COALESCE((SELECT MAX(id) FROM sched_tasks), 0), COALESCE((SELECT MAX(task_id) FROM task_snapshots), 0))"};
 static const struct db_sql sql_last_snapshot = {"SELECT COALESCE(MAX(id), 0) FROM task_snapshots"};
@@ -60,11 +71,12 @@ static const struct db_sql sql_change_slots = {
     "UPDATE sched_tasks SET next_run = ?2, settled_until = ?3 WHERE id = ?1 AND epoch_id = ?4"};
 static const struct db_sql sql_is_settled = {"SELECT 1 FROM sched_tasks WHERE id = ?1 AND settled_until = ?2"};
 
-const struct db_sql *const sched_store_sql[] = {&sql_insert,          &sql_update,          &sql_delete,      &sql_labels_clear,
-                                                &sql_label_add,       &sql_snapshot_add,    &sql_taken,       &sql_each,
-                                                &sql_by_name,         &sql_by_uid,          &sql_list,        &sql_count,
-                                                &sql_last_task,       &sql_last_snapshot,   &sql_verdicts,    &sql_is_settled,
-                                                &sql_change_counters, &sql_change_verdicts, &sql_change_slots};
+const struct db_sql *const sched_store_sql[] = {&sql_keep_totals, &sql_add_to_deleted, &sql_insert,          &sql_update,
+                                                &sql_delete,      &sql_labels_clear,   &sql_label_add,       &sql_snapshot_add,
+                                                &sql_taken,       &sql_each,           &sql_by_name,         &sql_by_uid,
+                                                &sql_list,        &sql_count,          &sql_last_task,       &sql_last_snapshot,
+                                                &sql_verdicts,    &sql_is_settled,     &sql_change_counters, &sql_change_verdicts,
+                                                &sql_change_slots};
 const size_t sched_store_sql_count = ARRAY_LEN(sched_store_sql);
 
 void task_write_free(struct task_write *write)
@@ -211,10 +223,26 @@ enum err_code task_store_write(struct db *tx, const struct task_write *write, st
     if (write->kind != TASK_WRITE_DELETE)
         return write_definition(tx, write, err);
     enum err_code code = run_with_id(tx, &sql_labels_clear, write->task->id, err);
+    if (code == OK)
+        code = run_with_id(tx, &sql_keep_totals, write->task->id, err);
     return code == OK ? run_with_id(tx, &sql_delete, write->task->id, err) : code;
 }
 
 /* ---- what executions and slots change ---- */
+
+/* An execution of a task that was deleted meanwhile. */
+static enum err_code add_to_deleted(struct db *tx, const struct end_counts *ends, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(tx, &sql_add_to_deleted, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, ends->total);
+    db_bind_int(st, 2, ends->success);
+    db_bind_int(st, 3, ends->failure);
+    db_bind_int(st, 4, ends->success_duration_ms);
+    return db_run(st, NULL, err);
+}
 
 static enum err_code change_counters(struct db *tx, const struct task_change *c, struct err *err)
 {
@@ -238,7 +266,9 @@ static enum err_code change_counters(struct db *tx, const struct task_change *c,
     db_bind_int(st, 11, 2 * ends->outcome_count);
     db_bind_int(st, 12, ends->outcomes);
     db_bind_string(st, 13, ends->last_error);
-    return db_run(st, NULL, err);
+    int64_t changed = 0;
+    code = db_run(st, &changed, err);
+    return code == OK && !changed && ends->total ? add_to_deleted(tx, ends, err) : code;
 }
 
 static enum err_code change_verdicts(struct db *tx, const struct task_change *c, struct err *err)
@@ -418,19 +448,15 @@ enum err_code task_store_list(struct db *db, const struct task_filter *filter, t
     return each_row(st, fn, arg, err);
 }
 
-enum err_code task_store_count(struct db *db, const struct task_filter *filter, int64_t *ret, struct err *err)
+enum err_code task_store_count(struct db *db, const struct task_filter *filter, struct row_count *ret, struct err *err)
 {
     struct db_stmt *st;
-    bool row = false;
     enum err_code code = db_prepare(db, &sql_count, &st, err);
     if (code != OK)
         return code;
     bind_filter(st, filter);
-    if ((code = db_step(st, &row, err)) != OK)
-        return code;
-    *ret = row ? db_int(st, 0) : 0;
-    db_reset(st);
-    return OK;
+    db_bind_int(st, 6, ROW_COUNT_MAX + 1);
+    return db_count_rows(db, st, ret, err);
 }
 
 enum err_code task_store_last_ids(struct db *db, int64_t *ret_task, int64_t *ret_snapshot, struct err *err)

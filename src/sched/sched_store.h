@@ -58,7 +58,7 @@ struct task_filter {
 };
 /* In the order of their making. */
 enum err_code task_store_list(struct db *db, const struct task_filter *filter, task_row_fn fn, void *arg, struct err *err);
-enum err_code task_store_count(struct db *db, const struct task_filter *filter, int64_t *ret, struct err *err);
+enum err_code task_store_count(struct db *db, const struct task_filter *filter, struct row_count *ret, struct err *err);
 /* Largest ids of tasks and snapshots, ever. */
 enum err_code task_store_last_ids(struct db *db, int64_t *ret_task, int64_t *ret_snapshot, struct err *err);
 /* Verdict counters of a task as recorded: ret_expected beside the sums. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "sched/sched_task_check.h"
+#include "sched/sched_task_nested.h"
 #include "sched/task_types.h"
 
 #include <stdio.h>
@@ -123,60 +124,6 @@ static void set_text(char **place, struct str text)
     *place = text.n ? xstrndup(text.p, text.n) : NULL;
 }
 
-static enum err_code set_labels(struct sched_task *task, const struct json *labels, struct err *err)
-{
-    if (json_count(labels) > TASK_LABELS_MAX)
-        return err_param(err, "labels", "labels must have at most %d members", TASK_LABELS_MAX);
-    for (size_t i = 0; i < task->label_count; i++) {
-        free(task->labels[i].name);
-        free(task->labels[i].value);
-    }
-    free(task->labels);
-    task->labels = xcalloc(json_count(labels), sizeof *task->labels);
-    task->label_count = 0;
-    struct json_walk walk = {0};
-    struct str name;
-    const struct json *value;
-    while (json_walk_object(labels, &walk, &name, &value)) {
-        struct str text = json_get_text(value);
-        if (!name.n || name.n > LABEL_NAME_MAX || memchr(name.p, 0, name.n) || memchr(name.p, '=', name.n))
-            return err_param(err, "labels", "labels: a name must have 1 to %d bytes and no \"=\"", LABEL_NAME_MAX);
-        if (!json_is_text(value) || text.n > LABEL_VALUE_MAX || memchr(text.p, 0, text.n))
-            return err_param(err, "labels", "labels.%.*s must be a string of at most %d bytes", (int)name.n, name.p,
-                             LABEL_VALUE_MAX);
-        task->labels[task->label_count++] = (struct sched_label){xstrndup(name.p, name.n), xstrndup(text.p, text.n)};
-    }
-    return OK;
-}
-
-static int compare_labels(const void *a, const void *b)
-{
-    return strcmp(((const struct sched_label *)a)->name, ((const struct sched_label *)b)->name);
-}
-
-static const struct retry_backoff backoff_default = {.base_ms = 1000, .cap_ms = 300000, .jitter_percent = 10};
-
-static enum err_code set_backoff(struct sched_task *task, const struct json *value, struct err *err)
-{
-    const int64_t most = (int64_t)TASK_DURATION_MAX_S * 1000;
-    const struct json_field fields[] = {
-        {"base_ms", FIELD_INT, offsetof(struct retry_backoff, base_ms), 0, most},
-        {"cap_ms", FIELD_INT, offsetof(struct retry_backoff, cap_ms), 0, most},
-        {"jitter_percent", FIELD_INT, offsetof(struct retry_backoff, jitter_percent), 0, 100},
-    };
-    return json_read_fields(value, "retry_backoff", fields, ARRAY_LEN(fields), &task->backoff, NULL, NULL, err);
-}
-
-static enum err_code set_limits(struct sched_task *task, const struct json *value, struct err *err)
-{
-    static const struct json_field fields[] = {
-        {"memory_bytes", FIELD_INT, offsetof(struct sched_task, memory_bytes), 0, INT64_C(1) << 50, .nullable = true},
-        {"cpu_percent", FIELD_INT, offsetof(struct sched_task, cpu_percent), 0, 100000, .nullable = true},
-        {"pids", FIELD_INT, offsetof(struct sched_task, pids), 0, 4194304, .nullable = true},
-    };
-    return json_read_fields(value, "limits", fields, ARRAY_LEN(fields), task, NULL, NULL, err);
-}
-
 static void set_texts(struct sched_task *task, const struct fields *f, uint64_t set)
 {
     const struct {
@@ -233,29 +180,22 @@ static void set_numbers(struct sched_task *task, const struct fields *f, uint64_
         task->fold = (enum cron_fold)f->fold;
 }
 
-static enum err_code set_objects(struct sched_task *task, const struct fields *f, uint64_t present, uint64_t null,
+static enum err_code set_objects(struct sched_task *task, const struct fields *f, uint64_t present, uint64_t null, bool merge,
                                  struct err *err)
 {
     enum err_code code = OK;
-    if (has(null, F_LABELS)) {
-        for (size_t i = 0; i < task->label_count; i++) {
-            free(task->labels[i].name);
-            free(task->labels[i].value);
-        }
-        task->label_count = 0;
-    }
+    if (has(null, F_LABELS))
+        task_labels_clear(task);
     if (has(present, F_LABELS))
-        code = set_labels(task, f->labels, err);
-    if (task->label_count)
-        qsort(task->labels, task->label_count, sizeof *task->labels, compare_labels);
+        code = task_labels_read(task, f->labels, merge, err);
     if (has(null, F_BACKOFF))
-        task->backoff = backoff_default;
+        task->backoff = task_backoff_default;
     if (code == OK && has(present, F_BACKOFF))
-        code = set_backoff(task, f->backoff, err);
+        code = task_backoff_read(task, f->backoff, err);
     if (has(null, F_LIMITS))
         task->memory_bytes = task->cpu_percent = task->pids = 0;
     if (code == OK && has(present, F_LIMITS))
-        code = set_limits(task, f->limits, err);
+        code = task_limits_read(task, f->limits, err);
     return code;
 }
 
@@ -266,7 +206,7 @@ static struct sched_task *blank(const struct sched_task_defaults *defaults, int6
     task->max_duration_s = defaults->max_duration_s;
     task->max_retries = defaults->max_retries;
     task->max_concurrent = 1;
-    task->backoff = backoff_default;
+    task->backoff = task_backoff_default;
     task->uid = uuid_v7(now_us);
     task->created_at_us = task->updated_at_us = now_us;
     task->version = 1;
@@ -383,7 +323,7 @@ static enum err_code apply(const struct json *root, enum sched_task_json_mode mo
         return code;
     set_texts(task, &f, present | null);
     set_numbers(task, &f, present | null);
-    code = set_objects(task, &f, present, null, err);
+    code = set_objects(task, &f, present, null, mode == SCHED_TASK_JSON_MERGE_PATCH, err);
     infer_recurring(task, present | null, mode);
     fit_grace(task, present, null, mode, defaults);
     if (code == OK)
@@ -559,7 +499,7 @@ static enum err_code read_stored(const struct json *root, struct sched_task *tas
         return code;
     set_texts(task, &stored.f, present);
     set_numbers(task, &stored.f, present);
-    code = set_objects(task, &stored.f, present, null, err);
+    code = set_objects(task, &stored.f, present, null, false, err);
     return code == OK ? read_exact(stored.exact, task, err) : code;
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void refuse(struct sched_command *command, enum err_code code, const char *api_code, const char *message)
@@ -29,7 +30,7 @@ static struct execution *unfinished_with_key(struct scheduler *s, const struct t
 static bool at_limit(const struct sched_command *command, const struct task_runtime *rt)
 {
     return command->kind == SCHED_TRIGGER && !command->items[0].run_at_us && rt->task->overlap == OVERLAP_POLICY_SKIP &&
-           (int32_t)rt->executions.count >= rt->task->max_concurrent;
+           sched_load_of(rt) >= rt->task->max_concurrent;
 }
 
 static enum err_code check_overrides(const struct sched_command *command, const struct task_runtime *rt, struct err *err)
@@ -43,7 +44,9 @@ static enum err_code check_overrides(const struct sched_command *command, const 
             continue;
         if (command->kind == SCHED_TRIGGER)
             return err_param(err, "override_data", "override_data: %s", inner.message);
-        return err_param(err, "items", "items[%zu].override_data: %s", i, inner.message);
+        char name[48];
+        (void)snprintf(name, sizeof name, "items[%zu].override_data", i);
+        return err_param(err, name, "%s: %s", name, inner.message);
     }
     return OK;
 }

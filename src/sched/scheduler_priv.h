@@ -37,6 +37,7 @@ struct task_runtime {
     struct ledger_tail tail;
     int32_t running;      /* places taken */
     int32_t leaving;      /* places given back by ends that are not on disk yet */
+    int32_t later;        /* of its executions: not due yet, they do not count against its limit */
     int32_t change_row;   /* in the current step's `tasks`, -1 = none */
     uint32_t change_step; /* of which step number that row is */
     bool fits;            /* this instance has the task's labels */
@@ -151,6 +152,8 @@ void sched_forget_execution(struct scheduler *s, struct execution *ex);
 void sched_free_execution(struct execution *ex); /* memory only */
 /* From its row, at start; takes over the texts. */
 struct execution *sched_restore_execution(struct scheduler *s, struct task_runtime *rt, const struct execution_active *active);
+/* Executions that run or wait for a place (max_concurrent limits starts; a run_at to come is no start yet). */
+int32_t sched_load_of(const struct task_runtime *rt);
 void sched_take_place(struct scheduler *s, struct execution *ex);
 void sched_leave_place(struct scheduler *s, struct execution *ex);
 /* With its end in the step: claims may have the place at once, since they go into the store after it. */

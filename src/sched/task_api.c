@@ -5,15 +5,11 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "sched/execution_query.h"
-#include "sched/ledger_store.h"
 #include "sched/sched_store.h"
 #include "sched/task_types.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { NEXT_MAX = 1000, NEXT_DEFAULT = 10 };
 
 /* ---- list and show ---- */
 
@@ -24,7 +20,7 @@ static const char *const type_names[] = {
 };
 
 static const struct http_param_spec list_params[] = {
-    API_PAGE_PARAMS,
+    PAGE_PARAMS,
     {"enabled", HTTP_PARAM_BOOL, 0, 0, NULL},
     {"type", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(type_names), type_names},
     {"name", HTTP_PARAM_TEXT, 1, TASK_NAME_MAX, NULL},
@@ -34,16 +30,17 @@ static const struct http_param_spec list_params[] = {
 
 struct task_list {
     struct json_writer *w;
-    int64_t count, last_id;
+    int64_t count, size, last_id;
 };
 
 static enum err_code write_listed(void *arg, const struct task_row *row, struct err *err)
 {
     (void)err;
     struct task_list *list = arg;
-    sched_task_write_json(list->w, row->task);
-    list->count++;
-    list->last_id = row->task->id;
+    if (list->count++ < list->size) { /* one more was read: it tells whether there is another page */
+        sched_task_write_json(list->w, row->task);
+        list->last_id = row->task->id;
+    }
     sched_task_free(row->task);
     return OK;
 }
@@ -51,7 +48,10 @@ static enum err_code write_listed(void *arg, const struct task_row *row, struct 
 static enum err_code read_list(struct db *db, void *arg, struct err *err)
 {
     struct api_read *read = arg;
-    struct api_page page = api_page(read->request);
+    struct page page;
+    enum err_code code = page_read(read->request, &page, err);
+    if (code != OK)
+        return code;
     const char *label = http_param_text(read->request, "label");
     char label_name[LABEL_NAME_MAX + LABEL_VALUE_MAX + 2] = "";
     if (label)
@@ -68,17 +68,17 @@ static enum err_code read_list(struct db *db, void *arg, struct err *err)
                                  .enabled = (int)http_param_int(read->request, "enabled", -1),
                                  .after_id = page.cursor,
                                  .offset = page.offset,
-                                 .limit = (int)page.size};
-    struct task_list list = {.w = &read->w};
-    int64_t total = -1;
+                                 .limit = (int)page.size + 1};
+    struct task_list list = {.w = &read->w, .size = page.size};
+    struct row_count total;
     json_begin_object(&read->w);
     json_key(&read->w, "data");
     json_begin_array(&read->w);
-    enum err_code code = task_store_list(db, &filter, write_listed, &list, err);
+    code = task_store_list(db, &filter, write_listed, &list, err);
     json_end_array(&read->w);
     if (code == OK && !page.cursor)
         code = task_store_count(db, &filter, &total, err);
-    api_write_pagination(&read->w, &page, total, false, list.count == page.size ? list.last_id : 0);
+    page_write(&read->w, &page, page.cursor ? NULL : &total, list.count > page.size ? list.last_id : 0);
     json_end_object(&read->w);
     return code;
 }
@@ -359,123 +359,6 @@ static void bulk_trigger(struct http_request *request, void *context)
     api_refuse(request, &err);
 }
 
-/* ---- next ---- */
-
-static const struct http_param_spec next_params[] = {
-    {"count", HTTP_PARAM_INT, 1, NEXT_MAX, NULL}, {"from", HTTP_PARAM_TIME, 0, 0, NULL}, API_PARAMS_END};
-
-static enum err_code read_next(struct db *db, void *arg, struct err *err)
-{
-    struct api_read *read = arg;
-    struct task_row row;
-    enum err_code code = task_store_get(db, http_path_id(read->request, 0), &row, err);
-    if (code != OK)
-        return code;
-    struct schedule schedule;
-    schedule_from_task(row.task, &schedule);
-    sched_task_free(row.task);
-    const struct http_param *from = http_param(read->request, "from");
-    int64_t at = from ? from->number - 1 : clock_wall(read->api->clock).us;
-    json_begin_object(&read->w);
-    json_key(&read->w, "data");
-    json_begin_array(&read->w);
-    for (int64_t n = http_param_int(read->request, "count", NEXT_DEFAULT); n > 0; n--) {
-        at = schedule_next(&schedule, at);
-        if (at == SCHEDULE_NEVER)
-            break;
-        char text[40];
-        (void)time_format_utc(at, 3, text, sizeof text);
-        json_text(&read->w, text);
-    }
-    json_end_array(&read->w);
-    json_end_object(&read->w);
-    return OK;
-}
-
-static void next_times(struct http_request *request, void *context)
-{
-    api_read(context, request, read_next);
-}
-
-/* ---- occurrences ---- */
-
-static const struct http_param_spec occurrence_params[] = {
-    API_PAGE_PARAMS, {"from", HTTP_PARAM_TIME, 0, 0, NULL}, {"to", HTTP_PARAM_TIME, 0, 0, NULL}, API_PARAMS_END};
-
-static void write_summary(struct json_writer *w, int64_t expected, const struct verdict_counts *counts)
-{
-    json_key(w, "summary");
-    json_begin_object(w);
-    json_put_int(w, "expected", expected);
-    for (int v = 0; v < VERDICT_COUNT; v++)
-        json_put_int(w, verdict_name((enum verdict)v), counts->n[v]);
-    json_end_object(w);
-}
-
-static enum err_code read_occurrences(struct db *db, void *arg, struct err *err)
-{
-    struct api_read *read = arg;
-    struct api_page page = api_page(read->request);
-    struct task_row row;
-    enum err_code code = task_store_get(db, http_path_id(read->request, 0), &row, err);
-    if (code != OK)
-        return code;
-    struct occurrence_request request = {.task_id = row.task->id,
-                                         .offset = page.offset,
-                                         .limit = (int)page.size,
-                                         .from_us = http_param_int(read->request, "from", 0),
-                                         .to_us = http_param_int(read->request, "to", INT64_MAX)};
-    bool whole = !http_param(read->request, "from") && !http_param(read->request, "to");
-    int64_t settled = row.settled_us;
-    sched_task_free(row.task);
-    if (page.cursor >= request.from_us)
-        request.from_us = page.cursor + 1;
-    struct occurrence_summary summary = {0};
-    json_begin_object(&read->w);
-    json_key(&read->w, "data");
-    json_begin_array(&read->w);
-    code = occurrence_query(db, &request, &read->w, &summary, err);
-    json_end_array(&read->w);
-    int64_t expected = 0;
-    if (code == OK && whole) /* the counters outlive the rows (rulings, Occurrences) */
-        code = task_store_verdicts(db, request.task_id, &summary.verdicts, &expected, err);
-    else if (code == OK)
-        code = epoch_expected(db, request.task_id, request.from_us, request.to_us, settled, &expected, err);
-    write_summary(&read->w, expected, &summary.verdicts);
-    bool more = summary.total > page.offset + page.size;
-    api_write_pagination(&read->w, &page, summary.total, false, more ? summary.last_us : 0);
-    json_end_object(&read->w);
-    return code;
-}
-
-static void answer_occurrences(struct http_request *request, void *api)
-{
-    api_read(api, request, read_occurrences);
-}
-
-/* The ledger is up to date now; read it on a thread that may block. */
-static void settled(struct sched_command *command, enum err_code code, const struct err *err)
-{
-    struct http_request *request = command->arg;
-    if (code != OK)
-        http_answer_error(request, code, err);
-    else
-        http_continue(request, answer_occurrences, command->context);
-    sched_command_free(command);
-}
-
-static void occurrences(struct http_request *request, void *context)
-{
-    struct sched_api *api = context;
-    struct sched_command *command = sched_command_new(SCHED_SETTLE, settled, request);
-    command->context = api;
-    api_set_task(command, request);
-    if (scheduler_submit(api->scheduler, command))
-        return;
-    sched_command_free(command);
-    answer_occurrences(request, api); /* stopping: what is recorded is what there is */
-}
-
 /* ---- routes ---- */
 
 #define TASK "/api/v1/scheduler/tasks/{id}"
@@ -491,8 +374,6 @@ const struct http_route task_api_routes[] = {
     {HTTP_POST, TASK "/enable", enable_task, HTTP_MAY_OPERATE, SAVES, 0, NULL, "enable a task"},
     {HTTP_POST, TASK "/disable", disable_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY | SAVES, 0, disable_params, "disable a task"},
     {HTTP_POST, TASK "/trigger", trigger_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY | SAVES, 0, NULL, "run a task now or at a time"},
-    {HTTP_GET, TASK "/next", next_times, HTTP_MAY_READ, 0, 0, next_params, "coming slots"},
-    {HTTP_GET, TASK "/occurrences", occurrences, HTTP_MAY_READ, 0, 0, occurrence_params, "slots with their verdicts"},
     {HTTP_POST, "/api/v1/scheduler/executions", bulk_trigger, HTTP_MAY_OPERATE, BODY, HTTP_BODY_BULK_MAX, NULL,
      "queue many executions of one task"},
 };

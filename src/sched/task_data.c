@@ -27,6 +27,14 @@ static char *copy(struct str text)
     return xstrndup(text.p, text.n);
 }
 
+static bool has_name(const struct name_value *pairs, size_t count, struct str name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_equal(name, pairs[i].name))
+            return true;
+    return false;
+}
+
 /* An object of texts, such as `env` and `headers`. */
 static enum err_code read_pairs(const struct json *object, const char *what, size_t max, bool (*name_is_fine)(struct str),
                                 struct name_value *out, size_t *ret_count, struct err *err)
@@ -41,6 +49,8 @@ static enum err_code read_pairs(const struct json *object, const char *what, siz
         if (!name_is_fine(name))
             return err_param(err, what, "%s: \"%.*s\" is not a name that is allowed here", what, (int)(name.n > 60 ? 60 : name.n),
                              name.p);
+        if (has_name(out, *ret_count, name))
+            return err_param(err, what, "%s.%.*s is given twice", what, (int)(name.n > 60 ? 60 : name.n), name.p);
         if (!json_is_text(value) || memchr(text.p, 0, text.n))
             return err_param(err, what, "%s.%.*s must be a string without U+0000", what, (int)(name.n > 60 ? 60 : name.n),
                              name.p);

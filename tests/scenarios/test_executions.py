@@ -101,6 +101,16 @@ class Executions(ServerCase):
         soon = self.server.trigger("later", run_at=int(time.time() * 1000) + 300)
         self.assertEqual(self.server.finished(soon)["state"], "success")
 
+    def test_what_is_asked_for_later_does_not_count_against_the_limit(self):
+        self.noop("patient")
+        later = self.server.trigger("patient", run_at="2100-01-01T00:00:00Z")
+        self.assertEqual(self.server.finished(self.server.trigger("patient"))["state"], "success")
+        self.server.stop()
+        self.server.start()  # nor after a restart
+        self.assertEqual(self.server.finished(self.server.trigger("patient"))["state"], "success")
+        self.assertEqual(self.server.execution(later)["state"], "pending")
+        self.server.post(f"/scheduler/executions/{later}/cancel")
+
     def test_history_filters_by_name_state_and_time(self):
         self.noop("history", '{"fail_attempts":1}', max_retries=0)
         uids = [self.server.trigger("history") for _ in range(1)]

@@ -45,7 +45,7 @@ class BadRequests(ServerCase):
         self.assert_error(self.server.get("/scheduler/tasks/"), 404, "NOT_FOUND")
         answer = self.server.request("DELETE", "/scheduler/tasks")
         self.assert_error(answer, 405, "METHOD_NOT_ALLOWED")
-        self.assertEqual(answer.headers["Allow"], "GET, POST")
+        self.assertEqual(answer.headers["Allow"], "GET, HEAD, POST")
 
     def test_bodies_that_are_not_what_they_should_be(self):
         path = "/scheduler/tasks"
