@@ -283,24 +283,47 @@ static void full_name(const char *what, struct str name, char *out, size_t capac
     (void)snprintf(out, capacity, "%s%s%.*s", what, what[0] ? "." : "", (int)n, name.p);
 }
 
-static enum err_code read_member(struct str name, const struct json *value, const char *what, const struct json_field *fields,
-                                 size_t count, void *out, uint64_t *present, uint64_t *null, struct err *err)
+/* Of an object that is being read. */
+struct reading {
+    const char *what;
+    const struct json_field *fields;
+    size_t count, guess; /* guess: the field after the last one; members mostly come in the order of the table */
+    uint64_t present, null;
+};
+
+static bool find_field(struct reading *reading, struct str name, size_t *ret)
+{
+    for (size_t n = 0; n < reading->count; n++) {
+        size_t i = reading->guess + n < reading->count ? reading->guess + n : reading->guess + n - reading->count;
+        if (str_equal(name, reading->fields[i].name)) {
+            *ret = i;
+            reading->guess = i + 1 < reading->count ? i + 1 : 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The full name is made only for an error: it is in nearly none of the calls. */
+static enum err_code read_member(struct reading *reading, struct str name, const struct json *value, void *out, struct err *err)
 {
     char full[128];
-    full_name(what, name, full, sizeof full);
-    for (size_t i = 0; i < count; i++) {
-        if (!str_equal(name, fields[i].name))
-            continue;
-        if ((*present | *null) >> i & 1)
-            return err_param(err, full, "%s is given twice", full);
-        if (json_is_null(value) && (fields[i].nullable || fields[i].kind == FIELD_IGNORED)) {
-            *null |= UINT64_C(1) << i;
-            return OK;
-        }
-        *present |= UINT64_C(1) << i;
-        return read_field(value, &fields[i], full, place_of(out, &fields[i]), err);
+    size_t i;
+    bool known = find_field(reading, name, &i), twice = known && (reading->present | reading->null) >> i & 1;
+    if (!known || twice) {
+        full_name(reading->what, name, full, sizeof full);
+        return twice ? err_param(err, full, "%s is given twice", full) : err_param(err, full, "unknown member \"%s\"", full);
     }
-    return err_param(err, full, "unknown member \"%s\"", full);
+    const struct json_field *field = &reading->fields[i];
+    if (json_is_null(value) && (field->nullable || field->kind == FIELD_IGNORED)) {
+        reading->null |= UINT64_C(1) << i;
+        return OK;
+    }
+    reading->present |= UINT64_C(1) << i;
+    if (read_field(value, field, "", place_of(out, field), NULL) == OK)
+        return OK;
+    full_name(reading->what, name, full, sizeof full);
+    return read_field(value, field, full, place_of(out, field), err);
 }
 
 enum err_code json_read_fields(const struct json *object, const char *what, const struct json_field *fields, size_t count,
@@ -310,24 +333,24 @@ enum err_code json_read_fields(const struct json *object, const char *what, cons
     if (!json_is_object(object))
         return what[0] ? wrong(err, what, "an object")
                        : err_set(err, ERR_INVALID, "INVALID_PARAMETER", "the body must be a JSON object");
-    uint64_t present = 0, null = 0;
+    struct reading reading = {.what = what, .fields = fields, .count = count};
     struct json_walk walk = {0};
     struct str name;
     const struct json *value;
     while (json_walk_object(object, &walk, &name, &value)) {
-        enum err_code code = read_member(name, value, what, fields, count, out, &present, &null, err);
+        enum err_code code = read_member(&reading, name, value, out, err);
         if (code != OK)
             return code;
     }
     for (size_t i = 0; i < count; i++)
-        if (fields[i].required && !(present >> i & 1)) {
+        if (fields[i].required && !(reading.present >> i & 1)) {
             char full[128];
             full_name(what, str_of(fields[i].name), full, sizeof full);
             return err_param(err, full, "%s is required", full);
         }
     if (ret_present)
-        *ret_present = present;
+        *ret_present = reading.present;
     if (ret_null)
-        *ret_null = null;
+        *ret_null = reading.null;
     return OK;
 }
