@@ -35,6 +35,16 @@ struct store {
     int idle_count, open_count, max_readers;
 };
 
+/* Compiled once per connection, like all others. */
+static const struct db_sql sql_begin = {"BEGIN"}, sql_begin_write = {"BEGIN IMMEDIATE"}, sql_commit = {"COMMIT"};
+
+static enum err_code run_sql(struct db *db, const struct db_sql *sql, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(db, sql, &st, err);
+    return code == OK ? db_run(st, NULL, err) : code;
+}
+
 /* ---- writing ---- */
 
 static enum err_code run_op(struct store *store, struct store_op *op, struct err *err)
@@ -52,7 +62,7 @@ static void roll_back(struct store *store)
 static enum err_code commit(struct store *store, struct err *err)
 {
     int64_t before = clock_mono(clock_real()).us;
-    enum err_code code = db_exec(store->writer, "COMMIT", err);
+    enum err_code code = run_sql(store->writer, &sql_commit, err);
     metric_observe(store->commit_time, clock_mono(clock_real()).us - before);
     return code;
 }
@@ -60,7 +70,7 @@ static enum err_code commit(struct store *store, struct err *err)
 /* All in one transaction; OK when all of them are committed. */
 static enum err_code run_together(struct store *store, struct list *batch, struct err *err)
 {
-    enum err_code code = db_exec(store->writer, "BEGIN IMMEDIATE", err);
+    enum err_code code = run_sql(store->writer, &sql_begin_write, err);
     if (code != OK)
         return code;
     for (struct list_node *node = list_first(batch); node && code == OK; node = list_next(batch, node))
@@ -75,7 +85,7 @@ static enum err_code run_together(struct store *store, struct list *batch, struc
 static void run_alone(struct store *store, struct store_op *op)
 {
     struct err err;
-    enum err_code code = db_exec(store->writer, "BEGIN IMMEDIATE", &err);
+    enum err_code code = run_sql(store->writer, &sql_begin_write, &err);
     if (code == OK) {
         code = run_op(store, op, &err);
         if (code == OK)
@@ -250,10 +260,10 @@ enum err_code store_read(struct store *store, store_run_fn run, void *arg, struc
         return code;
     if (!reader)
         code = open_reader(store, &reader, err);
-    if (code == OK && (code = db_exec(reader, "BEGIN", err)) == OK) {
+    if (code == OK && (code = run_sql(reader, &sql_begin, err)) == OK) {
         code = run(reader, arg, err);
         struct err ignored;
-        if (db_exec(reader, "COMMIT", &ignored) != OK)
+        if (run_sql(reader, &sql_commit, &ignored) != OK)
             (void)db_exec(reader, "ROLLBACK", &ignored);
     }
     give_reader(store, reader);
