@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers kept for 24 hours, so that a repeated mutation with the same Idempotency-Key has one effect and one answer.
- * The answer is saved in the transaction of the change itself: either both are there or none. */
+ * The answer is saved in the transaction of the change itself: either both are there or none. An answer may hold what is
+ * shown only once (an API token), so it is stored encrypted under the caller's key, and of the key only a hash. */
 #ifndef HORAE_HTTP_IDEMPOTENCY_STORE_H
 #define HORAE_HTTP_IDEMPOTENCY_STORE_H
 
@@ -15,8 +16,11 @@ struct http_idempotency {
     char principal[64];
     char key[IDEMPOTENCY_KEY_MAX + 1];
     uint8_t hash[IDEMPOTENCY_HASH]; /* of method, target and body */
+    uint8_t secret[IDEMPOTENCY_HASH];
+    char stored_key[2 * IDEMPOTENCY_HASH + 1];
 };
 
+/* Fills in what is derived from the key and the request. */
 void idempotency_hash(struct http_idempotency *idempotency, const char *method, const char *target, const void *body,
                       size_t length);
 /* Writer's transaction. ERR_CONFLICT with IDEMPOTENCY_RACE when the key exists by now. */

@@ -94,12 +94,15 @@ class Access(ServerCase):
             token = file.read().strip()
         self.assertEqual(self.server.get("/users", token=token).status, 200)
         access = self.login().data["access_token"].encode()
+        once = {"Idempotency-Key": "kept-for-repeats"}
+        made = self.server.post("/tokens", {"name": "hidden", "role": "viewer"}, headers=once).data["token"].encode()
+        self.server.post("/users", {"username": "hidden", "password": "hidden password", "role": "viewer"}, headers={"Idempotency-Key": "another"})
         for name in os.listdir(self.server.folder):
             if name.startswith("horae.db"):
                 with open(os.path.join(self.server.folder, name), "rb") as file:
                     content = file.read()
-                self.assertNotIn(access, content)
-                self.assertNotIn(b"correct horse", content)
+                for secret in (access, made, b"correct horse", b"hidden password", once["Idempotency-Key"].encode()):
+                    self.assertNotIn(secret, content)
 
 
 class Throttling(ServerCase):
