@@ -130,7 +130,10 @@ static void log_in(struct worker_item *item)
     struct named named = {.name = name};
     struct sign_in s = {.now_us = http_arrived_us(request)};
     struct err err;
-    enum err_code code = store_read(access->options.store, find_user, &named, &err);
+    /* again: those that came at once with it may have failed meanwhile */
+    enum err_code code = throttle_check(&access->throttle, http_client_address(request), name, &err);
+    if (code == OK)
+        code = store_read(access->options.store, find_user, &named, &err);
     bool fits = code == OK && password_fits(&named, password);
     if (code == OK)
         throttle_note(&access->throttle, http_client_address(request), name, fits);

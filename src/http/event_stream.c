@@ -32,7 +32,8 @@ struct subscriber {
     size_t sent;     /* bytes of it that are sent */
     char intro[160]; /* goes first: the place in the stream, or that the state must be read again */
     size_t intro_length, intro_sent;
-    bool beat; /* a heartbeat is due */
+    bool beat;         /* a heartbeat is due */
+    int64_t opened_us; /* monotonic */
 };
 
 struct event_hub {
@@ -160,11 +161,12 @@ static long produce(void *arg, char *out, size_t capacity)
     struct subscriber *subscriber = arg;
     mutex_lock(&subscriber->hub->mutex);
     size_t n = take_events(subscriber, out, capacity);
+    bool end = !n && clock_mono(clock_real()).us - subscriber->opened_us > (int64_t)EVENT_STREAM_MAX_S * US_PER_S;
     if (!n && subscriber->beat)
         n = write_beat(out, capacity);
     subscriber->beat = false;
     mutex_unlock(&subscriber->hub->mutex);
-    return (long)n;
+    return end ? -1 : (long)n;
 }
 
 static void set_wanted(struct event_hub *hub)
@@ -250,6 +252,7 @@ static void open_stream(struct http_request *request, struct event_hub *hub, uns
     const char *since = http_header(request, "Last-Event-ID");
     subscriber->hub = hub;
     subscriber->topics = topics;
+    subscriber->opened_us = clock_mono(clock_real()).us;
     (void)snprintf(subscriber->caller, sizeof subscriber->caller, "%s", http_principal(request)->uid);
     close_gap(hub);
     start_after(subscriber, since ? since : http_param_text(request, "since"));

@@ -12,6 +12,7 @@ enum {
     EVENT_SUBSCRIBERS_MAX = 512,
     EVENT_PER_CALLER_MAX = 32,
     EVENT_HEARTBEAT_S = 15,
+    EVENT_STREAM_MAX_S = 3600, /* then the client connects again, and shows again who it is; nothing is lost */
 };
 
 enum event_topic { EVENT_TASK, EVENT_EXECUTION, EVENT_LOCK, EVENT_INSTANCE, EVENT_AUDIT, EVENT_ALERT, EVENT_TOPIC_COUNT };
