@@ -27,13 +27,12 @@ struct subscriber {
     struct event_hub *hub;
     struct http_stream *stream; /* NULL until the answer was given */
     unsigned topics;
-    char caller[64]; /* uid */
-    int64_t next;    /* number of the event to send next */
-    size_t sent;     /* bytes of it that are sent */
-    char intro[160]; /* goes first: the place in the stream, or that the state must be read again */
-    size_t intro_length, intro_sent;
-    bool beat;         /* a heartbeat is due */
-    int64_t opened_us; /* monotonic */
+    char caller[64];     /* uid */
+    int64_t next;        /* number of the event to send next */
+    char intro[160];     /* goes first: the place in the stream, or that the state must be read again */
+    size_t intro_length; /* 0: it is sent */
+    bool beat;           /* a heartbeat is due */
+    int64_t opened_us;   /* monotonic */
 };
 
 struct event_hub {
@@ -104,42 +103,38 @@ void event_hub_publish(struct event_hub *hub, enum event_topic topic, const char
 
 /* ---- one subscriber ---- */
 
-static size_t copy_part(const char *from, size_t length, size_t *sent, char *out, size_t capacity)
-{
-    size_t n = length - *sent < capacity ? length - *sent : capacity;
-    memcpy(out, from + *sent, n);
-    *sent += n;
-    return n;
-}
-
 static void set_resync(struct subscriber *subscriber)
 {
     struct event_hub *hub = subscriber->hub;
     int n = snprintf(subscriber->intro, sizeof subscriber->intro, "id: %" PRId64 "\nevent: resync\ndata: {\"seq\":%" PRId64 "}\n\n",
                      hub->next - 1, hub->next - 1);
     subscriber->intro_length = (size_t)n;
-    subscriber->intro_sent = 0;
     subscriber->next = hub->next;
-    subscriber->sent = 0;
+}
+
+/* Whole events only: the ring may have gone on when the next block is asked for. */
+static bool add_whole(const char *text, size_t length, char *out, size_t capacity, size_t *total)
+{
+    if (length > capacity - *total)
+        return false;
+    memcpy(out + *total, text, length);
+    *total += length;
+    return true;
 }
 
 static size_t take_events(struct subscriber *subscriber, char *out, size_t capacity)
 {
     struct event_hub *hub = subscriber->hub;
     size_t total = 0;
+    must(capacity >= EVENT_MAX);
     if (subscriber->next < hub->first)
         set_resync(subscriber); /* it read too slowly, or nobody kept the events */
-    total += copy_part(subscriber->intro, subscriber->intro_length, &subscriber->intro_sent, out, capacity);
-    while (subscriber->next < hub->next && total < capacity) {
+    if (add_whole(subscriber->intro, subscriber->intro_length, out, capacity, &total))
+        subscriber->intro_length = 0;
+    for (; subscriber->next < hub->next; subscriber->next++) {
         const struct event *event = slot_of(hub, subscriber->next);
-        if (subscriber->topics >> event->topic & 1)
-            total += copy_part(event->text, event->length, &subscriber->sent, out + total, capacity - total);
-        else
-            subscriber->sent = event->length;
-        if (subscriber->sent < event->length)
+        if (subscriber->topics >> event->topic & 1 && !add_whole(event->text, event->length, out, capacity, &total))
             break;
-        subscriber->next++;
-        subscriber->sent = 0;
     }
     return total;
 }

@@ -8,7 +8,7 @@
 
 enum {
     EVENTS_KEPT = 4096,
-    EVENT_MAX = 16384,
+    EVENT_MAX = HTTP_STREAM_BLOCK, /* so that one fits whole into what a stream is asked for */
     EVENT_SUBSCRIBERS_MAX = 512,
     EVENT_PER_CALLER_MAX = 32,
     EVENT_HEARTBEAT_S = 15,

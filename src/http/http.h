@@ -16,6 +16,7 @@ enum {
     HTTP_PATH_IDS_MAX = 2,
     HTTP_PARAMS_MAX = 24,
     HTTP_TEXT_PARAM_MAX = 1024,
+    HTTP_STREAM_BLOCK = 16384, /* what a stream's source is asked for at once */
 };
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHOD_COUNT };
@@ -124,7 +125,8 @@ void http_write_error(struct buf *out, const struct err *err);
 /* ---- streams: an answer without an end known in advance ---- */
 struct http_stream;
 struct http_stream_source {
-    /* Writes up to `capacity` bytes; 0 = nothing now (the stream sleeps until http_stream_wake), -1 = the end. */
+    /* Writes up to `capacity` (HTTP_STREAM_BLOCK) bytes; 0 = nothing now (the stream sleeps until http_stream_wake), -1 = the
+     * end. */
     long (*produce)(void *arg, char *out, size_t capacity);
     void (*closed)(void *arg); /* once, when the client or the server ended it; no produce after it */
     void *arg;

@@ -67,12 +67,14 @@ struct http_request {
 };
 
 struct http_stream {
-    struct mutex mutex; /* guards all below */
+    struct mutex mutex; /* guards what others than the producing thread touch */
     void *connection;   /* the library's; NULL once closed */
     struct http_stream_source source;
     bool asleep, woken, ending;
     struct http_server *server;
     struct list_node node; /* in the server's list */
+    char *block;           /* owned by the thread that produces; NULL = nothing waits */
+    size_t block_length, block_sent;
 };
 
 /* router.c: finds the route and the ids of the path. OK, ERR_NOT_FOUND, or ERR_INVALID with METHOD_NOT_ALLOWED (and

@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DISCARD_MAX = 8 << 20, SPARE_CONNECTIONS = 64, STREAM_BLOCK = 16384, THREAD_STACK = 256 << 10, STOP_POLL_US = 2000 };
+enum { DISCARD_MAX = 8 << 20, SPARE_CONNECTIONS = 64, THREAD_STACK = 256 << 10, STOP_POLL_US = 2000 };
 
 struct http_server {
     struct http_server_options options;
@@ -149,6 +149,30 @@ size_t http_server_count_header(const struct http_request *request, const char *
 
 /* ---- streams ---- */
 
+/* Sources get room for a whole block; the library may ask for less, as the connection's memory has it. */
+static long take_block(struct http_stream *stream, char *out, size_t capacity)
+{
+    if (!stream->block) {
+        char *block = xmalloc(HTTP_STREAM_BLOCK);
+        long n = stream->source.produce(stream->source.arg, block, HTTP_STREAM_BLOCK);
+        if (n <= 0) {
+            free(block);
+            return n;
+        }
+        stream->block = block;
+        stream->block_length = (size_t)n;
+        stream->block_sent = 0;
+    }
+    size_t left = stream->block_length - stream->block_sent, n = left < capacity ? left : capacity;
+    memcpy(out, stream->block + stream->block_sent, n);
+    stream->block_sent += n;
+    if (n == left) {
+        free(stream->block);
+        stream->block = NULL;
+    }
+    return (long)n;
+}
+
 static ssize_t produce(void *arg, uint64_t position, char *out, size_t capacity)
 {
     (void)position;
@@ -158,7 +182,7 @@ static ssize_t produce(void *arg, uint64_t position, char *out, size_t capacity)
         stream->woken = false;
         bool ending = stream->ending;
         mutex_unlock(&stream->mutex);
-        long n = ending ? -1 : stream->source.produce(stream->source.arg, out, capacity);
+        long n = ending && !stream->block ? -1 : take_block(stream, out, capacity);
         if (n > 0)
             return n;
         if (n < 0)
@@ -182,6 +206,7 @@ static void close_stream(void *arg)
     list_remove(&server->streams, &stream->node);
     mutex_unlock(&server->mutex);
     stream->source.closed(stream->source.arg);
+    free(stream->block);
     mutex_release(&stream->mutex);
     free(stream);
 }
@@ -193,7 +218,7 @@ static struct MHD_Response *stream_response(struct http_server *server, struct h
     list_push_back(&server->streams, &stream->node);
     stream->ending = server->ending;
     mutex_unlock(&server->mutex);
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, produce, stream, close_stream);
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK, produce, stream, close_stream);
 }
 
 void http_server_resume(void *connection)
