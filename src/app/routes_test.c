@@ -108,7 +108,7 @@ static const char *permission_name(unsigned permission)
     static const struct {
         unsigned permission;
         const char *name;
-    } names[] = {{HTTP_PUBLIC, "public"},        {HTTP_MAY_SELF, "self"},   {HTTP_MAY_READ, "read"},
+    } names[] = {{HTTP_PUBLIC, "public"},       {HTTP_MAY_SELF, "self"},   {HTTP_MAY_READ, "read"},
                  {HTTP_MAY_OPERATE, "operate"}, {HTTP_MAY_AUDIT, "audit"}, {HTTP_MAY_ADMIN, "admin"}};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (names[i].permission == permission)
@@ -124,7 +124,8 @@ static void check_route(const struct fixture *f, const struct http_route *route)
         fail_msg("%s: %zu parameters are known, %zu described", route->path, count_specs(route->params), described);
     struct str permission = json_get_text(json_member(operation, "x-permission"));
     if (!str_equal(permission, permission_name(route->permission)))
-        fail_msg("%s needs %s, described is %.*s", route->path, permission_name(route->permission), (int)permission.n, permission.p);
+        fail_msg("%s needs %s, described is %.*s", route->path, permission_name(route->permission), (int)permission.n,
+                 permission.p);
     const struct json *security = json_member(operation, "security");
     assert_int_equal(security != NULL && json_count(security) == 0, route->permission == HTTP_PUBLIC);
     assert_int_equal(body != NULL, (route->flags & HTTP_JSON_BODY) != 0);
@@ -172,6 +173,7 @@ static void every_description_has_a_route(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_route_is_described), cmocka_unit_test(every_description_has_a_route)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_route_is_described),
+                                       cmocka_unit_test(every_description_has_a_route)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -92,8 +92,7 @@ static void write_history_row(struct db_stmt *st, struct json_writer *w)
     (void)snprintf(lease.key, sizeof lease.key, "%s", db_text(st, 1, NULL));
     (void)snprintf(lease.holder, sizeof lease.holder, "%s", db_text(st, 2, NULL));
     (void)snprintf(lease.purpose, sizeof lease.purpose, "%s", db_text(st, 7, NULL));
-    lease_write_json(w, &lease, db_int(st, 4) == LOCK_RELEASED ? "released" : "expired",
-                     db_is_null(st, 8) ? 0 : db_int(st, 8));
+    lease_write_json(w, &lease, db_int(st, 4) == LOCK_RELEASED ? "released" : "expired", db_is_null(st, 8) ? 0 : db_int(st, 8));
 }
 
 static void bind_states(struct db_stmt *st, int first, enum lease_ended which)

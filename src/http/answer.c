@@ -221,7 +221,7 @@ void http_answer_error(struct http_request *request, enum err_code code, const s
     int status = http_status_of(code, err);
     if (strcmp(err_api_code(err), IDEMPOTENCY_REUSED) == 0)
         request->replayed = true; /* about the key, not the answer of the request */
-    if (status == 500) { /* what went wrong inside is for the log, not for the caller */
+    if (status == 500) {          /* what went wrong inside is for the log, not for the caller */
         (void)err_set(&hidden, ERR_INTERNAL, NULL, "Internal server error");
         err = &hidden;
     }

@@ -106,8 +106,8 @@ void event_hub_publish(struct event_hub *hub, enum event_topic topic, const char
 static void set_resync(struct subscriber *subscriber)
 {
     struct event_hub *hub = subscriber->hub;
-    int n = snprintf(subscriber->intro, sizeof subscriber->intro, "id: %" PRId64 "\nevent: resync\ndata: {\"seq\":%" PRId64 "}\n\n",
-                     hub->next - 1, hub->next - 1);
+    int n = snprintf(subscriber->intro, sizeof subscriber->intro,
+                     "id: %" PRId64 "\nevent: resync\ndata: {\"seq\":%" PRId64 "}\n\n", hub->next - 1, hub->next - 1);
     subscriber->intro_length = (size_t)n;
     subscriber->next = hub->next;
 }

@@ -7,8 +7,8 @@
 enum err_code page_read(const struct http_request *request, struct page *ret, struct err *err)
 {
     *ret = (struct page){.page = http_param_int(request, "page", 1),
-                             .size = http_param_int(request, "page_size", PAGE_SIZE_DEFAULT),
-                             .cursor = http_param_int(request, "cursor", 0)};
+                         .size = http_param_int(request, "page_size", PAGE_SIZE_DEFAULT),
+                         .cursor = http_param_int(request, "cursor", 0)};
     if (ret->cursor && http_param(request, "page"))
         return err_param(err, "page", "give page or cursor, not both");
     ret->offset = ret->cursor ? 0 : (ret->page - 1) * ret->size;

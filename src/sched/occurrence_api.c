@@ -84,8 +84,8 @@ static enum err_code check_range(const struct http_request *request, struct err 
     return fine ? OK : err_param(err, "to", "to must not be before from");
 }
 
-static enum err_code write_occurrences(struct db *db, struct api_read *read, const struct page *page,
-                                       const struct task_row *row, struct err *err)
+static enum err_code write_occurrences(struct db *db, struct api_read *read, const struct page *page, const struct task_row *row,
+                                       struct err *err)
 {
     struct occurrence_request request = {.task_id = row->task->id,
                                          .offset = page->offset,

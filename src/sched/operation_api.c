@@ -231,8 +231,7 @@ static enum err_code read_held(struct db *db, struct api_read *read, struct page
 static enum err_code read_ended(struct db *db, struct api_read *read, enum lease_ended which, struct page *page,
                                 struct row_count *total, int64_t *ret_next, struct err *err)
 {
-    struct lease_history history = {
-        .which = which, .before_id = page->cursor, .offset = page->offset, .limit = (int)page->size};
+    struct lease_history history = {.which = which, .before_id = page->cursor, .offset = page->offset, .limit = (int)page->size};
     enum err_code code = lease_store_history(db, &history, &read->w, err);
     *ret_next = history.more ? history.last_id : 0;
     return code == OK && !page->cursor ? lease_store_count(db, which, total, err) : code;
