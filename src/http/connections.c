@@ -13,16 +13,28 @@ static struct http_connection *of_node(struct list_node *node)
     return CONTAINER_OF(node, struct http_connection, node);
 }
 
-/* The library sees the end of the stream and closes; the descriptor stays valid until then. */
-static void cut(struct http_connection *connection)
+static void leave_list(struct connections *c, struct http_connection *connection)
 {
-    (void)shutdown(connection->fd, SHUT_RDWR);
+    if (connection->state == CONNECTION_IDLE)
+        list_remove(&c->idle, &connection->node);
+    else if (connection->state == CONNECTION_READING)
+        list_remove(&c->reading, &connection->node);
 }
 
-static void cut_older(struct list *list, int64_t before_us)
+/* The library sees the end of the stream and closes; the descriptor stays valid until then. It counts no more from now on, so
+ * that each that comes in a burst makes room for itself. */
+static void cut(struct connections *c, struct http_connection *connection)
 {
-    for (struct list_node *node = list_first(list); node && of_node(node)->since_us < before_us; node = list_next(list, node))
-        cut(of_node(node));
+    (void)shutdown(connection->fd, SHUT_RDWR);
+    leave_list(c, connection);
+    connection->state = CONNECTION_CUT;
+    c->open--;
+}
+
+static void cut_older(struct connections *c, struct list *list, int64_t before_us)
+{
+    while (list->count && of_node(list_first(list))->since_us < before_us)
+        cut(c, of_node(list_first(list)));
 }
 
 static void sweep(void *arg)
@@ -30,13 +42,13 @@ static void sweep(void *arg)
     struct connections *c = arg;
     mutex_lock(&c->mutex);
     while (!c->stopping) {
-        if (!c->count) {
+        if (!c->open) {
             condition_wait(&c->wake, &c->mutex);
             continue;
         }
         int64_t now = clock_mono(c->clock).us;
-        cut_older(&c->idle, now - (int64_t)HTTP_IDLE_MAX_S * US_PER_S);
-        cut_older(&c->reading, now - (int64_t)HTTP_BODY_TIME_MAX_S * US_PER_S);
+        cut_older(c, &c->idle, now - (int64_t)HTTP_IDLE_MAX_S * US_PER_S);
+        cut_older(c, &c->reading, now - (int64_t)HTTP_BODY_TIME_MAX_S * US_PER_S);
         (void)condition_wait_for(&c->wake, &c->mutex, SWEEP_US);
     }
     mutex_unlock(&c->mutex);
@@ -63,14 +75,6 @@ void connections_stop(struct connections *connections)
     mutex_release(&connections->mutex);
 }
 
-static void leave_list(struct connections *c, struct http_connection *connection)
-{
-    if (connection->state == CONNECTION_IDLE)
-        list_remove(&c->idle, &connection->node);
-    else if (connection->state == CONNECTION_READING)
-        list_remove(&c->reading, &connection->node);
-}
-
 static void enter(struct connections *c, struct http_connection *connection, enum connection_state state)
 {
     connection->state = state;
@@ -86,9 +90,9 @@ struct http_connection *connections_add(struct connections *connections, int fd)
     struct http_connection *connection = xcalloc(1, sizeof *connection);
     connection->fd = fd;
     mutex_lock(&connections->mutex);
-    if (connections->count >= connections->max && connections->idle.count)
-        cut(of_node(list_first(&connections->idle)));
-    if (!connections->count++)
+    if (connections->open >= connections->max && connections->idle.count)
+        cut(connections, of_node(list_first(&connections->idle)));
+    if (!connections->open++)
         condition_signal(&connections->wake);
     enter(connections, connection, CONNECTION_IDLE);
     mutex_unlock(&connections->mutex);
@@ -99,7 +103,7 @@ void connections_remove(struct connections *connections, struct http_connection 
 {
     mutex_lock(&connections->mutex);
     leave_list(connections, connection);
-    connections->count--;
+    connections->open -= connection->state != CONNECTION_CUT;
     mutex_unlock(&connections->mutex);
     free(connection);
 }
@@ -108,7 +112,8 @@ static void move(struct connections *c, struct http_connection *connection, enum
 {
     mutex_lock(&c->mutex);
     leave_list(c, connection);
-    enter(c, connection, state);
+    if (connection->state != CONNECTION_CUT)
+        enter(c, connection, state);
     mutex_unlock(&c->mutex);
 }
 

@@ -7,7 +7,7 @@
 #include "base/list.h"
 #include "base/thread.h"
 
-enum connection_state { CONNECTION_IDLE, CONNECTION_READING, CONNECTION_BUSY };
+enum connection_state { CONNECTION_IDLE, CONNECTION_READING, CONNECTION_BUSY, CONNECTION_CUT };
 
 struct http_connection {
     struct list_node node; /* idle: in `idle`, oldest first; reading a body: in `reading` */
@@ -20,7 +20,7 @@ struct connections {
     struct mutex mutex; /* guards all below */
     struct condition wake;
     struct list idle, reading;
-    size_t count, max;
+    size_t open, max; /* open: without those that were cut and wait for the library to close them */
     const struct clock *clock;
     struct thread sweeper;
     bool stopping;
