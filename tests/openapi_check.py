@@ -167,7 +167,8 @@ def check(method, target, answer, body=None, kind=None):
     template = template_of(path)
     is_head = method == "HEAD"
     assert answer.headers.get("X-Request-Id"), f"{method} {path}: no X-Request-Id"
-    operation = template and document()["paths"][template].get("get" if is_head else method.lower())
+    known = is_head or method.lower() in METHODS and method.isupper()
+    operation = template and known and document()["paths"][template].get("get" if is_head else method.lower())
     if not operation:
         check_undescribed(method, path, template, answer)
         return

@@ -11,20 +11,34 @@ enum { REPLAY_MAX = 1 << 20 };
 
 static const char *const method_names[HTTP_METHOD_COUNT] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
-/* RFC 9112 section 6.3 and 3.2: messages whose end or target is ambiguous are refused and the connection closed;
- * the library lets them through. */
+/* What is ambiguous: where the message ends, for whom it is, who sends it (RFC 9112 sections 6.3 and 3.2). NULL = nothing. */
+static const char *find_ambiguity(const struct http_request *request)
+{
+    static const struct {
+        const char *name, *problem;
+    } singles[] = {{"Content-Length", "more than one Content-Length"},
+                   {"Transfer-Encoding", "more than one Transfer-Encoding"},
+                   {"Host", "more than one Host"},
+                   {"Authorization", "more than one Authorization"},
+                   {"Content-Type", "more than one Content-Type"},
+                   {"Idempotency-Key", "more than one Idempotency-Key"}};
+    const char *coding = http_header(request, "Transfer-Encoding");
+    if (!http_server_has_plain_headers(request))
+        return "a header that is malformed";
+    if (coding && http_header(request, "Content-Length"))
+        return "Content-Length and Transfer-Encoding together";
+    for (size_t i = 0; i < ARRAY_LEN(singles); i++)
+        if (http_server_count_header(request, singles[i].name) > 1)
+            return singles[i].problem;
+    if (coding && !str_equal_ignoring_case(str_trim(str_of(coding)), "chunked"))
+        return "a Transfer-Encoding other than chunked";
+    return http_header(request, "Host") ? NULL : "no Host";
+}
+
+/* Such messages are refused and the connection closed; the library lets them through. */
 static enum err_code check_framing(struct http_request *request, struct err *err)
 {
-    const char *what = NULL;
-    size_t lengths = http_server_count_header(request, "Content-Length");
-    if (lengths && http_server_count_header(request, "Transfer-Encoding"))
-        what = "Content-Length and Transfer-Encoding together";
-    else if (lengths > 1)
-        what = "more than one Content-Length";
-    else if (http_server_count_header(request, "Transfer-Encoding") > 1)
-        what = "more than one Transfer-Encoding";
-    else if (http_server_count_header(request, "Host") != 1)
-        what = http_header(request, "Host") ? "more than one Host" : "no Host";
+    const char *what = find_ambiguity(request);
     if (!what)
         return OK;
     request->answer.close_connection = true;
@@ -191,6 +205,5 @@ enum err_code checks_body(struct http_request *request, struct err *err)
 {
     if (request->body.failed || request->discarded)
         return too_large(request, err);
-    enum err_code code = parse_body(request, err);
-    return code;
+    return parse_body(request, err);
 }

@@ -17,6 +17,7 @@ struct http_answer {
     size_t length;
     bool is_static;
     bool close_connection;
+    bool varies;                /* with what the client accepts: a cache must know */
     struct http_stream *stream; /* instead of a body */
 };
 
@@ -77,6 +78,10 @@ struct http_stream {
     size_t block_length, block_sent;
 };
 
+/* request.c: what the request line says; the target is copied. */
+void request_set_method(struct http_request *request, const char *name);
+void request_set_target(struct http_request *request, const char *target);
+
 /* router.c: finds the route and the ids of the path. OK, ERR_NOT_FOUND, or ERR_INVALID with METHOD_NOT_ALLOWED (and
  * the header Allow added). */
 enum err_code router_match(struct http_request *request, const struct http_routes *groups, size_t count, struct err *err);
@@ -99,6 +104,7 @@ enum err_code checks_repeat(struct http_request *request, struct err *err);
 /* http_server.c: for answer.c and stream.c, which do not see the library. */
 void http_server_answered(struct http_request *request); /* request->answer was filled in under the mutex */
 void http_server_resume(void *connection);
+bool http_server_has_plain_headers(const struct http_request *request);
 size_t http_server_count_header(const struct http_request *request, const char *name);
 struct in_flight *http_server_in_flight(struct http_server *server);
 struct store *http_server_store(const struct http_server *server);

@@ -20,7 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DISCARD_MAX = 8 << 20, SPARE_CONNECTIONS = 64, THREAD_STACK = 256 << 10, STOP_POLL_US = 2000 };
+enum {
+    DISCARD_MAX = HTTP_BODY_BULK_MAX + (8 << 20), /* many clients read the refusal only after they have sent the body */
+    SPARE_CONNECTIONS = 64,
+    THREAD_STACK = 256 << 10,
+    STOP_POLL_US = 2000,
+};
 
 struct http_server {
     struct http_server_options options;
@@ -57,21 +62,6 @@ const char *http_server_address(const struct http_server *server)
 
 /* ---- what handlers read ---- */
 
-enum http_method http_method(const struct http_request *request)
-{
-    return request->method;
-}
-
-const char *http_path(const struct http_request *request)
-{
-    return request->path;
-}
-
-const char *http_path_id(const struct http_request *request, int index)
-{
-    return request->ids[index];
-}
-
 const char *http_header(const struct http_request *request, const char *name)
 {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
@@ -84,46 +74,6 @@ bool http_cookie(const struct http_request *request, const char *name, char *out
         return false;
     (void)snprintf(out, capacity, "%s", value);
     return true;
-}
-
-struct str http_body(const struct http_request *request)
-{
-    return (struct str){request->body.len ? request->body.data : "", request->body.len};
-}
-
-const struct json *http_body_json(const struct http_request *request)
-{
-    return request->json ? json_root(request->json) : NULL;
-}
-
-const struct http_principal *http_principal(const struct http_request *request)
-{
-    return &request->principal;
-}
-
-const char *http_request_id(const struct http_request *request)
-{
-    return request->request_id;
-}
-
-const char *http_client_address(const struct http_request *request)
-{
-    return request->client_address;
-}
-
-int64_t http_arrived_us(const struct http_request *request)
-{
-    return request->arrived_us;
-}
-
-bool http_is_tls(const struct http_request *request)
-{
-    return request->server->options.tls_cert_file != NULL;
-}
-
-const struct http_idempotency *http_idempotency(const struct http_request *request)
-{
-    return request->has_idempotency ? &request->idempotency : NULL;
 }
 
 struct header_count {
@@ -145,6 +95,25 @@ size_t http_server_count_header(const struct http_request *request, const char *
     struct header_count count = {name, 0};
     (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_one, &count);
     return count.count;
+}
+
+/* A name is a token (RFC 9110 section 5.1), a value has no control characters but the tab. */
+static enum MHD_Result check_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    bool *plain = arg;
+    *plain = *name && name[strspn(name, token)] == '\0';
+    for (const char *p = value; p && *p; p++)
+        *plain &= (unsigned char)*p >= ' ' || *p == '\t';
+    return *plain ? MHD_YES : MHD_NO; /* NO ends the walk */
+}
+
+bool http_server_has_plain_headers(const struct http_request *request)
+{
+    bool plain = true;
+    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, check_one, &plain);
+    return plain;
 }
 
 /* ---- streams ---- */
@@ -296,20 +265,6 @@ static void refuse(struct http_request *request, enum err_code code, const struc
 
 /* ---- one request ---- */
 
-static const char *const method_names[HTTP_METHOD_COUNT] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
-
-static void set_method(struct http_request *request, const char *name)
-{
-    request->is_head = strcmp(name, "HEAD") == 0;
-    if (request->is_head)
-        name = "GET";
-    for (int i = 0; i < HTTP_METHOD_COUNT; i++)
-        if (strcmp(name, method_names[i]) == 0) {
-            request->method = (enum http_method)i;
-            request->method_known = true;
-        }
-}
-
 /* The headers that may name the client, in their order. */
 struct header_lines {
     const struct client_address_rules *rules;
@@ -361,10 +316,7 @@ static void *on_request_line(void *arg, const char *target, struct MHD_Connectio
     request->connection = connection;
     request->arrived_us = clock_wall(server->options.clock).us;
     mutex_init(&request->mutex);
-    request->target = xstrdup(target);
-    size_t n = strcspn(target, "?");
-    request->path = xstrndup(target, n);
-    request->query = target[n] ? xstrdup(target + n + 1) : NULL;
+    request_set_target(request, target);
     return request;
 }
 
@@ -377,7 +329,7 @@ static enum MHD_Result first_call(struct http_request *request, const char *meth
     request->registered = info ? info->socket_context : NULL;
     if (request->registered)
         connections_reading(&request->server->connections, request->registered);
-    set_method(request, method);
+    request_set_method(request, method);
     set_address(request);
     buf_init(&request->body, HTTP_BODY_BULK_MAX + 1);
     enum err_code code = checks_head(request, &err);
@@ -439,8 +391,10 @@ static void handle(struct http_request *request, void *arg)
         if (!request->in_flight && !in_flight_enter(&request->server->in_flight, request, handle))
             return;
         enum err_code code = checks_repeat(request, &err);
-        if (code != OK)
-            refuse(request, code, &err);
+        if (code != OK) {
+            http_answer_error(request, code, &err);
+            return;
+        }
         if (request->answer.status)
             return;
     }
@@ -551,13 +505,13 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
         flags |= MHD_USE_TLS;
     else
         tls[0] = tls[2];
-    return MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, library_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections + SPARE_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HTTP_HEADERS_MAX_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK,
-        leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        server, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, library_log, NULL,
+                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS,
+                            MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)o->max_connections + SPARE_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                            (size_t)HTTP_HEADERS_MAX_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server,
+                            MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 enum err_code http_server_start(const struct http_server_options *options, struct http_server **ret, struct err *err)
