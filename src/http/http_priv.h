@@ -98,6 +98,9 @@ enum err_code checks_body(struct http_request *request, struct err *err);
 /* answer.c: an answer that was kept. Takes the buffer's memory. */
 void http_answer_again(struct http_request *request, int status, struct buf *body);
 
+/* gzip.c: makes the body of the answer smaller, for those who accept it; false: it is as it was. */
+bool answer_compress(struct http_request *request);
+
 /* checks.c: the answer of an earlier request with the same key; then request->answer.status is set. */
 enum err_code checks_repeat(struct http_request *request, struct err *err);
 

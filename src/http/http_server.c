@@ -213,6 +213,7 @@ static struct MHD_Response *make_response(struct http_request *request)
 {
     struct http_answer *answer = &request->answer;
     struct MHD_Response *response;
+    bool packed = answer_compress(request);
     if (answer->stream)
         response = stream_response(request->server, answer->stream);
     else if (answer->is_static || !answer->body)
@@ -230,6 +231,10 @@ static struct MHD_Response *make_response(struct http_request *request)
     (void)MHD_add_response_header(response, "X-Request-Id", request->request_id);
     (void)MHD_add_response_header(response, "Cache-Control", "no-store");
     (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (answer->varies)
+        (void)MHD_add_response_header(response, "Vary", "Accept-Encoding");
+    if (packed)
+        (void)MHD_add_response_header(response, "Content-Encoding", "gzip");
     if (answer->close_connection)
         (void)MHD_add_response_header(response, "Connection", "close");
     return response;

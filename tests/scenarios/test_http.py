@@ -2,6 +2,7 @@
 """HTTP as bytes: well-formed, malformed, ambiguous, slow, cut off, too large, too many (contract section 3, rulings section 2
 "Codes" and framing). Whatever is sent, the server goes on; each request that exists is answered in JSON with X-Request-Id, and what
 is no request yet may be refused by the HTTP library in its own words (rulings section 2)."""
+import gzip
 import io
 import json
 import os
@@ -298,6 +299,17 @@ class Answers(Bytes):
         for bad in ("x" * 129, "a b", 'a"b', "", "é", "<x>"):
             answer = self.server.get("/healthz", headers={"X-Request-Id": bad})
             self.assertEqual(len(answer.headers["X-Request-Id"]), 36)
+
+    def test_large_texts_are_compressed_for_those_who_want(self):
+        plain = self.server.get("/openapi.json", token=None)
+        self.assertIsNone(plain.headers["Content-Encoding"])
+        self.assertEqual(plain.headers["Vary"], "Accept-Encoding")
+        for value, packed in [("gzip", True), ("deflate, GZIP;q=0.5", True), ("gzip;q=0", False), ("br", False), ("identity", False)]:
+            found = self.answer(head("GET /api/v1/openapi.json HTTP/1.1", HOST, LAST, f"Accept-Encoding: {value}"))
+            self.assertEqual(found.headers.get("Content-Encoding"), "gzip" if packed else None, value)
+            self.assertEqual(gzip.decompress(found.body) if packed else found.body, plain.body)
+        small = self.answer(head("GET /healthz HTTP/1.1", HOST, LAST, "Accept-Encoding: gzip"))
+        self.assertIsNone(small.headers.get("Content-Encoding"))
 
     def test_a_large_answer_reaches_a_slow_reader_whole(self):
         with self.connect() as connection:
