@@ -45,7 +45,7 @@ struct kit *kit_new(const char *subfolder); /* not connected; `subfolder` NULL =
 bool kit_free(struct kit *kit);             /* ends the keeper; false when that had something to complain about */
 void kit_open(struct kit *kit);
 void kit_connect(struct kit *kit); /* must work */
-void kit_forget(struct kit *kit); /* what was told about all commands up to now */
+void kit_forget(struct kit *kit);  /* what was told about all commands up to now */
 void kit_close(struct kit *kit, bool shutdown);
 pid_t kit_read_pid(const struct kit *kit); /* from keeper.lock */
 

@@ -32,14 +32,17 @@ static void free_active(const struct execution_active *active)
  * under an id that no task has. */
 static void close_orphan(struct scheduler *s, const struct execution_active *active)
 {
-    *WORK_ADD(&scheduler_step_work(s)->finishes) = (struct execution_finish){
-        .id = active->id,
-        .fence = active->fence,
-        .attempt = active->attempt,
-        .finished_us = s->now.us > active->started_us ? s->now.us : active->started_us,
-        .change_row = -1,
-        .stats_row = work_stats_row(scheduler_step_work(s), active->task_id, s->now.us / (3600 * (int64_t)US_PER_S)),
-        .state = active->cancelled_by ? EXECUTION_CANCELLED : EXECUTION_INTERRUPTED};
+    struct sched_work *work = scheduler_step_work(s);
+    int64_t finished_us = s->now.us > active->started_us ? s->now.us : active->started_us;
+    *WORK_ADD(&work->tasks) = (struct task_change){.task_id = active->task_id}; /* for the totals of deleted tasks (SCH-81) */
+    *WORK_ADD(&work->finishes) =
+        (struct execution_finish){.id = active->id,
+                                  .fence = active->fence,
+                                  .attempt = active->attempt,
+                                  .finished_us = finished_us,
+                                  .change_row = (int32_t)work->tasks.count - 1,
+                                  .stats_row = work_stats_row(work, active->task_id, finished_us / (3600 * (int64_t)US_PER_S)),
+                                  .state = active->cancelled_by ? EXECUTION_CANCELLED : EXECUTION_INTERRUPTED};
     free_active(active);
 }
 

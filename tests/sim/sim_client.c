@@ -123,7 +123,7 @@ static void reread(struct sim *sim, struct sim_task *task)
         sim_fail(sim, "task %s: version %lld was acknowledged, the store has %lld", task->name, (long long)task->version,
                  (long long)row.version);
     bool forward = task->uncertain && (row.version == task->version || row.version > task->version);
-    bool again = task->declared && (task->maybe_gone || !task->exists); /* deleted, and declared anew at a start: version 1 */
+    bool again = row.id != task->id; /* deleted, and declared anew: version 1 */
     if (task->uncertain && !forward && !again)
         sim_fail(sim, "task %s: version %lld was acknowledged, the store is back at %lld", task->name, (long long)task->version,
                  (long long)row.version);
