@@ -107,8 +107,9 @@ static enum err_code apply_idempotency(struct db *tx, struct sched_work *work, s
 
 int32_t work_stats_row(struct sched_work *work, int64_t task_id, int64_t hour)
 {
-    const struct stats_delta *last = work->stats.count ? &work->stats.rows[work->stats.count - 1] : NULL;
-    if (!last || last->task_id != task_id || last->hour != hour) /* neighbours are mostly of one task */
+    size_t n = work->stats.count; /* neighbours are mostly of one task */
+    bool same = n > 0 && work->stats.rows[n - 1].task_id == task_id && work->stats.rows[n - 1].hour == hour;
+    if (!same)
         *WORK_ADD(&work->stats) = (struct stats_delta){.task_id = task_id, .hour = hour};
     return (int32_t)work->stats.count - 1;
 }
