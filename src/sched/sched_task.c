@@ -149,10 +149,16 @@ static bool same_text(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+/* No zone is UTC, and is stored as that. */
+static bool same_zone(const char *a, const char *b)
+{
+    return strcmp(a ? a : "UTC", b ? b : "UTC") == 0;
+}
+
 static bool same_schedule(const struct sched_task *a, const struct sched_task *b)
 {
     return a->is_recurring == b->is_recurring && same_text(a->cron_expr, b->cron_expr) && same_text(a->calendar, b->calendar) &&
-           same_text(a->timezone, b->timezone) && same_text(a->seed, b->seed) && a->interval_s == b->interval_s &&
+           same_zone(a->timezone, b->timezone) && same_text(a->seed, b->seed) && a->interval_s == b->interval_s &&
            a->run_at_us == b->run_at_us && a->anchor_us == b->anchor_us && a->gap == b->gap && a->fold == b->fold &&
            a->jitter_s == b->jitter_s;
 }

@@ -137,6 +137,15 @@ class Tasks(ServerCase):
         jsonschema.Draft7Validator.check_schema(types["command"]["schema"])
         jsonschema.validate({"argv": ["true"]}, types["command"]["schema"])
 
+    def test_declared_tasks_that_did_not_change_stay_as_they_are_over_a_restart(self):
+        """GEN-04: the server declares its own tasks at every start."""
+        before = {name: self.server.get(f"/scheduler/tasks/{name}").data for name in ("execution_cleanup", "lock_cleanup")}
+        self.server.stop()
+        self.server.start()
+        for name, task in before.items():
+            after = self.server.get(f"/scheduler/tasks/{name}").data
+            self.assertEqual((after["version"], after["uid"]), (task["version"], task["uid"]))
+
     def test_maintenance_tasks_are_there_from_the_start(self):
         self.assertEqual(self.server.get("/scheduler/tasks/execution_cleanup").data["cron_expr"], "0 2 * * *")
         self.assertEqual(self.server.get("/scheduler/tasks/lock_cleanup").data["cron_expr"], "0 3 * * *")
