@@ -258,8 +258,13 @@ static void judge_stop(struct sim *sim, struct sim_attempt *a, const struct exec
                  (long long)(a->max_duration_us / US_PER_MS));
 }
 
-static void judge_force(struct sim *sim, const struct sim_attempt *a)
+static void judge_force(struct sim *sim, const struct sim_attempt *a, const struct execution *ex)
 {
+    if (!ex) { /* the server does not know it: its task was deleted, and the server ended before it did */
+        if (a->task->exists && !a->task->uncertain && !a->task->maybe_gone)
+            sim_fail(sim, "execution %lld: attempt %d is killed as a stray, and its task exists", (long long)a->id, a->attempt);
+        return;
+    }
     if (!a->stop_mono) {
         sim_fail(sim, "execution %lld: attempt %d is killed without having been asked to end", (long long)a->id, a->attempt);
         return;
@@ -277,8 +282,9 @@ static void world_stop(void *context, int64_t id, int32_t attempt, bool force)
     if (!a || a->state == SIM_ENDED)
         return;
     const struct execution *ex = int_map_get(&sim->scheduler->executions, id);
+    sim_note(sim, "execution %lld attempt %d is %s", (long long)id, attempt, force ? "killed" : "asked to end");
     if (force) {
-        judge_force(sim, a);
+        judge_force(sim, a, ex);
         a->force_mono = sim->clock.mono_us;
         a->success = false;
         sim_cancel_event(sim, &a->next);
