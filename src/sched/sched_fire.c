@@ -8,6 +8,8 @@
 #include "sched/clock_jump.h"
 #include "sched/overlap.h"
 
+#include <string.h>
+
 enum { ZONES_LOOK_US = 5 * US_PER_S };
 
 struct settling {
@@ -24,13 +26,29 @@ static void count_verdict(struct settling *settling, enum verdict verdict, int64
     settling->sum += count;
 }
 
-/* A run of slots without an execution: extends the last row when verdict and reason are the same. */
+/* The row of the step that is the tail of its ledger; NULL when that was sent before, or is not the last one. */
+static struct ledger_entry *open_entry(const struct settling *settling)
+{
+    const struct sched_work *work = settling->work;
+    struct ledger_entry *last = work->ledger.count ? &work->ledger.rows[work->ledger.count - 1] : NULL;
+    return last && last->id == settling->rt->tail.id ? last : NULL;
+}
+
+/* A run of slots without an execution: extends the last row when verdict and reason are the same. Thousands of slots may be
+ * given up one by one, after a jump of the clock: they are one row of the step. */
 static void record_run(struct settling *settling, int64_t first_us, int64_t last_us, int64_t count, enum verdict verdict,
                        enum verdict_reason reason)
 {
     struct scheduler *s = settling->scheduler;
     struct ledger_tail *tail = &settling->rt->tail;
     bool extends = tail->id && tail->verdict == verdict && tail->reason == reason;
+    count_verdict(settling, verdict, count);
+    struct ledger_entry *open = extends ? open_entry(settling) : NULL;
+    if (open) {
+        open->last_us = last_us;
+        open->count += count;
+        return;
+    }
     if (!extends)
         *tail = (struct ledger_tail){s->next_ledger_id++, verdict, reason};
     *WORK_ADD(&settling->work->ledger) = (struct ledger_entry){.id = tail->id,
@@ -42,7 +60,16 @@ static void record_run(struct settling *settling, int64_t first_us, int64_t last
                                                                .verdict = verdict,
                                                                .reason = reason,
                                                                .extends = extends};
-    count_verdict(settling, verdict, count);
+}
+
+#define BY_SCHEDULER "scheduler"
+
+/* Those that a slot before this one cancelled are on their way out: a thousand slots made up for at once would else cancel
+ * each other a million times. */
+static bool gives_way(const struct execution *ex)
+{
+    bool counts = ex->cause == CAUSE_SCHEDULE || ex->cause == CAUSE_CATCH_UP || ex->holds_place;
+    return counts && !(ex->cancelled_by && strcmp(ex->cancelled_by, BY_SCHEDULER) == 0);
 }
 
 static void cancel_running_ones(struct settling *settling)
@@ -52,8 +79,8 @@ static void cancel_running_ones(struct settling *settling)
     for (struct list_node *node = list_first(&rt->executions); node; node = next) {
         next = list_next(&rt->executions, node);
         struct execution *ex = CONTAINER_OF(node, struct execution, siblings);
-        if (ex->cause == CAUSE_SCHEDULE || ex->cause == CAUSE_CATCH_UP || ex->holds_place)
-            sched_cancel_execution(settling->scheduler, ex, "scheduler", "a newer slot is due (overlap: cancel_running)",
+        if (gives_way(ex))
+            sched_cancel_execution(settling->scheduler, ex, BY_SCHEDULER, "a newer slot is due (overlap: cancel_running)",
                                    settling->work);
     }
 }

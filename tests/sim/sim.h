@@ -165,7 +165,8 @@ struct sim {
     bool die_in_commit, torn_commit; /* the commit goes through, its completion does not */
     int64_t wal_before;
     double refuse;          /* share of store calls that are refused now */
-    double hiccup;          /* the same, all the time */
+    double hiccup;          /* the same, all the time; never two at once */
+    int64_t hiccup_mono;    /* the last one */
     int64_t refused_until;  /* monotonic */
     int64_t disturbed_mono; /* last trouble that excuses lateness */
     int64_t jumped_us;      /* sum of clock steps, absolute */

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READERS = 2, CHECKPOINT_BYTES = 4000 * 4096, KILL_WITHIN_CALLS = 400 };
+enum { READERS = 2, CHECKPOINT_BYTES = 4000 * 4096, KILL_WITHIN_CALLS = 400, HICCUP_PAUSE_US = US_PER_S };
 
 /* ---- the disk ---- */
 
@@ -116,9 +116,10 @@ static enum err_code before(void *arg, const char *what, struct err *err)
         sim->dying = true;
         return goes_through ? OK : err_set(err, ERR_UNAVAILABLE, NULL, "this server is dead");
     }
-    double share = sim->refuse > sim->hiccup ? sim->refuse : sim->hiccup;
+    bool pause = sim->clock.mono_us - sim->hiccup_mono < HICCUP_PAUSE_US; /* else a transaction of many calls never ends */
+    double share = sim->refuse > 0 || pause ? sim->refuse : sim->hiccup;
     if (share > 0 && strncmp(what, "ROLLBACK", 8) != 0 && sim_chance(sim, share)) {
-        sim->disturbed_mono = sim->clock.mono_us;
+        sim->disturbed_mono = sim->hiccup_mono = sim->clock.mono_us;
         return refusal(sim, what, err);
     }
     return OK;
