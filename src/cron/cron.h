@@ -163,6 +163,11 @@ bool cron_zone_exists(const char *name);
  * none, and the version is that of the copy in this program ("none": it was built without). Reads a file. */
 bool cron_tzdata_version(char out[CRON_TZDATA_VERSION_MAX]);
 
+#define CRON_ZONES_SIGNATURE_MAX 40
+/* Stands for the machine's zone files as a whole: their version, and when folders of them were last written to. Another text
+ * means that files may be others; a package's upgrade replaces files, which is seen, one that is written over in place is not. */
+void cron_zones_signature(char out[CRON_ZONES_SIGNATURE_MAX]);
+
 /* Looks whether the files of the zones in use changed, and takes the new rules: all schedules follow from then on. Returns
  * the number of the last such change, 0 before the first one. Any thread; costs one stat() a zone. */
 uint64_t cron_zones_refresh(void);

@@ -3,7 +3,9 @@
 #include "cron/zone_builtin.h"
 #include "cron/zone_priv.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,4 +147,39 @@ bool cron_tzdata_version(char out[CRON_TZDATA_VERSION_MAX])
     if (!read_version("tzdata.zi", "# version %31[0-9a-z]", out) && !read_version("+VERSION", "%31[0-9a-z]", out))
         (void)snprintf(out, CRON_TZDATA_VERSION_MAX, "unknown");
     return false;
+}
+
+static uint64_t add_to_hash(uint64_t h, const void *bytes, size_t n)
+{
+    const unsigned char *p = bytes;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ p[i]) * 0x100000001b3u;
+    return h;
+}
+
+/* The order in which a folder is read does not matter: sums of hashes. */
+static uint64_t folder_hash(const char *path, const char *name)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return 0;
+    const int64_t written[2] = {info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+    return add_to_hash(add_to_hash(0xcbf29ce484222325u, name, strlen(name)), written, sizeof(written));
+}
+
+void cron_zones_signature(char out[CRON_ZONES_SIGNATURE_MAX])
+{
+    char version[CRON_TZDATA_VERSION_MAX], path[ZONE_DIRECTORY_MAX + 258];
+    const bool built_in = cron_tzdata_version(version);
+    uint64_t hash = built_in ? 0 : folder_hash(zone_file_directory(), "");
+    DIR *folder = built_in ? NULL : opendir(zone_file_directory());
+    for (const struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] == '.' || entry->d_type == DT_REG)
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/%s", zone_file_directory(), entry->d_name);
+        hash += folder_hash(path, entry->d_name);
+    }
+    if (folder != NULL)
+        (void)closedir(folder);
+    (void)snprintf(out, CRON_ZONES_SIGNATURE_MAX, "%.20s:%016" PRIx64, version, hash);
 }

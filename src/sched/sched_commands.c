@@ -11,94 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-struct task_runtime *sched_find_task(struct scheduler *s, const char *reference)
-{
-    struct uuid uid;
-    if (uuid_parse(reference, strlen(reference), &uid)) {
-        char text[UUID_TEXT_LEN + 1];
-        uuid_format(&uid, text);
-        return map_get(&s->tasks_by_uid, str_of(text));
-    }
-    return map_get(&s->tasks_by_name, str_of(reference));
-}
-
-static const struct handler *find_handler(const struct scheduler *s, const struct sched_task *task)
-{
-    for (size_t i = 0; i < s->options.handler_count; i++)
-        if (strcmp(s->options.handlers[i].type, task_type_name(task->type)) == 0)
-            return &s->options.handlers[i];
-    return NULL;
-}
-
-/* SCH-05: the task's labels are among the instance's. */
-static bool labels_fit(const struct scheduler *s, const struct sched_task *task)
-{
-    for (size_t i = 0; i < task->label_count; i++) {
-        bool found = false;
-        for (size_t j = 0; j < s->options.label_count && !found; j++)
-            found = strcmp(task->labels[i].name, s->options.labels[j].name) == 0 &&
-                    strcmp(task->labels[i].value, s->options.labels[j].value) == 0;
-        if (!found)
-            return false;
-    }
-    return true;
-}
-
-/* What follows from the definition. */
-static void refresh_runtime(struct scheduler *s, struct task_runtime *rt)
-{
-    schedule_from_task(rt->task, &rt->schedule);
-    rt->handler = find_handler(s, rt->task);
-    rt->fits = labels_fit(s, rt->task);
-    rt->instant = task_type_is_instant(rt->task->type, rt->task->data);
-}
-
-struct task_runtime *sched_add_runtime(struct scheduler *s, struct sched_task *task, int64_t settled_us, int64_t epoch_id,
-                                       int64_t snapshot_id)
-{
-    struct task_runtime *rt = xcalloc(1, sizeof *rt);
-    rt->task = task;
-    uuid_format(&task->uid, rt->uid_text);
-    heap_init(&rt->waiting);
-    list_init(&rt->executions);
-    rt->settled_us = rt->recorded_us = settled_us;
-    rt->epoch_id = epoch_id;
-    rt->snapshot_id = snapshot_id;
-    rt->change_row = -1;
-    refresh_runtime(s, rt);
-    (void)int_map_put(&s->tasks, task->id, rt);
-    (void)map_put(&s->tasks_by_name, str_of(task->name), rt);
-    (void)map_put(&s->tasks_by_uid, str_of(rt->uid_text), rt);
-    return rt;
-}
-
-static void forget_name(struct scheduler *s, struct task_runtime *rt)
-{
-    if (map_get(&s->tasks_by_name, str_of(rt->task->name)) == rt)
-        (void)map_remove(&s->tasks_by_name, str_of(rt->task->name));
-}
-
-void sched_free_runtime(struct task_runtime *rt)
-{
-    heap_release(&rt->waiting);
-    sched_task_free(rt->task);
-    free(rt);
-}
-
-void sched_forget_if_gone(struct scheduler *s, struct task_runtime *rt)
-{
-    if (!rt->deleted || rt->frozen || rt->executions.count)
-        return;
-    sched_disarm(s, rt);
-    if (rt->ready_place.position)
-        heap_remove(&s->ready, &rt->ready_place);
-    forget_name(s, rt);
-    if (map_get(&s->tasks_by_uid, str_of(rt->uid_text)) == rt)
-        (void)map_remove(&s->tasks_by_uid, str_of(rt->uid_text));
-    (void)int_map_remove(&s->tasks, rt->task->id);
-    sched_free_runtime(rt);
-}
-
 static void refuse(struct sched_command *command, enum err_code code, const char *message)
 {
     struct err err;
@@ -116,20 +28,24 @@ static struct sched_work *write_work(struct scheduler *s, struct sched_command *
         .kind = kind, .task = task, .settled_us = rt->settled_us, .epoch_id = rt->epoch_id, .snapshot_id = rt->snapshot_id};
     command->work = work;
     rt->frozen = true;
-    sched_disarm(s, rt);
+    rt->armed_us = 0;
     return work;
 }
 
 /* ---- create ---- */
 
+/* Also when nobody can tell: answered then. Two names on their way at once are told apart by the store. */
 static bool name_is_taken(struct scheduler *s, struct sched_command *command, const char *name, const struct task_runtime *self)
 {
-    const struct task_runtime *other = map_get(&s->tasks_by_name, str_of(name));
-    if (!other || other == self)
-        return false;
     struct err err;
-    enum err_code code = err_set(&err, ERR_CONFLICT, NULL, "a task with the name \"%s\" exists already", name);
-    (void)snprintf(err.param, sizeof err.param, "name");
+    struct task_runtime *other;
+    enum err_code code = sched_find_task(s, name, &other, &err);
+    if (code == ERR_NOT_FOUND || (code == OK && (other == self || other->deleted)))
+        return false;
+    if (code == OK) {
+        code = err_set(&err, ERR_CONFLICT, NULL, "a task with the name \"%s\" exists already", name);
+        (void)snprintf(err.param, sizeof err.param, "name");
+    }
     scheduler_answer(command, code, &err);
     return true;
 }
@@ -143,7 +59,8 @@ static void create_task(struct scheduler *s, struct sched_command *command)
     command->created = true;
     task->id = s->next_task_id++;
     task->version = 1;
-    struct task_runtime *rt = sched_add_runtime(s, task, task->created_at_us, s->next_epoch_id++, s->next_snapshot_id++);
+    struct task_row row = {task, task->created_at_us, s->next_epoch_id++, s->next_snapshot_id++};
+    struct task_runtime *rt = sched_add_runtime(s, &row);
     int64_t next = schedule_next(&rt->schedule, rt->settled_us);
     task->next_run_us = task->enabled && next != SCHEDULE_NEVER ? next : 0;
     command->result_task = sched_task_clone(task);
@@ -247,10 +164,9 @@ static void enable_task(struct scheduler *s, struct sched_command *command, stru
 }
 
 /* GEN-04: a service declares its task at every start; operators' enable/disable, labels and priority stay. */
-static void declare_task(struct scheduler *s, struct sched_command *command)
+static void declare_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
 {
-    struct task_runtime *rt = map_get(&s->tasks_by_name, str_of(command->task->name));
-    if (!rt) {
+    if (!rt || rt->deleted) {
         create_task(s, command);
         return;
     }
@@ -290,9 +206,9 @@ static void settle_task(struct scheduler *s, struct sched_command *command, cons
 static void apply_write(struct scheduler *s, struct task_runtime *rt, struct task_write *write)
 {
     switch (write->kind) {
-    case TASK_WRITE_CREATE: break;
+    case TASK_WRITE_CREATE: s->task_count++; break;
     case TASK_WRITE_UPDATE:
-        forget_name(s, rt);
+        sched_forget_name(s, rt);
         sched_task_keep_runtime(write->task, rt->task); /* runs may have ended meanwhile */
         sched_task_free(rt->task);
         rt->task = write->task;
@@ -302,9 +218,12 @@ static void apply_write(struct scheduler *s, struct task_runtime *rt, struct tas
         rt->epoch_id = write->epoch_id;
         rt->snapshot_id = write->snapshot_id;
         rt->tail.id = 0; /* ledger rows belong to one epoch */
-        refresh_runtime(s, rt);
+        sched_refresh_runtime(s, rt);
         break;
-    case TASK_WRITE_DELETE: rt->deleted = true; break;
+    case TASK_WRITE_DELETE:
+        rt->deleted = true;
+        s->task_count--;
+        break;
     }
 }
 
@@ -328,10 +247,10 @@ void sched_write_committed(struct scheduler *s, struct sched_work *work)
         undo_write(rt, work->write);
     }
     if (rt->deleted) {
-        sched_disarm(s, rt);
-        forget_name(s, rt); /* the name is free again at once */
+        rt->armed_us = 0;
+        sched_forget_name(s, rt); /* the name is free again at once */
     } else {
-        sched_arm(s, rt);
+        (void)sched_arm(s, rt);
         sched_update_ready(s, rt);
     }
     sched_forget_if_gone(s, rt); /* rt may be gone from here on */
@@ -382,7 +301,7 @@ static bool must_wait(struct scheduler *s, struct sched_command *command, struct
         command->settled = true;
         if (s->options.plans && !rt->deleted) {
             sched_settle(s, rt);
-            sched_arm(s, rt);
+            (void)sched_arm(s, rt);
         }
     }
     return needs[command->kind] & NEEDS_ORDER && scheduler_has_unsent(s, rt);
@@ -432,14 +351,20 @@ void sched_handle_command(struct scheduler *s, struct sched_command *command)
     case SCHED_SETTLE: break;
     }
     const char *reference = command->kind == SCHED_DECLARE ? command->task->name : command->task_ref;
-    struct task_runtime *rt = sched_find_task(s, reference);
+    struct task_runtime *rt = NULL;
+    struct err err;
+    enum err_code code = sched_find_task(s, reference, &rt, &err);
+    if (code != OK && (code != ERR_NOT_FOUND || command->kind != SCHED_DECLARE)) {
+        scheduler_answer(command, code, &err);
+        return;
+    }
     if (rt && must_wait(s, command, rt)) {
         defer(s, command);
         return;
     }
     if (command->kind == SCHED_DECLARE)
-        declare_task(s, command);
-    else if (!rt || rt->deleted)
+        declare_task(s, command, rt);
+    else if (rt->deleted)
         refuse(command, ERR_NOT_FOUND, "Resource not found");
     else
         task_command(s, command, rt);

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { ZONES_LOOK_US = 5 * US_PER_S };
+enum { DUE_AT_ONCE = 512, READ_AGAIN_US = US_PER_S };
 
 struct settling {
     struct scheduler *scheduler;
@@ -179,84 +179,105 @@ void sched_fire_reboots(struct scheduler *s)
         return;
     s->reboots_fired = true;
     for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));) {
-        if (!rt->reboot_due || !rt->task->enabled)
+        bool due = rt->reboot_due && rt->task->enabled;
+        rt->reboot_due = false;
+        if (!due)
             continue;
         struct sched_work *work = scheduler_step_work(s);
         struct settling settling = {s, rt, work, 0};
         struct settle_fire fire = {s->now.us, CAUSE_SCHEDULE, false};
-        rt->reboot_due = false;
         on_fire(&settling, &fire);
         *WORK_ADD(&work->reboots) = rt->task->id;
         scheduler_change(s, work, rt)->expected++;
     }
 }
 
-void sched_disarm(struct scheduler *s, struct task_runtime *rt)
+/* ---- when slots come due ---- */
+
+bool sched_slot_counts(const void *scheduler, const struct slot_entry *entry)
 {
-    if (rt->slot_timer.position)
-        heap_remove(&s->slots, &rt->slot_timer);
+    const struct scheduler *s = scheduler;
+    const struct task_runtime *rt = int_map_get(&s->tasks, entry->task_id);
+    return !rt || !rt->armed_us || rt->armed_us == entry->at_us;
 }
 
-void sched_arm(struct scheduler *s, struct task_runtime *rt)
+bool sched_arm(struct scheduler *s, struct task_runtime *rt)
 {
-    sched_disarm(s, rt);
-    int64_t next = schedule_next(&rt->schedule, rt->settled_us);
+    must(!rt->frozen && !rt->deleted);
+    int64_t next = schedule_next(&rt->schedule, rt->settled_us), stored_us = rt->task->next_run_us;
     rt->next_slot_us = next == SCHEDULE_NEVER ? 0 : next;
-    rt->task->next_run_us = rt->task->enabled ? rt->next_slot_us : 0;
-    if (rt->task->enabled && !rt->deleted && !rt->frozen && rt->next_slot_us)
-        heap_add(&s->slots, &rt->slot_timer, rt->next_slot_us);
+    int64_t at_us = rt->task->enabled ? rt->next_slot_us : 0;
+    if (at_us && at_us != rt->armed_us)
+        slot_queue_add(&s->slots, at_us, rt->task->id);
+    rt->armed_us = at_us;
+    if (at_us == stored_us)
+        return false;
+    note_slots(s, rt, scheduler_step_work(s)); /* zone rules are others than when it was stored */
+    return true;
+}
+
+struct due_batch {
+    struct scheduler *scheduler;
+    struct slot_entry entries[DUE_AT_ONCE];
+    size_t count;
+};
+
+static enum err_code read_due(struct db *db, void *arg, struct err *err)
+{
+    const struct due_batch *due = arg;
+    enum err_code code = OK;
+    for (size_t i = 0; code == OK && i < due->count; i++) {
+        struct task_runtime *rt;
+        code = sched_read_task(due->scheduler, db, due->entries[i].task_id, &rt, err);
+        if (code == ERR_NOT_FOUND) /* deleted */
+            code = OK;
+    }
+    return code;
+}
+
+/* All of them are in memory then, but those that are gone. False: the store cannot be read, and their slots keep. */
+static bool bring_in(struct scheduler *s, struct due_batch *due)
+{
+    struct err err;
+    bool missing = false;
+    for (size_t i = 0; i < due->count && !missing; i++)
+        missing = !int_map_get(&s->tasks, due->entries[i].task_id);
+    if (!missing || store_read(s->options.store, read_due, due, &err) == OK)
+        return true;
+    log_error("scheduler", "tasks are due and cannot be read, trying again: %s", err.message);
+    s->read_again_us = s->mono.us + READ_AGAIN_US;
+    return false;
+}
+
+/* Else it is gone, is armed anew when the change of it is on disk, or has a later entry. */
+static void fire_entry(struct scheduler *s, const struct slot_entry *entry)
+{
+    struct task_runtime *rt = int_map_get(&s->tasks, entry->task_id);
+    if (!rt || rt->frozen || rt->deleted || !rt->task->enabled || rt->armed_us > s->now.us)
+        return;
+    rt->armed_us = 0;
+    sched_settle(s, rt);
+    (void)sched_arm(s, rt);
+}
+
+static bool some_due(const struct scheduler *s)
+{
+    return slot_queue_first(&s->slots) <= s->now.us && !scheduler_step_is_full(s) && s->mono.us >= s->read_again_us;
 }
 
 void sched_fire_due(struct scheduler *s)
 {
-    while (heap_min_key(&s->slots) <= s->now.us) {
-        if (work_size(scheduler_step_work(s)) >= WORK_ROWS_MAX)
-            return; /* the rest right after this step is on disk */
-        struct task_runtime *rt = CONTAINER_OF(heap_min(&s->slots), struct task_runtime, slot_timer);
-        sched_settle(s, rt);
-        sched_arm(s, rt);
+    struct due_batch due = {.scheduler = s};
+    while (some_due(s)) {
+        size_t done = 0;
+        for (due.count = 0; due.count < DUE_AT_ONCE && slot_queue_first(&s->slots) <= s->now.us; due.count++)
+            (void)slot_queue_pop(&s->slots, &due.entries[due.count]);
+        bool readable = bring_in(s, &due);
+        while (readable && done < due.count && !scheduler_step_is_full(s))
+            fire_entry(s, &due.entries[done++]);
+        for (; done < due.count; done++) /* right after this step is on disk */
+            slot_queue_add(&s->slots, due.entries[done].at_us, due.entries[done].task_id);
     }
-}
-
-static void save_moved_slots(struct scheduler *s)
-{
-    size_t cursor = 0;
-    bool left = false;
-    for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));) {
-        if (!rt->next_unsaved)
-            continue;
-        if (rt->frozen || work_size(scheduler_step_work(s)) >= WORK_ROWS_MAX) {
-            left = true;
-            continue;
-        }
-        rt->next_unsaved = false;
-        note_slots(s, rt, scheduler_step_work(s));
-    }
-    s->has_unsaved_next = left;
-}
-
-/* The machine got newer zone files: the next slots of the zones that changed are computed anew (cron semantics, section 5).
- * Slots up to the last settled one keep their verdicts; what the new rules put between it and now is due at once. */
-void sched_watch_zones(struct scheduler *s)
-{
-    if (s->mono.us >= s->zones_look_us) {
-        s->zones_look_us = s->mono.us + ZONES_LOOK_US;
-        const uint64_t change = cron_zones_refresh();
-        size_t cursor = 0, moved = 0;
-        for (struct task_runtime *rt; change != s->zones_seen && (rt = int_map_next(&s->tasks, &cursor));) {
-            if (rt->schedule.kind != SCHEDULE_CRON || rt->deleted || cron_zone_changed_in(&rt->schedule.cron) <= s->zones_seen)
-                continue;
-            if (!rt->frozen) /* else it is armed when its change is on disk */
-                sched_arm(s, rt);
-            rt->next_unsaved = s->has_unsaved_next = true;
-            moved++;
-        }
-        if (change != s->zones_seen)
-            log_info("scheduler", "time zone rules changed: the next slots of %zu tasks were computed anew", moved);
-        s->zones_seen = change;
-    }
-    if (s->has_unsaved_next)
-        save_moved_slots(s);
 }
 
 /* A step of the wall clock, seen as the difference between the two clocks. Settled slots stay settled when it goes

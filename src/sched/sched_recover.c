@@ -5,17 +5,10 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sched/notes_store.h"
 #include "sched/reboot_store.h"
 
-#include <string.h>
-
-static enum err_code load_task(void *arg, const struct task_row *row, struct err *err)
-{
-    (void)err;
-    struct scheduler *s = arg;
-    (void)sched_add_runtime(s, row->task, row->settled_us, row->epoch_id, row->snapshot_id);
-    return OK;
-}
+#include <stdlib.h>
 
 static void free_active(const struct execution_active *active)
 {
@@ -46,14 +39,25 @@ static void close_orphan(struct scheduler *s, const struct execution_active *act
     free_active(active);
 }
 
+/* A reading of the store under way: what it needs besides is read on the same connection. */
+struct loading {
+    struct scheduler *scheduler;
+    struct db *db;
+};
+
 static enum err_code load_execution(void *arg, const struct execution_active *active, struct err *err)
 {
-    (void)err;
-    struct scheduler *s = arg;
-    struct task_runtime *rt = int_map_get(&s->tasks, active->task_id);
-    if (!rt) {
+    const struct loading *loading = arg;
+    struct scheduler *s = loading->scheduler;
+    struct task_runtime *rt;
+    enum err_code code = sched_read_task(s, loading->db, active->task_id, &rt, err);
+    if (code == ERR_NOT_FOUND) {
         close_orphan(s, active);
         return OK;
+    }
+    if (code != OK) {
+        free_active(active);
+        return code;
     }
     struct execution *ex = sched_restore_execution(s, rt, active);
     ex->attempts_json = active->attempts;
@@ -75,9 +79,8 @@ static enum err_code load_execution(void *arg, const struct execution_active *ac
     return OK;
 }
 
-static enum err_code load_all(struct db *db, void *arg, struct err *err)
+static enum err_code load_ids(struct db *db, struct scheduler *s, struct err *err)
 {
-    struct scheduler *s = arg;
     enum err_code code = task_store_last_ids(db, &s->next_task_id, &s->next_snapshot_id, err);
     if (code == OK)
         code = epoch_store_last_id(db, &s->next_epoch_id, err);
@@ -90,18 +93,40 @@ static enum err_code load_all(struct db *db, void *arg, struct err *err)
     s->next_epoch_id++;
     s->next_ledger_id++;
     s->next_execution_id++;
+    return code == OK ? notes_store_get(db, NOTE_ZONE_RULES, s->zone_rules, err) : code;
+}
+
+/* @reboot is a slot of the scheduler's start, once for each boot of the machine. */
+static enum err_code look_for_reboot(const struct loading *loading, int64_t task_id, struct err *err)
+{
+    struct task_runtime *rt;
+    bool seen = true;
+    enum err_code code = sched_read_task(loading->scheduler, loading->db, task_id, &rt, err);
+    if (code == OK && rt->schedule.kind == SCHEDULE_REBOOT)
+        code = reboot_store_seen(loading->db, task_id, &seen, err);
     if (code == OK)
-        code = task_store_each(db, load_task, s, err);
-    if (code == OK)
-        code = execution_store_each_active(db, load_execution, s, err);
-    size_t cursor = 0;
-    for (struct task_runtime *rt; code == OK && (rt = int_map_next(&s->tasks, &cursor));) {
-        bool seen = true;
-        if (rt->schedule.kind == SCHEDULE_REBOOT)
-            code = reboot_store_seen(db, rt->task->id, &seen, err);
         rt->reboot_due = !seen;
-    }
     return code;
+}
+
+/* Slots that came due while no server ran are looked at in the first step. */
+static enum err_code note_due(void *arg, const struct task_due *due, struct err *err)
+{
+    const struct loading *loading = arg;
+    struct scheduler *s = loading->scheduler;
+    s->task_count++;
+    if (due->next_run_us)
+        slot_queue_add_first(&s->slots, due->next_run_us, due->id);
+    return due->on_reboot && s->options.plans ? look_for_reboot(loading, due->id, err) : OK;
+}
+
+static enum err_code load_all(struct db *db, void *arg, struct err *err)
+{
+    struct loading loading = {arg, db};
+    enum err_code code = load_ids(db, arg, err);
+    if (code == OK)
+        code = task_store_each_due(db, note_due, &loading, err);
+    return code == OK ? execution_store_each_active(db, load_execution, &loading, err) : code;
 }
 
 static void interrupt(struct scheduler *s, struct execution *ex)
@@ -127,18 +152,8 @@ static void interrupt_own(struct scheduler *s)
 enum err_code sched_load(struct scheduler *s, struct err *err)
 {
     enum err_code code = store_read(s->options.store, load_all, s, err);
-    size_t cursor = 0;
     if (code == OK)
         interrupt_own(s);
-    for (struct task_runtime *rt; code == OK && (rt = int_map_next(&s->tasks, &cursor));) {
-        int64_t stored_us = rt->task->next_run_us;
-        sched_arm(s, rt);
-        if (rt->task->next_run_us != stored_us) /* the zone rules are others than when it was stored */
-            rt->next_unsaved = s->has_unsaved_next = true;
-        /* Slots that came due while no server ran are looked at in the first step. */
-        if (rt->task->enabled && rt->next_slot_us && rt->next_slot_us <= s->now.us)
-            heap_set(&s->slots, &rt->slot_timer, rt->next_slot_us);
-    }
     return code;
 }
 

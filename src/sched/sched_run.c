@@ -403,9 +403,7 @@ static void claim(struct scheduler *s, struct execution *ex)
 
 void sched_admit(struct scheduler *s)
 {
-    if (s->step && work_size(s->step) >= WORK_ROWS_MAX)
-        return; /* the rest with the next step: rows per transaction are bounded */
-    while (s->ready.count && work_size(scheduler_step_work(s)) < WORK_ROWS_MAX) {
+    while (s->ready.count && !scheduler_step_is_full(s)) { /* the rest with the next step */
         struct task_runtime *rt = CONTAINER_OF(heap_min(&s->ready), struct task_runtime, ready_place);
         if (!has_capacity(s, rt))
             break;

@@ -46,7 +46,9 @@ static const struct db_sql sql_label_add = {"INSERT INTO sched_task_labels (name
 static const struct db_sql sql_snapshot_add = {
     "INSERT INTO task_snapshots (id, task_id, task_uid, task_name, task_type) VALUES (?1, ?2, ?3, ?4, ?5)"};
 static const struct db_sql sql_taken = {"SELECT 1 FROM sched_tasks WHERE name = ?1 AND id <> ?2"};
-static const struct db_sql sql_each = {"SELECT " TASK_COLUMNS " FROM sched_tasks t ORDER BY t.id"};
+static const struct db_sql sql_each_due = {"SELECT id, CASE WHEN enabled THEN next_run END,"
+                                           " enabled AND instr(definition, '@reboot') > 0 FROM sched_tasks ORDER BY id"};
+static const struct db_sql sql_by_id = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.id = ?1"};
 static const struct db_sql sql_by_name = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.name = ?1"};
 static const struct db_sql sql_by_uid = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.uid = ?1"};
 static const struct db_sql sql_list = {"SELECT " TASK_COLUMNS TASK_FILTER " AND t.id > ?6 ORDER BY t.id LIMIT ?7 OFFSET ?8"};
@@ -71,12 +73,12 @@ static const struct db_sql sql_change_slots = {
     "UPDATE sched_tasks SET next_run = ?2, settled_until = ?3 WHERE id = ?1 AND epoch_id = ?4"};
 static const struct db_sql sql_is_settled = {"SELECT 1 FROM sched_tasks WHERE id = ?1 AND settled_until = ?2"};
 
-const struct db_sql *const sched_store_sql[] = {&sql_keep_totals, &sql_add_to_deleted, &sql_insert,          &sql_update,
-                                                &sql_delete,      &sql_labels_clear,   &sql_label_add,       &sql_snapshot_add,
-                                                &sql_taken,       &sql_each,           &sql_by_name,         &sql_by_uid,
-                                                &sql_list,        &sql_count,          &sql_last_task,       &sql_last_snapshot,
-                                                &sql_verdicts,    &sql_is_settled,     &sql_change_counters, &sql_change_verdicts,
-                                                &sql_change_slots};
+const struct db_sql *const sched_store_sql[] = {&sql_keep_totals,     &sql_add_to_deleted, &sql_insert,     &sql_update,
+                                                &sql_delete,          &sql_labels_clear,   &sql_label_add,  &sql_snapshot_add,
+                                                &sql_taken,           &sql_each_due,       &sql_by_id,      &sql_by_name,
+                                                &sql_by_uid,          &sql_list,           &sql_count,      &sql_last_task,
+                                                &sql_last_snapshot,   &sql_verdicts,       &sql_is_settled, &sql_change_counters,
+                                                &sql_change_verdicts, &sql_change_slots};
 const size_t sched_store_sql_count = ARRAY_LEN(sched_store_sql);
 
 void task_write_free(struct task_write *write)
@@ -398,18 +400,47 @@ static enum err_code each_row(struct db_stmt *st, task_row_fn fn, void *arg, str
     return code;
 }
 
-enum err_code task_store_each(struct db *db, task_row_fn fn, void *arg, struct err *err)
+enum err_code task_store_each_due(struct db *db, task_due_fn fn, void *arg, struct err *err)
 {
     struct db_stmt *st;
-    enum err_code code = db_prepare(db, &sql_each, &st, err);
-    return code == OK ? each_row(st, fn, arg, err) : code;
+    bool row = false;
+    enum err_code code = db_prepare(db, &sql_each_due, &st, err);
+    while (code == OK && (code = db_step(st, &row, err)) == OK && row) {
+        struct task_due due = {db_int(st, 0), db_int(st, 1), db_int(st, 2) != 0};
+        if ((code = fn(arg, &due, err)) != OK)
+            db_reset(st);
+    }
+    return code;
+}
+
+static enum err_code read_one(struct db_stmt *st, struct task_row *ret, struct err *err)
+{
+    bool row = false;
+    enum err_code code = db_step(st, &row, err);
+    if (code != OK)
+        return code;
+    if (!row)
+        return err_set(err, ERR_NOT_FOUND, NULL, "Resource not found");
+    code = read_row(st, ret, err);
+    db_reset(st);
+    return code;
+}
+
+enum err_code task_store_get_by_id(struct db *db, int64_t id, struct task_row *ret, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(db, &sql_by_id, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, id);
+    return read_one(st, ret, err);
 }
 
 enum err_code task_store_get(struct db *db, const char *reference, struct task_row *ret, struct err *err)
 {
     struct uuid uid;
     struct db_stmt *st;
-    bool row = false, by_uid = uuid_parse(reference, strlen(reference), &uid);
+    bool by_uid = uuid_parse(reference, strlen(reference), &uid);
     enum err_code code = db_prepare(db, by_uid ? &sql_by_uid : &sql_by_name, &st, err);
     if (code != OK)
         return code;
@@ -417,13 +448,7 @@ enum err_code task_store_get(struct db *db, const char *reference, struct task_r
         db_bind_blob(st, 1, uid.b, sizeof uid.b);
     else
         db_bind_string(st, 1, reference);
-    if ((code = db_step(st, &row, err)) != OK)
-        return code;
-    if (!row)
-        return err_set(err, ERR_NOT_FOUND, NULL, "Resource not found");
-    code = read_row(st, ret, err);
-    db_reset(st);
-    return code;
+    return read_one(st, ret, err);
 }
 
 static void bind_filter(struct db_stmt *st, const struct task_filter *filter)

@@ -45,9 +45,16 @@ struct task_row {
     int64_t settled_us, epoch_id, snapshot_id;
 };
 typedef enum err_code (*task_row_fn)(void *arg, const struct task_row *row, struct err *err);
-enum err_code task_store_each(struct db *db, task_row_fn fn, void *arg, struct err *err);
+/* What a start needs of every task: when it is due (0 = not armed) and whether it may be one of @reboot. */
+struct task_due {
+    int64_t id, next_run_us;
+    bool on_reboot;
+};
+typedef enum err_code (*task_due_fn)(void *arg, const struct task_due *due, struct err *err);
+enum err_code task_store_each_due(struct db *db, task_due_fn fn, void *arg, struct err *err);
 /* By uid or name; ERR_NOT_FOUND. */
 enum err_code task_store_get(struct db *db, const char *reference, struct task_row *ret, struct err *err);
+enum err_code task_store_get_by_id(struct db *db, int64_t id, struct task_row *ret, struct err *err);
 
 struct task_filter {
     const char *name, *type, *label_name, *label_value; /* NULL = any; name: a part of it */

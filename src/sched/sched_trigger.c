@@ -141,13 +141,18 @@ void sched_retry(struct scheduler *s, struct sched_command *command)
         return;
     }
     auto_free char *data = brief.override_data;
-    struct task_runtime *rt = int_map_get(&s->tasks, brief.task_id);
     if (brief.state < EXECUTION_SUCCESS) {
         refuse(command, ERR_CONFLICT, "CONFLICT", "the execution has not finished yet");
         return;
     }
-    if (!rt || rt->deleted) {
+    struct task_runtime *rt = NULL;
+    code = sched_find_task_by_id(s, brief.task_id, &rt, &err);
+    if (code == ERR_NOT_FOUND || (code == OK && rt->deleted)) {
         refuse(command, ERR_NOT_FOUND, NULL, "the task of this execution was deleted");
+        return;
+    }
+    if (code != OK) {
+        scheduler_answer(command, code, &err);
         return;
     }
     if (rt->frozen) { /* perhaps it is being deleted */

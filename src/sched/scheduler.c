@@ -102,6 +102,11 @@ struct sched_work *scheduler_step_work(struct scheduler *s)
     return s->step;
 }
 
+bool scheduler_step_is_full(const struct scheduler *s)
+{
+    return s->step && work_size(s->step) >= WORK_ROWS_MAX;
+}
+
 bool scheduler_has_unsent(const struct scheduler *s, const struct task_runtime *rt)
 {
     return s->step && rt->change_row >= 0 && rt->change_step == s->step_number;
@@ -135,6 +140,7 @@ static void send_step(struct scheduler *s)
     struct sched_work *work = s->step;
     s->step = NULL;
     s->step_in_flight = work->is_step = true;
+    s->sent_step_number = s->step_number;
     sched_fill_progress(work);
     scheduler_send(s, work);
     s->look_again = true;
@@ -363,19 +369,19 @@ void scheduler_stop(struct scheduler *s, int64_t timeout_us, bool handover)
 
 static void update_figures(struct scheduler *s)
 {
-    atomic_store_explicit(&s->figure_tasks, (int64_t)s->tasks.count, memory_order_relaxed);
+    atomic_store_explicit(&s->figure_tasks, s->task_count, memory_order_relaxed);
     atomic_store_explicit(&s->figure_running, s->running, memory_order_relaxed);
     int64_t pending = (int64_t)s->executions.count - s->running;
     atomic_store_explicit(&s->figure_pending, pending, memory_order_relaxed);
     metric_set(s->metric_queue, pending > 0 ? pending : 0);
 }
 
-/* The next thing by wall time: a slot, or an execution that waits for its time. */
+/* The next thing by wall time: a slot, or an execution that waits for its time. Nobody wakes for slots that must wait. */
 static int64_t next_by_wall(const struct scheduler *s)
 {
-    int64_t at = heap_min_key(&s->due), slot = heap_min_key(&s->slots);
-    bool full = s->step && work_size(s->step) >= WORK_ROWS_MAX; /* slots wait until this step is on disk */
-    return slot < at && !full ? slot : at;
+    int64_t at = heap_min_key(&s->due), slot = slot_queue_first(&s->slots);
+    bool waits = !s->options.plans || scheduler_step_is_full(s) || s->mono.us < s->read_again_us;
+    return slot < at && !waits ? slot : at;
 }
 
 static int64_t next_wake(struct scheduler *s)
@@ -385,6 +391,10 @@ static int64_t next_wake(struct scheduler *s)
         at = s->mono.us + (wall - s->now.us);
     if (heap_min_key(&s->timers) < at)
         at = heap_min_key(&s->timers);
+    if (s->mono.us < s->read_again_us && s->read_again_us < at)
+        at = s->read_again_us;
+    if (sched_may_walk(s))
+        at = s->mono.us;
     if (s->step && !work_is_empty(s->step) && !s->step_in_flight && s->retry_step_at_us < at)
         at = s->retry_step_at_us;
     if (s->refused_step && s->retry_step_at_us < at)
@@ -421,6 +431,7 @@ static void step(struct scheduler *s, struct list *arrived)
         sched_release_deferred(s);
     if (s->stopping && !s->closed)
         stop_progress(s);
+    sched_evict(s);
     update_figures(s);
     if (s->options.idle)
         s->options.idle(s->options.idle_arg);
@@ -482,6 +493,8 @@ enum err_code scheduler_new(const struct scheduler_options *options, struct sche
 {
     struct scheduler *s = xcalloc(1, sizeof *s);
     s->options = *options;
+    if (!s->options.resident_max)
+        s->options.resident_max = SCHEDULER_RESIDENT_MAX;
     queue_init(&s->inbox, INBOX_MAX);
     int_map_init(&s->tasks);
     int_map_init(&s->executions);
@@ -489,7 +502,8 @@ enum err_code scheduler_new(const struct scheduler_options *options, struct sche
     map_init(&s->tasks_by_uid);
     map_init(&s->unique_keys);
     list_init(&s->deferred);
-    heap_init(&s->slots);
+    list_init(&s->residents);
+    slot_queue_init(&s->slots, (size_t)s->options.resident_max / 4, sched_slot_counts, s);
     heap_init(&s->due);
     heap_init(&s->timers);
     heap_init(&s->ready);
@@ -534,7 +548,7 @@ void scheduler_free(struct scheduler *s)
     map_release(&s->tasks_by_name);
     map_release(&s->tasks_by_uid);
     map_release(&s->unique_keys);
-    heap_release(&s->slots);
+    slot_queue_release(&s->slots);
     heap_release(&s->due);
     heap_release(&s->timers);
     heap_release(&s->ready);

@@ -20,6 +20,7 @@ struct http_idempotency;
 enum {
     SCHEDULER_MAX_ACTIVE = 1000000, /* executions pending or running; beyond it triggers answer 503 */
     SCHEDULER_BULK_MAX = 10000,     /* items of one bulk trigger */
+    SCHEDULER_RESIDENT_MAX = 16384, /* about a kilobyte each */
 };
 
 struct scheduler_options {
@@ -29,8 +30,9 @@ struct scheduler_options {
     const char *instance_id;
     const struct sched_label *labels; /* borrowed: what this instance offers (SCH-05) */
     size_t label_count;
-    int capacity; /* running executions at once (SCH-06) */
-    bool plans;   /* false: ENABLE_CRON=false, schedules do not fire here */
+    int capacity;     /* running executions at once (SCH-06) */
+    int resident_max; /* tasks kept in memory beyond those that are busy; 0 = SCHEDULER_RESIDENT_MAX */
+    bool plans;       /* false: ENABLE_CRON=false, schedules do not fire here */
     int default_max_duration_s, default_max_retries, default_grace_s;
     void (*idle)(void *arg); /* every step, at least every five seconds: renewals; must not block. May be NULL */
     void *idle_arg;

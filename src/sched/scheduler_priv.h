@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The scheduler's memory, shared by its files only: scheduler.c (life, inbox, store), sched_commands.c (definitions),
- * sched_trigger.c (executions on demand), sched_fire.c (slots and ledger), sched_run.c (starts, time-outs), sched_end.c
- * (ends, retries), sched_recover.c (what the store holds at start), sched_events.c (who follows). All of it belongs to the scheduler's thread, except where said. */
+ * sched_trigger.c (executions on demand), sched_fire.c (slots and ledger), sched_zones.c (newer zone files), sched_run.c
+ * (starts, time-outs), sched_end.c (ends, retries), sched_resident.c (which tasks are in memory), sched_recover.c (what the
+ * store holds at start), sched_events.c (who follows). All of it belongs to the scheduler's thread, except where said. */
 #ifndef HORAE_SCHED_SCHEDULER_PRIV_H
 #define HORAE_SCHED_SCHEDULER_PRIV_H
 
@@ -10,6 +11,7 @@
 #include "base/queue.h"
 #include "sched/schedule.h"
 #include "sched/scheduler.h"
+#include "sched/slot_queue.h"
 #include "sched/task_types.h"
 #include "sched/work.h"
 
@@ -27,7 +29,8 @@ struct task_runtime {
     char uid_text[UUID_TEXT_LEN + 1];
     const struct handler *handler;
     struct schedule schedule;
-    struct heap_node slot_timer;  /* in scheduler.slots while armed */
+    struct list_node resident;    /* in scheduler.residents */
+    int64_t armed_us;             /* its entry of scheduler.slots that counts; 0 = not armed, or just read: then any counts */
     struct heap waiting;          /* executions that are READY */
     struct heap_node ready_place; /* in scheduler.ready while one may start */
     struct list executions;       /* all in memory, by `siblings` */
@@ -45,7 +48,6 @@ struct task_runtime {
     bool reboot_due;      /* @reboot: has not run for this boot */
     bool frozen;          /* a change of it is on its way to the store */
     bool deleted;
-    bool next_unsaved; /* other zone rules moved its next slot, which is not on its way to the store yet */
 };
 
 struct scheduler {
@@ -53,13 +55,16 @@ struct scheduler {
     struct queue inbox; /* any thread */
     struct thread thread;
 
-    struct int_map tasks;      /* id → task_runtime */
+    struct int_map tasks;      /* id → task_runtime, of those in memory */
     struct map tasks_by_name;  /* keys in task->name */
     struct map tasks_by_uid;   /* keys in uid_text */
+    struct list residents;     /* the same tasks, the one that was not used for longest first */
+    size_t arrivals;           /* since the last sched_evict() */
+    int64_t task_count;        /* in the store */
     struct int_map executions; /* id → execution */
     struct map unique_keys;    /* "task id:key" → execution */
 
-    struct heap slots;        /* tasks by wall time of the next start */
+    struct slot_queue slots;  /* when to look at a task again, by wall time: of every armed task, in memory or not */
     struct heap due;          /* executions by wall time: what waits for its time */
     struct heap timers;       /* executions by monotonic time: a step of the wall clock neither shortens nor stretches a run */
     struct heap ready;        /* tasks by the order of their first waiting execution */
@@ -68,7 +73,7 @@ struct scheduler {
     struct sched_work *step;         /* what this step decided */
     bool step_in_flight;             /* at most one at a time */
     struct sched_work *refused_step; /* waits for retry_step_at_us; counts as in flight */
-    uint32_t step_number;
+    uint32_t step_number, sent_step_number;
     int64_t retry_step_at_us; /* monotonic; after a failed commit */
     int works_in_flight;
     struct list deferred; /* commands that wait: for a change on its way, or for rows of a step that was not sent yet */
@@ -83,9 +88,14 @@ struct scheduler {
     int64_t last_wall_us, last_mono_us;
 
     bool reboots_fired;
-    uint64_t zones_seen;   /* number of the last change of zone rules that the slots follow */
-    int64_t zones_look_us; /* monotonic: when to look at the zone files again */
-    bool has_unsaved_next; /* some task has next_unsaved */
+    uint64_t zones_seen;                       /* number of the last change of zone rules that slots follow */
+    char zone_rules[NOTE_VALUE_MAX];           /* and all files that they come from; "" = never noted */
+    int64_t zones_look_us, zone_files_look_us; /* monotonic: when to look again at zones in use, at all files */
+    bool walking;                              /* all tasks are looked at, since rules changed */
+    int64_t walked_id;                         /* the last one so far */
+    size_t walk_moved;                         /* those whose next slot is another now */
+    int64_t read_again_us;                     /* monotonic: the store could not be read, tasks wait until then */
+
     bool adoption_pending; /* recorded commands may still live under a keeper */
     /* stopping */
     bool stopping, handover, stop_signalled, closed;
@@ -102,7 +112,8 @@ struct scheduler {
 /* scheduler.c */
 bool scheduler_has_unsent(const struct scheduler *s, const struct task_runtime *rt); /* rows in the step being filled */
 struct sched_work *scheduler_step_work(struct scheduler *s);                         /* the step being filled */
-void scheduler_send(struct scheduler *s, struct sched_work *work);                   /* to the store; comes back as a notice */
+bool scheduler_step_is_full(const struct scheduler *s); /* rows per transaction are bounded; the rest when it is sent */
+void scheduler_send(struct scheduler *s, struct sched_work *work); /* to the store; comes back as a notice */
 void scheduler_answer(struct sched_command *command, enum err_code code, const struct err *err);
 struct task_change *scheduler_change(struct scheduler *s, struct sched_work *work, struct task_runtime *rt);
 void scheduler_publish_execution(struct scheduler *s, const struct execution *ex, const char *event);
@@ -113,11 +124,22 @@ void sched_handle_command(struct scheduler *s, struct sched_command *command);
 void sched_write_committed(struct scheduler *s, struct sched_work *work); /* also when it failed */
 void sched_release_deferred(struct scheduler *s);                         /* looks at them again */
 void sched_refuse_deferred(struct scheduler *s, enum err_code code, const struct err *err);
-struct task_runtime *sched_find_task(struct scheduler *s, const char *reference);
-struct task_runtime *sched_add_runtime(struct scheduler *s, struct sched_task *task, int64_t settled_us, int64_t epoch_id,
-                                       int64_t snapshot_id);
+
+/* sched_resident.c */
+/* By uid or name, from memory or from the store: what is found stays in memory at least until the end of the step.
+ * ERR_NOT_FOUND, and what reading the store may give. By uid or id one may be found that was deleted and whose executions
+ * end. */
+enum err_code sched_find_task(struct scheduler *s, const char *reference, struct task_runtime **ret, struct err *err);
+enum err_code sched_find_task_by_id(struct scheduler *s, int64_t id, struct task_runtime **ret, struct err *err);
+/* By id, within a reading of the store that is under way. */
+enum err_code sched_read_task(struct scheduler *s, struct db *db, int64_t id, struct task_runtime **ret, struct err *err);
+struct task_runtime *sched_add_runtime(struct scheduler *s, const struct task_row *row); /* takes over row->task */
+struct task_runtime *sched_take_in(struct scheduler *s, const struct task_row *row);     /* the same, unless it is in memory */
+void sched_refresh_runtime(struct scheduler *s, struct task_runtime *rt);                /* after a change of its definition */
+void sched_forget_name(struct scheduler *s, struct task_runtime *rt);
 void sched_forget_if_gone(struct scheduler *s, struct task_runtime *rt); /* a deleted task without executions */
 void sched_free_runtime(struct task_runtime *rt);                        /* memory only */
+void sched_evict(struct scheduler *s); /* once a step: beyond options.resident_max, the ones that are not needed */
 
 /* sched_trigger.c */
 void sched_trigger(struct scheduler *s, struct sched_command *command, struct task_runtime *rt);
@@ -132,10 +154,15 @@ void sched_fire_due(struct scheduler *s);
 void sched_fire_reboots(struct scheduler *s); /* once, at the start */
 /* Gives every slot up to now its verdict, in the step: a step that is refused is tried again, so no slot is lost. */
 void sched_settle(struct scheduler *s, struct task_runtime *rt);
-void sched_arm(struct scheduler *s, struct task_runtime *rt);
-void sched_disarm(struct scheduler *s, struct task_runtime *rt);
+/* Computes its next slot and queues it; what its row says otherwise is put right in the step. True when it was. Not while a
+ * change of it is on its way, nor for one that was deleted. */
+bool sched_arm(struct scheduler *s, struct task_runtime *rt);
+bool sched_slot_counts(const void *scheduler, const struct slot_entry *entry); /* see slot_queue.h */
 void sched_note_clock(struct scheduler *s);
+
+/* sched_zones.c */
 void sched_watch_zones(struct scheduler *s);
+bool sched_may_walk(const struct scheduler *s); /* right now: more tasks are to be looked at */
 
 /* sched_run.c */
 struct new_execution {

@@ -70,7 +70,7 @@ size_t work_size(const struct sched_work *work)
 {
     return work->inserts.count + work->claims.count + work->backoffs.count + work->finishes.count + work->cancels.count +
            work->progress.count + work->ledger.count + work->tasks.count + work->stats.count + work->adoptions.count +
-           work->reboots.count + work->acknowledgements.count + (work->write != NULL);
+           work->reboots.count + work->acknowledgements.count + (work->write != NULL) + (work->zone_rules[0] != 0);
 }
 
 bool work_is_empty(const struct sched_work *work)
@@ -87,6 +87,8 @@ static enum err_code apply_small(struct db *tx, struct sched_work *work, struct 
     }
     for (size_t i = 0; i < work->reboots.count && code == OK; i++)
         code = reboot_store_note(tx, work->reboots.rows[i], work->now_us, err);
+    if (code == OK && work->zone_rules[0])
+        code = notes_store_put(tx, NOTE_ZONE_RULES, work->zone_rules, work->now_us, err);
     return code;
 }
 

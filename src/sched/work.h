@@ -9,6 +9,7 @@
 #include "db/store.h"
 #include "sched/execution_store.h"
 #include "sched/ledger_store.h"
+#include "sched/notes_store.h"
 #include "sched/sched_store.h"
 #include "sched/scheduler.h"
 
@@ -77,7 +78,8 @@ struct sched_work {
     WORK_ROWS(int64_t)
     reboots; /* tasks that run for this boot */
     WORK_ROWS(struct acknowledgement)
-    acknowledgements; /* nothing to write: told when this and all before it is on disk */
+    acknowledgements;                /* nothing to write: told when this and all before it is on disk */
+    char zone_rules[NOTE_VALUE_MAX]; /* what the next slots of all tasks were computed with; "" = unchanged */
 
     int64_t check_task_id, check_settled_us; /* with an id: refused unless the ledger of this task is on disk up to here */
     struct task_write *write;                /* owned: creates, rewrites or deletes one task; NULL = none */

@@ -38,7 +38,8 @@ struct sim_plan {
     uint64_t seed;
     int64_t start_us, length_us;
     int tasks, capacity;
-    bool dense; /* schedules to the second and minute: for short runs */
+    int resident_max; /* of the scheduler; 0 = its default, which is more than there are */
+    bool dense;       /* schedules to the second and minute: for short runs */
     double operations, kills, stops, outages, hiccups, jumps, keeper_deaths, drains;
     bool torn;   /* kills may cut the log of the store in the middle of a frame */
     bool slow;   /* commits take up to seconds */

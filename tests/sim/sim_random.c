@@ -66,6 +66,7 @@ void sim_draw_plan(struct sim_plan *plan, uint64_t seed)
     plan->torn = sim_chance(&sim, 0.6);
     plan->slow = sim_chance(&sim, 0.3);
     plan->unruly = sim_chance(&sim, 0.7);
+    plan->resident_max = sim_chance(&sim, 0.5) ? (int)sim_range(&sim, 1, 12) : 0; /* tasks come and go */
 }
 
 void sim_month_plan(struct sim_plan *plan, uint64_t seed)
@@ -76,6 +77,7 @@ void sim_month_plan(struct sim_plan *plan, uint64_t seed)
                               .length_us = 31 * DAY,
                               .tasks = 1000,
                               .capacity = 256,
+                              .resident_max = 50,
                               .operations = 200,
                               .kills = 1,
                               .stops = 0.3,

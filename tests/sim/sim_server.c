@@ -164,6 +164,7 @@ static enum err_code open_both(struct sim *sim, struct err *err)
                                         .labels = here,
                                         .label_count = 1,
                                         .capacity = sim->plan.capacity,
+                                        .resident_max = sim->plan.resident_max,
                                         .plans = true,
                                         .default_max_duration_s = 3600,
                                         .default_max_retries = 3,
@@ -178,10 +179,25 @@ static enum err_code open_both(struct sim *sim, struct err *err)
     return code;
 }
 
+/* While no server ran somebody touched the files of time zones: the next one goes through all tasks. The log of the store
+ * stays as it is, for that server to find. */
+static void touch_zone_files(struct sim *sim)
+{
+    sqlite3 *file;
+    if (sqlite3_open_v2(sim->path, &file, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) { /* else it is the first start */
+        (void)sqlite3_db_config(file, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        if (sqlite3_exec(file, "DELETE FROM settings WHERE key = 'zone_rules'", NULL, NULL, NULL) != SQLITE_OK)
+            sim_fail(sim, "zone files cannot be touched: %s", sqlite3_errmsg(file));
+    }
+    (void)sqlite3_close(file);
+}
+
 void sim_server_start(struct sim *sim)
 {
     struct err err;
     sim->life++;
+    if (sim_chance(sim, 0.3))
+        touch_zone_files(sim);
     sim_server_disturb(sim);
     sim->dying = sim->die_in_commit = sim->torn_commit = false;
     sim->kill_at_call = 0;

@@ -223,12 +223,30 @@ static void check_limits(struct sim *sim)
     (void)sqlite3_finalize(st);
 }
 
+/* An entry may come too early, never too late. */
+static bool is_queued(const struct scheduler *s, int64_t task_id, int64_t next_us)
+{
+    for (size_t i = 0; i < s->slots.count; i++)
+        if (s->slots.entries[i].task_id == task_id && s->slots.entries[i].at_us <= next_us)
+            return true;
+    return false;
+}
+
+/* Of those that are not in memory: the others are looked at there. */
+static void check_queue(struct sim *sim, int64_t task_id, int64_t next_us)
+{
+    const struct scheduler *s = sim->scheduler;
+    if (next_us && !int_map_get(&s->tasks, task_id) && !is_queued(s, task_id, next_us) && !s->stopping)
+        sim_fail(sim, "task %lld is not in memory, and nobody will look at it", (long long)task_id);
+}
+
 /* next_run of every task, from its definition and from how far it is settled. */
 static void check_next_runs(struct sim *sim)
 {
     sqlite3_stmt *st;
-    must(sqlite3_prepare_v2(sim->watcher, "SELECT name, definition, settled_until, next_run FROM sched_tasks WHERE enabled = 1",
-                            -1, &st, NULL) == SQLITE_OK);
+    must(sqlite3_prepare_v2(sim->watcher,
+                            "SELECT name, definition, settled_until, next_run, id FROM sched_tasks WHERE enabled = 1", -1, &st,
+                            NULL) == SQLITE_OK);
     while (sqlite3_step(st) == SQLITE_ROW && !sim->failure[0]) {
         struct schedule schedule;
         struct err err;
@@ -238,6 +256,7 @@ static void check_next_runs(struct sim *sim)
         if (sqlite3_column_int64(st, 3) != (next == SCHEDULE_NEVER ? 0 : next))
             sim_fail(sim, "task %s: next_run is %lld, must be %lld", (const char *)sqlite3_column_text(st, 0),
                      (long long)sqlite3_column_int64(st, 3), (long long)next);
+        check_queue(sim, sqlite3_column_int64(st, 4), sqlite3_column_int64(st, 3));
     }
     (void)sqlite3_finalize(st);
 }
@@ -265,10 +284,10 @@ static void check_task_memory(struct sim *sim, const struct task_runtime *rt, in
     bool ready = rt->waiting.count > 0 && rt->running < rt->task->max_concurrent && rt->fits;
     if (ready != (rt->ready_place.position != 0))
         sim_fail(sim, "task %s could start something and is not asked, or the other way round", rt->task->name);
-    bool armed =
-        rt->task->enabled && !rt->frozen && !rt->deleted && schedule_next(&rt->schedule, rt->settled_us) != SCHEDULE_NEVER;
-    if (armed != (rt->slot_timer.position != 0) && !s->stopping)
-        sim_fail(sim, "task %s has a next slot and is not armed, or the other way round", rt->task->name);
+    int64_t next = schedule_next(&rt->schedule, rt->settled_us);
+    bool armed = rt->task->enabled && !rt->frozen && !rt->deleted && next != SCHEDULE_NEVER;
+    if (armed && !is_queued(s, rt->task->id, next) && !s->stopping)
+        sim_fail(sim, "task %s has a next slot and nobody will look at it", rt->task->name);
 }
 
 static void check_memory(struct sim *sim)
@@ -291,6 +310,8 @@ static void check_memory(struct sim *sim)
     if (running != s->running || count != s->executions.count)
         sim_fail(sim, "%d places are taken, %d are counted; %zu executions, %zu are known", running, s->running, count,
                  s->executions.count);
+    if (s->residents.count != s->tasks.count)
+        sim_fail(sim, "%zu tasks are in memory, %zu in the list", s->tasks.count, s->residents.count);
     bool at_rest = !s->works_in_flight && !s->refused_step && (!s->step || work_is_empty(s->step));
     if (at_rest && s->ready.count && s->running < sim->plan.capacity && !atomic_load(&s->draining) && !s->stopping)
         sim_fail(sim, "%u tasks could start something, there is room, and nothing happens", s->ready.count);
