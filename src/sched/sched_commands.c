@@ -364,7 +364,7 @@ void sched_handle_command(struct scheduler *s, struct sched_command *command)
     }
     if (command->kind == SCHED_DECLARE)
         declare_task(s, command, rt);
-    else if (rt->deleted)
+    else if (!rt || rt->deleted)
         refuse(command, ERR_NOT_FOUND, "Resource not found");
     else
         task_command(s, command, rt);
