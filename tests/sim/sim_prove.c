@@ -258,7 +258,8 @@ static void walk_epoch(struct ledger *l, const struct epoch *e, size_t *at)
         skip_reboots(l, at, slot);
         const struct record *r = *at < l->record_count ? &l->records[*at] : NULL;
         if (!r || r->at_us > slot) {
-            sim_fail(l->sim, "task %lld: slot %lld has no record", (long long)l->task_id, (long long)slot);
+            sim_fail(l->sim, "task %lld: slot %lld of epoch %lld (%lld to %lld) has no record", (long long)l->task_id,
+                     (long long)slot, (long long)e->id, (long long)e->begins_us, (long long)e->ends_us);
             return;
         }
         if (r->at_us < slot) {

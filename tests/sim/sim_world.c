@@ -258,11 +258,14 @@ static void judge_stop(struct sim *sim, struct sim_attempt *a, const struct exec
                  (long long)(a->max_duration_us / US_PER_MS));
 }
 
-static void judge_force(struct sim *sim, const struct sim_attempt *a, const struct execution *ex)
+static void judge_force(struct sim *sim, struct sim_attempt *a, const struct execution *ex)
 {
     if (!ex) { /* the server does not know it: its task was deleted, and the server ended before it did */
         if (a->task->exists && !a->task->uncertain && !a->task->maybe_gone)
             sim_fail(sim, "execution %lld: attempt %d is killed as a stray, and its task exists", (long long)a->id, a->attempt);
+        if (!a->internal) /* its place is free */
+            sim->live--;
+        a->internal = true;
         return;
     }
     if (!a->stop_mono) {
