@@ -292,13 +292,22 @@ static void count_verdicts(struct ledger *l, sqlite3_stmt *task)
                      verdict_name((enum verdict)v), (long long)sqlite3_column_int64(task, 3 + v));
 }
 
+/* Of the last record that stands for a slot in time for sure: a run of @reboot does not. */
+static int64_t last_slot(const struct ledger *l)
+{
+    size_t n = l->record_count;
+    while (n && l->reboot && l->records[n - 1].epoch_id == 0)
+        n--;
+    return n ? l->records[n - 1].at_us : 0;
+}
+
 static void prove_ledger(struct sim *sim, int64_t task_id, sqlite3_stmt *task)
 {
     struct ledger l = {.sim = sim, .task_id = task_id};
     read_epochs(&l, task ? sqlite3_column_int64(task, 1) : 0);
     read_records(&l);
     if (!task && l.epoch_count) /* deleted: without holes up to its last record */
-        l.epochs[l.epoch_count - 1].ends_us = l.record_count ? l.records[l.record_count - 1].at_us : 0;
+        l.epochs[l.epoch_count - 1].ends_us = last_slot(&l);
     size_t at = 0;
     for (size_t i = 0; i < l.epoch_count && !sim->failure[0]; i++)
         walk_epoch(&l, &l.epochs[i], &at);
