@@ -24,7 +24,7 @@ static void describe_rules(char out[NOTE_VALUE_MAX])
 static void look_at_files(struct scheduler *s)
 {
     bool all = s->mono.us >= s->zone_files_look_us;
-    char rules[NOTE_VALUE_MAX];
+    char rules[NOTE_VALUE_MAX] = "";
     if (all)
         describe_rules(rules);
     const uint64_t change = cron_zones_refresh();
