@@ -68,6 +68,7 @@ struct attempt_result {
     bool result_truncated;
     char *error_message; /* NULL on success */
     char *error_stack;   /* ≤ 10 KB, NULL = none */
+    bool stack_is_stored; /* the one of the attempt before, which stays */
     int64_t started_us;  /* 0: as recorded */
     int64_t finished_us;
 };

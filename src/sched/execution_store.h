@@ -41,6 +41,7 @@ struct execution_finish {
     char *result, *error_message, *error_stack, *attempts; /* owned by the work */
     char *cancel_reason, *cancelled_by;
     bool result_truncated;
+    bool stack_is_stored; /* with the end of the last attempt; it stays */
     int64_t duration_us;
     int32_t change_row, stats_row; /* of the work: where it is counted; -1 = nowhere */
     bool lost;                     /* out: compare-and-set found another state or fence (DATA-14, SCH-73); not counted then */

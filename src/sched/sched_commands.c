@@ -203,6 +203,16 @@ static void settle_task(struct scheduler *s, struct sched_command *command, cons
 
 /* ---- committed ---- */
 
+/* SCH-47: what waits for its next attempt gets none any more, and does not wait until then to say so. */
+static void end_backoffs(struct scheduler *s, struct task_runtime *rt)
+{
+    for (struct list_node *node = list_first(&rt->executions); node; node = list_next(&rt->executions, node)) {
+        struct execution *ex = CONTAINER_OF(node, struct execution, siblings);
+        if (ex->phase == PHASE_WAITING && ex->holds_place)
+            sched_set_timer(s, ex, 0);
+    }
+}
+
 static void apply_write(struct scheduler *s, struct task_runtime *rt, struct task_write *write)
 {
     switch (write->kind) {
@@ -219,6 +229,8 @@ static void apply_write(struct scheduler *s, struct task_runtime *rt, struct tas
         rt->snapshot_id = write->snapshot_id;
         rt->tail.id = 0; /* ledger rows belong to one epoch */
         sched_refresh_runtime(s, rt);
+        if (!rt->task->enabled)
+            end_backoffs(s, rt);
         break;
     case TASK_WRITE_DELETE:
         rt->deleted = true;

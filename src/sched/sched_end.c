@@ -79,12 +79,13 @@ static bool wants_retry(const struct execution *ex, enum execution_state state)
            !ex->task->deleted; /* SCH-39, SCH-47; while the server stops, the next one makes the next attempt */
 }
 
-/* What is left of a backoff after a restart. It is known by wall time only, which may have moved since. */
+/* What is left of a backoff after a restart. It is known by wall time only, which may have moved since. A disabled task
+ * has nothing to wait for (SCH-47). */
 int64_t sched_backoff_left(const struct scheduler *s, const struct execution *ex)
 {
     const struct retry_backoff *backoff = &ex->task->task->backoff;
     int64_t most = (backoff->cap_ms + backoff->cap_ms * backoff->jitter_percent / 100) * US_PER_MS, left = ex->due_us - s->now.us;
-    return left < 0 ? 0 : left > most ? most : left;
+    return left < 0 || !ex->task->task->enabled ? 0 : left > most ? most : left;
 }
 
 /* A disabled task that was forced to run retries like an enabled one would not: it stops after this attempt. */
@@ -110,6 +111,24 @@ static void back_off(struct scheduler *s, struct execution *ex, struct attempt_r
         .attempts = xstrdup_or_null(ex->attempts_json),
     };
     scheduler_publish_execution(s, ex, "execution.updated");
+}
+
+/* A text in quotes has its own quotes escaped: the last one found is the member of the last attempt. */
+static enum execution_state last_outcome(const struct execution *ex)
+{
+    static const char key[] = "\"state\":\"timeout\"";
+    const char *last = NULL, *at = ex->attempts_json;
+    while (at && (at = strstr(at, "\"state\":\"")))
+        last = at++;
+    return last && strncmp(last, key, sizeof key - 1) == 0 ? EXECUTION_TIMEOUT : EXECUTION_FAILURE;
+}
+
+void sched_give_up(struct scheduler *s, struct execution *ex)
+{
+    struct attempt_result result = {
+        .finished_us = s->now.us, .error_message = xstrdup_or_null(ex->last_error), .stack_is_stored = true};
+    sched_finish(s, ex, last_outcome(ex), &result, scheduler_step_work(s));
+    attempt_result_release(&result);
 }
 
 /* Who started it may forget it. Types with a memory of their own (commands) wait for this. */
@@ -219,6 +238,7 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
         .result_truncated = r->result_truncated,
         .error_message = r->error_message,
         .error_stack = r->error_stack,
+        .stack_is_stored = r->stack_is_stored,
         .attempts = ex->attempt > 1 ? xstrdup_or_null(ex->attempts_json) : NULL,
         .cancel_reason = xstrdup_or_null(ex->cancel_reason),
         .cancelled_by = xstrdup_or_null(ex->cancelled_by),

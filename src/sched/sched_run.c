@@ -496,8 +496,12 @@ void sched_run_timers(struct scheduler *s)
         struct execution *ex = CONTAINER_OF(heap_pop(&s->timers), struct execution, timer);
         switch (ex->phase) {
         case PHASE_WAITING:
-            if (!s->stopping) /* the next server goes on with it */
+            if (s->stopping) /* the next server goes on with it */
+                break;
+            if (ex->task->task->enabled)
                 claim(s, ex); /* kept its place through the backoff */
+            else
+                sched_give_up(s, ex);
             break;
         case PHASE_ACTIVE: sched_stop_attempt(s, ex, STOP_DEADLINE); break;
         case PHASE_STOPPING: force(ex); break;

@@ -205,6 +205,8 @@ void sched_cancelled(struct scheduler *s, struct sched_work *work);
 void sched_count_committed(struct scheduler *s, struct sched_work *work);
 void sched_set_timer(struct scheduler *s, struct execution *ex, int64_t delay_us);
 void sched_set_due(struct scheduler *s, struct execution *ex); /* at due_us, by wall time */
+/* Waits for its next attempt, and its task was disabled: it ends as its last attempt did (SCH-47). */
+void sched_give_up(struct scheduler *s, struct execution *ex);
 int64_t sched_backoff_left(const struct scheduler *s, const struct execution *ex);
 void sched_clear_timer(struct scheduler *s, struct execution *ex);
 
