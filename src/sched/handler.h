@@ -36,4 +36,9 @@ struct handler {
     void *context; /* the handler's own state, set by app */
 };
 
+/* GEN-03, checked before a scheduler is made, which ends all registration: every handler has a type that exists, and no
+ * two have the same; it can start and stop. ERR_INVALID naming the type. A type without a handler is allowed: its runs
+ * fail and say so (DATA-16). */
+enum err_code handlers_check(const struct handler *handlers, size_t count, struct err *err);
+
 #endif

@@ -491,6 +491,8 @@ static void init_metrics(struct scheduler *s)
 
 enum err_code scheduler_new(const struct scheduler_options *options, struct scheduler **ret, struct err *err)
 {
+    if (handlers_check(options->handlers, options->handler_count, err) != OK)
+        return ERR_INVALID;
     struct scheduler *s = xcalloc(1, sizeof *s);
     s->options = *options;
     if (!s->options.resident_max)

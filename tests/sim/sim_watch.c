@@ -37,6 +37,9 @@ static const struct {
      "AFTER UPDATE ON task_executions WHEN OLD.state < 2 AND NEW.state IN (3, 4) AND NEW.attempt > 0 AND NEW.attempt <="
      " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id AND t.enabled = 1"
      " AND t.updated_at < sim_wall() - 1800000000)"},
+    {"retry_of_a_disabled_task", /* SCH-47 */
+     "AFTER UPDATE ON task_executions WHEN NEW.attempt > OLD.attempt AND OLD.attempt > 0 AND EXISTS (SELECT 1 FROM sched_tasks t"
+     " WHERE t.id = NEW.task_id AND t.enabled = 0 AND t.updated_at < sim_wall() - 1800000000)"},
     {"too_many_attempts", "AFTER UPDATE ON task_executions WHEN NEW.attempt > OLD.attempt AND NEW.attempt > 1 +"
                           " (SELECT json_extract(t.definition, '$.max_retries') FROM sched_tasks t WHERE t.id = NEW.task_id"
                           " AND t.updated_at < sim_wall() - 1800000000)"},
