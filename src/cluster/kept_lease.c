@@ -18,11 +18,12 @@ void kept_lease_release_memory(struct kept_lease *kept)
 static enum err_code take(struct kept_lease *kept, const char *key, const char *purpose, struct err *err)
 {
     struct lease taken;
-    enum err_code code = lease_try_acquire(kept->provider, key, kept->ttl_us, purpose, &taken, err);
+    struct lease_request request = {.key = key, .purpose = purpose, .ttl_us = kept->ttl_us};
+    enum err_code code = lease_acquire(kept->provider, &request, &taken, err);
     kept->held = code == OK;
     if (kept->held) {
         kept->lease = taken;
-        kept->renewed_us = clock_mono(kept->clock).us;
+        kept->tried_us = clock_mono(kept->clock).us;
     }
     return code;
 }
@@ -41,9 +42,13 @@ enum err_code kept_lease_renew(struct kept_lease *kept, struct err *err)
     enum err_code code = OK;
     mutex_lock(&kept->mutex);
     int64_t now = clock_mono(kept->clock).us;
-    if (kept->held && now - kept->renewed_us >= kept->ttl_us / 3) {
-        code = lease_renew(kept->provider, &kept->lease, err);
-        kept->renewed_us = now;
+    if (kept->lease.key[0] && now - kept->tried_us >= kept->ttl_us / 3) {
+        kept->tried_us = now;
+        code = kept->held ? lease_renew(kept->provider, &kept->lease, err) : ERR_NOT_FOUND;
+        if (code == ERR_NOT_FOUND) { /* its time had passed, perhaps while the machine stood still */
+            struct lease former = kept->lease;
+            code = take(kept, former.key, former.purpose, err);
+        }
     }
     mutex_unlock(&kept->mutex);
     return code;
@@ -70,6 +75,7 @@ enum err_code kept_lease_release(struct kept_lease *kept, struct err *err)
     mutex_lock(&kept->mutex);
     enum err_code code = kept->held ? lease_release(kept->provider, &kept->lease, err) : OK;
     kept->held = false;
+    kept->lease.key[0] = '\0'; /* and is not taken again */
     mutex_unlock(&kept->mutex);
     return code;
 }

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static int64_t begin(void)
 {
@@ -39,6 +40,55 @@ enum err_code lease_try_acquire(struct lease_provider *p, const char *key, int64
         return code;
     int64_t begun = begin();
     return end(p, "acquire", begun, p->ops->try_acquire(p, key, ttl_us, purpose, ret, err));
+}
+
+/* ---- several tries ---- */
+
+static void sleep_thread(void *arg, int64_t us)
+{
+    (void)arg;
+    struct timespec left = {.tv_sec = us / US_PER_S, .tv_nsec = us % US_PER_S * 1000};
+    while (nanosleep(&left, &left) != 0)
+        ;
+}
+
+static enum err_code put_space(const struct lease_request *request, char *key, size_t capacity, struct err *err)
+{
+    bool spaced = request->space && request->space[0];
+    int n = snprintf(key, capacity, "%s%s%s", spaced ? request->space : "", spaced ? "/" : "", request->key);
+    return n < 0 || (size_t)n >= capacity ? check_key("", err) : OK;
+}
+
+/* Before another try: OK, or why there is none. `deadline_us` 0 = none. */
+static enum err_code may_try(const struct lease_request *request, int64_t deadline_us, struct err *err)
+{
+    if (request->is_cancelled && request->is_cancelled(request->arg))
+        return err_set(err, ERR_CANCELLED, "LOCK_CANCELLED", "waiting for the lock %s was cancelled", request->key);
+    if (deadline_us && clock_mono(request->clock).us >= deadline_us)
+        return err_set(err, ERR_TIMEOUT, "LOCK_TIMED_OUT", "the lock %s was not free in time", request->key);
+    return OK;
+}
+
+enum err_code lease_acquire(struct lease_provider *p, const struct lease_request *request, struct lease *ret, struct err *err)
+{
+    char key[LEASE_KEY_MAX + 1];
+    int tries = request->tries > 1 ? request->tries : 1;
+    int64_t deadline_us = request->timeout_us ? clock_mono(request->clock).us + request->timeout_us : 0;
+    enum err_code code = put_space(request, key, sizeof key, err);
+    for (int n = 0; code == OK; n++) {
+        if ((code = may_try(request, deadline_us, err)) != OK)
+            break;
+        code = lease_try_acquire(p, key, request->ttl_us, request->purpose, ret, err);
+        if (code != ERR_CONFLICT)
+            break;
+        if (n + 1 == tries)
+            return tries == 1
+                       ? code
+                       : err_set(err, code, "LOCK_RETRIES_EXHAUSTED", "the lock %s was held at each of %d tries", key, tries);
+        (request->pause ? request->pause : sleep_thread)(request->arg, request->delay_us);
+        code = OK;
+    }
+    return code;
 }
 
 enum err_code lease_renew(struct lease_provider *p, struct lease *lease, struct err *err)

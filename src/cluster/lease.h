@@ -2,8 +2,10 @@
 /* Locks with an end (LCK-01..03, LCK-05): one interface, several providers, chosen by configuration. A provider only
  * decides who may hold a key; the fencing number comes from the store, in the transaction that records the lock, so
  * that it never turns back (rulings section 3). Functions may block; any thread.
- * Error kinds (LCK-03): ERR_CONFLICT "LOCK_HELD" held by another, ERR_NOT_FOUND "LOCK_NOT_HELD" not ours (any more),
- * ERR_UNAVAILABLE the provider is away, ERR_TIMEOUT, ERR_CANCELLED. */
+ * Error kinds (LCK-03): ERR_CONFLICT "LOCK_HELD" held by another, the same code with "LOCK_RETRIES_EXHAUSTED" after the
+ * last of several tries, ERR_NOT_FOUND "LOCK_NOT_HELD" not ours (any more), ERR_TIMEOUT "LOCK_TIMED_OUT", ERR_CANCELLED
+ * "LOCK_CANCELLED"; anything else is the provider's (ERR_UNAVAILABLE: it is away). Making a token does not fail: where the
+ * system gives no random numbers the process ends. */
 #ifndef HORAE_CLUSTER_LEASE_H
 #define HORAE_CLUSTER_LEASE_H
 
@@ -44,6 +46,22 @@ struct lease_provider {
 /* These time the operation (horae_lock_seconds) and check the key. */
 enum err_code lease_try_acquire(struct lease_provider *p, const char *key, int64_t ttl_us, const char *purpose, struct lease *ret,
                                 struct err *err);
+
+/* How a lock is asked for (LCK-02). All but key and ttl may be zero. */
+struct lease_request {
+    const char *key, *purpose;
+    const char *space; /* namespace: the key becomes "space/key", together at most LEASE_KEY_MAX bytes; NULL = none */
+    int64_t ttl_us;
+    int tries;                            /* at most; 0 = one */
+    int64_t delay_us;                     /* between two tries */
+    int64_t timeout_us;                   /* for all tries together, by `clock`; 0 = none */
+    const struct clock *clock;            /* borrowed; needed with a timeout */
+    void (*pause)(void *arg, int64_t us); /* NULL = the thread sleeps */
+    bool (*is_cancelled)(void *arg);      /* asked before every try; NULL = never */
+    void *arg;                            /* of the two */
+};
+/* Tries again only while another holds the lock; errors of the provider end it. */
+enum err_code lease_acquire(struct lease_provider *p, const struct lease_request *request, struct lease *ret, struct err *err);
 enum err_code lease_renew(struct lease_provider *p, struct lease *lease, struct err *err);
 enum err_code lease_release(struct lease_provider *p, const struct lease *lease, struct err *err);
 enum err_code lease_inspect(struct lease_provider *p, const char *key, struct lease *ret, struct err *err);

@@ -222,7 +222,8 @@ void http_answer_error(struct http_request *request, enum err_code code, const s
     if (strcmp(err_api_code(err), IDEMPOTENCY_REUSED) == 0)
         request->replayed = true; /* about the key, not the answer of the request */
     if (status == 500) {          /* what went wrong inside is for the log, not for the caller */
-        log_error("http", "request %s to %s failed: %s", request->request_id, request->path ? request->path : "nowhere", err->message);
+        log_error("http", "request %s to %s failed: %s", request->request_id, request->path ? request->path : "nowhere",
+                  err->message);
         (void)err_set(&hidden, ERR_INTERNAL, NULL, "Internal server error");
         err = &hidden;
     }

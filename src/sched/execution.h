@@ -66,10 +66,10 @@ struct attempt_result {
     bool interrupted; /* lost with its keeper or server, not by itself */
     char *result;     /* ≤ 64 KB, NULL = none */
     bool result_truncated;
-    char *error_message; /* NULL on success */
-    char *error_stack;   /* ≤ 10 KB, NULL = none */
+    char *error_message;  /* NULL on success */
+    char *error_stack;    /* ≤ 10 KB, NULL = none */
     bool stack_is_stored; /* the one of the attempt before, which stays */
-    int64_t started_us;  /* 0: as recorded */
+    int64_t started_us;   /* 0: as recorded */
     int64_t finished_us;
 };
 

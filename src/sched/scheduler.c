@@ -414,6 +414,8 @@ static void read_clocks(struct scheduler *s)
 static void step(struct scheduler *s, struct list *arrived)
 {
     read_clocks(s);
+    if (s->options.idle) /* a planner that stood still has its lease again before it plans (LCK-05) */
+        s->options.idle(s->options.idle_arg);
     for (struct list_node *node; (node = list_pop_front(arrived));)
         on_notice(s, node);
     sched_run_timers(s);
@@ -433,8 +435,6 @@ static void step(struct scheduler *s, struct list *arrived)
         stop_progress(s);
     sched_evict(s);
     update_figures(s);
-    if (s->options.idle)
-        s->options.idle(s->options.idle_arg);
 }
 
 int64_t scheduler_step(struct scheduler *s)
