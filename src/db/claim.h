@@ -19,16 +19,17 @@ struct claim_table {
 #define CLAIM_UNFINISHED " WHERE id = ?1 AND state < 2 AND fence = ?2"
 #define CLAIM_RUNNING " WHERE id = ?1 AND state = 1 AND fence = ?2"
 
-/* `on_take`: further assignments of the table's own, which may use ?5 (now); begins with a comma, or "". */
+/* `state < 2` beside `state = 1` names the partial index of what is unfinished: without it the whole history is read.
+ * `on_take`: further assignments of the table's own, which may use ?5 (now); begins with a comma, or "". */
 #define CLAIM_TABLE(table, on_take) \
     { \
         .take = {"UPDATE " table " SET state = 1, attempt = ?2, fence = ?3, lease_owner = ?4, updated_at = ?5" on_take \
                  " WHERE id = ?1 AND state < 2 AND attempt = ?2 - 1"}, \
         .release = {"UPDATE " table " SET lease_owner = NULL, lease_until = NULL, due_at = ?3, updated_at = ?4" CLAIM_RUNNING}, \
         .adopt = {"UPDATE " table " SET lease_owner = ?2, owner_epoch = owner_epoch + 1 WHERE id = ?1 AND state = 1"}, \
-        .renew = {"UPDATE " table " SET lease_until = ?2 WHERE state = 1 AND lease_owner = ?1"}, \
+        .renew = {"UPDATE " table " SET lease_until = ?2 WHERE state = 1 AND state < 2 AND lease_owner = ?1"}, \
         .rescue = {"UPDATE " table " SET lease_owner = NULL, lease_until = NULL, owner_epoch = owner_epoch + 1" \
-                   " WHERE state = 1 AND lease_owner IS NOT NULL AND lease_until <= ?1"}, \
+                   " WHERE state = 1 AND state < 2 AND lease_owner IS NOT NULL AND lease_until <= ?1"}, \
     }
 
 struct claim {

@@ -24,12 +24,13 @@
 static const struct db_sql sql_get = {"SELECT " EXECUTION_COLUMNS FROM " WHERE e.id = ?1"};
 /* The tasks that had this name or uid, and whether every run of them had it too. */
 static const struct db_sql sql_tasks_of = {
-    "SELECT task_id, MIN((?1 IS NULL OR task_name = ?1) AND (?2 IS NULL OR task_uid = ?2)) FROM task_snapshots WHERE task_id IN"
-    " (SELECT task_id FROM task_snapshots WHERE (?1 IS NULL OR task_name = ?1) AND (?2 IS NULL OR task_uid = ?2))"
-    " GROUP BY task_id LIMIT 2"};
+    "SELECT task_id, MIN((?1 IS NULL OR task_name = ?1) AND (?2 IS NULL OR task_uid = ?2)) FROM task_snapshots WHERE task_uid IN"
+    " (SELECT task_uid FROM task_snapshots WHERE task_name = ?1 AND (?2 IS NULL OR task_uid = ?2)"
+    " UNION ALL SELECT ?2 WHERE ?1 IS NULL) GROUP BY task_id LIMIT 2"};
 
-static const struct db_sql sql_holders = {"SELECT s.task_uid, e.uid, e.lease_owner, e.fence, e.started_at, e.lease_until" FROM
-                                          " WHERE e.state = 1 AND e.lease_owner IS NOT NULL ORDER BY e.id LIMIT 10000"};
+static const struct db_sql sql_holders = {
+    "SELECT s.task_uid, e.uid, e.lease_owner, e.fence, e.started_at, e.lease_until" FROM
+    " WHERE e.state = 1 AND e.state < 2 AND e.lease_owner IS NOT NULL ORDER BY e.id LIMIT 10000"};
 
 const struct db_sql *const execution_query_sql[] = {&sql_get, &sql_tasks_of, &sql_holders};
 const size_t execution_query_sql_count = ARRAY_LEN(execution_query_sql);
@@ -37,7 +38,8 @@ const size_t execution_query_sql_count = ARRAY_LEN(execution_query_sql);
 /* Parameters keep their numbers in every combination. The literal bounds of `state` are those of the partial indexes. */
 static const char *const conditions[] = {
     " AND e.task_id = ?4",
-    " AND e.snapshot_id IN (SELECT id FROM task_snapshots WHERE (?5 IS NULL OR task_name = ?5) AND (?13 IS NULL OR task_uid = ?13))",
+    " AND e.snapshot_id IN (SELECT id FROM task_snapshots WHERE task_name = ?5 AND (?13 IS NULL OR task_uid = ?13)"
+    " UNION ALL SELECT id FROM task_snapshots WHERE ?5 IS NULL AND task_uid = ?13)",
     " AND e.state = ?6 AND e.state >= 2",
     " AND e.state = ?6 AND e.state < 2",
     " AND (e.cause IN (0, 3)) = ?7",
