@@ -3,6 +3,7 @@
 requirement stands in tests/requirements.txt."""
 import calendar
 import contextlib
+import datetime
 import os
 import re
 import socket
@@ -296,12 +297,43 @@ class Figures(ServerCase):
         self.assertEqual((stats["total_tasks"], stats["enabled_tasks"]), (before["total_tasks"] + 2, before["enabled_tasks"] + 1))
         row = next(row for row in stats["task_stats"] if row["task_name"] == "measured")
         runs = self.server.executions(task_name="measured")
+        for run in runs:  # DATA-10, SCH-38
+            lasted = datetime.datetime.fromisoformat(run["finished_at"]) - datetime.datetime.fromisoformat(run["started_at"])
+            self.assertEqual(run["duration_ms"], lasted // datetime.timedelta(milliseconds=1), run)
         good = [run["duration_ms"] for run in runs if run["state"] == "success"]
         self.assertEqual((row["total_executions"], row["success_executions"], row["failure_executions"], row["success_rate"]), (4, 2, 1, 50))
         self.assertEqual(row["average_duration_ms"], sum(good) / 2)
         last = self.server.get("/scheduler/tasks/measured").data["last_executed_at"]
         self.assertEqual(row["last_executed_at"], last)
         self.assertEqual(last, max(run["finished_at"] for run in runs)[:23] + "Z")
+
+    def test_pages_have_their_defaults(self):
+        """API-05: the first one, of twenty."""
+        for i in range(21):
+            self.server.create(name=f"page-{i:02d}", type="noop", enabled=False)
+        answer = self.server.get("/scheduler/tasks?name=page-").json
+        self.assertEqual((answer["pagination"]["page"], answer["pagination"]["page_size"], answer["pagination"]["total"], answer["pagination"]["total_pages"]), (1, 20, 21, 2))
+        self.assertEqual(len(answer["data"]), 20)
+
+    def test_every_filter_leaves_what_fits(self):
+        """API-10, API-11, API-15, API-16, SCH-80"""
+        names = lambda path: sorted(row.get("task_name") or row["name"] for row in self.server.get(path).json["data"])
+        instance = self.server.get("/scheduler/instances").data[0]["id"]
+        web = self.server.create(name="filter-web", type="http", data='{"url":"http://127.0.0.1:1/"}', max_retries=0, enabled=False)
+        self.server.create(name="labelled", type="noop", labels={"kind": "web"})
+        plain = self.server.create(name="filter-plain", type="noop")
+        for query, found in (("name=filter-", ["filter-plain", "filter-web"]), ("name=filter-&type=http", ["filter-web"]), ("name=filter-&enabled=true", ["filter-plain"]),
+                             ("name=filter-&enabled=false&type=noop", []), ("label=kind%3Dweb", ["labelled"]), ("label=kind%3Dother", [])):
+            self.assertEqual(names(f"/scheduler/tasks?{query}"), found, query)
+        runs = {"web": self.server.finished(self.server.trigger("filter-web", force=True)), "plain": self.server.finished(self.server.trigger("filter-plain"))}
+        for query, found in ((f"task_uid={web['uid']}", ["filter-web"]), (f"task_uid={plain['uid']}&state=success", ["filter-plain"]), (f"task_uid={plain['uid']}&state=failure", []),
+                             (f"execution_uid={runs['web']['execution_uid']}", ["filter-web"]), (f"task_name=filter-web&run_by={instance}", ["filter-web"]),
+                             ("task_name=filter-web&run_by=nobody", []), ("task_name=filter-web&trigger_type=manual", ["filter-web"]), ("task_name=filter-web&trigger_type=scheduled", []),
+                             (f"task_name=filter-web&task_uid={plain['uid']}", [])):
+            self.assertEqual(names(f"/scheduler/executions?{query}"), found, query)
+        for reference in (runs["web"]["id"], runs["web"]["execution_uid"]):
+            self.assertEqual(self.server.get(f"/scheduler/executions/{reference}").data, runs["web"])
+        self.assertEqual(self.server.get(f"/scheduler/tasks/{web['uid']}").data["name"], "filter-web")
 
     def test_the_instance_is_registered_with_what_it_is_and_does(self):
         """SCH-75"""
@@ -330,6 +362,22 @@ class Places(ServersOfTests):
         self.assertEqual(server.get("/scheduler/instances").data[0]["running"], 120)
         for i in range(120):
             server.request("DELETE", f"/scheduler/tasks/t{i}")
+
+    def test_what_waits_starts_by_priority_and_then_by_its_planned_time(self):
+        """SCH-04"""
+        server = self.serve("--capacity", "1")
+        server.create(name="first", type="noop", data=LONG, timeout_grace_period=0)
+        blocker = server.trigger("first")
+        server.in_state(blocker, "running")
+        expected = ["c", "d", "b", "a"]
+        uids = {}
+        for name, priority, seconds in (("a", 0, 0), ("b", 5, 2), ("d", 100000, 2), ("c", 100000, 1)):
+            server.create(name=name, type="noop", priority=priority)
+            uids[name] = server.trigger(name, run_at=int(time.time() * 1000) + 100 * seconds)
+        time.sleep(0.5)  # all are due
+        server.post(f"/scheduler/executions/{blocker}/cancel")
+        started = {name: server.finished(uid)["started_at"] for name, uid in uids.items()}
+        self.assertEqual(sorted(started, key=started.get), expected)
 
     def test_maintenance_is_not_held_up_by_work(self):
         """SCH-06"""
@@ -510,6 +558,17 @@ class Stored(ServersOfTests):
             for state, released_at, ends in ((2, "99", 200), (1, "NULL", 100), (1, "NULL", 99)):  # DATA-24
                 wrong = (*row[:5], ends, *row[6:])
                 self.assertRaises(sqlite3.IntegrityError, database.execute, insert % (state, released_at), wrong)
+
+    def test_a_stop_releases_its_lock_and_a_kill_does_not(self):
+        """SCH-74, DATA-22: active → released by a stop, active → expired by what the next server finds."""
+        server = self.serve()
+        ended = lambda: [(row["key"], row["state"]) for row in server.get("/scheduler/locks?state=ended").data]
+        server.stop()
+        server.start()
+        self.assertEqual(ended(), [("scheduler_global", "released")])
+        server.kill()
+        server.start()
+        self.assertEqual(ended(), [("scheduler_global", "expired"), ("scheduler_global", "released")])
 
     def test_a_fault_of_the_server_is_said_without_its_inside(self):
         """API-04: INTERNAL_ERROR is 500 "Internal server error"; the log has the reason."""

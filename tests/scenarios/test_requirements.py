@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/requirements.txt against the tree: each id once, none forgotten, every test that is named exists."""
+import ast
+import os
+import re
+import unittest
+
+from harness import ROOT
+
+# First and last of each run of ids.
+IDS = {
+    "GEN": [(1, 7)], "DATA": [(1, 5), (10, 17), (20, 24)],
+    "SCH": [(1, 10), (15, 22), (25, 30), (35, 39), (45, 48), (55, 61), (70, 75), (80, 85)],
+    "LCK": [(1, 3), (5, 5)], "RET": [(1, 6)], "API": [(1, 6), (10, 18), (30, 35)], "CRON": [(60, 61)],
+}
+LATER = re.compile(r"with (the (shared stores|audit log)|those (jobs|parts))$|wanted, not built$|with the shared stores; .*with the audit log$")
+
+
+def wanted_ids():
+    return [f"{part}-{number:02d}" for part, runs in IDS.items() for first, last in runs for number in range(first, last + 1)]
+
+
+def read_lines(text):
+    """(id, tests, note) of each line."""
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            head, _, note = line.partition("  -- ")
+            name, _, tests = head.partition("  ")
+            yield name, [test.strip() for test in tests.split(",")], note
+
+
+def scenario_names():
+    """FILE.Class.method of every test, under the class that defines it."""
+    found = set()
+    folder = os.path.join(ROOT, "tests", "scenarios")
+    for name in os.listdir(folder):
+        if not re.fullmatch(r"test_\w+\.py", name):
+            continue
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            module = ast.parse(file.read())
+        for node in module.body:
+            if isinstance(node, ast.ClassDef):
+                found |= {f"{name[:-3]}.{node.name}.{member.name}" for member in node.body if isinstance(member, ast.FunctionDef) and member.name.startswith("test_")}
+    return found
+
+
+def c_names():
+    """FILE.c:function of unit tests that their file runs, and of the checks of the simulation that it calls."""
+    found = set()
+    for top in ("src", "tests/sim"):
+        for folder, _, names in os.walk(os.path.join(ROOT, top)):
+            for name in names:
+                if not name.endswith("_test.c" if top == "src" else ".c"):
+                    continue
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    text = file.read()
+                for function in re.findall(r"^static .*?(\w+)\([^;]*$", text, re.M):
+                    runs = rf"cmocka_unit_test\w*\({function}\b" if top == "src" else rf"^\s.*\b{function}\b|^\s+\{{{function}\b"
+                    if re.search(runs, text, re.M):
+                        found.add(f"{name}:{function}")
+    return found
+
+
+def problems(text, tests):
+    lines = list(read_lines(text))
+    names = [name for name, _, _ in lines]
+    wanted = set(wanted_ids())
+    found = [f"{name} stands twice" for name in sorted(set(names)) if names.count(name) > 1]
+    found += [f"{name} is missing" for name in sorted(wanted - set(names))]
+    found += [f"{name} is no id of this list" for name in sorted(set(names) - wanted)]
+    for name, named, note in lines:
+        found += [f"{name}: there is no test {test}" for test in named if test not in tests]
+        found += [f"{name}: stands twice: {test}" for test in sorted(set(named)) if named.count(test) > 1]
+        if note and not LATER.search(note):
+            found.append(f"{name}: the note does not say with what the rest comes: {note}")
+    return found
+
+
+class Requirements(unittest.TestCase):
+    def setUp(self):
+        with open(os.path.join(ROOT, "tests", "requirements.txt"), encoding="utf-8") as file:
+            self.text = file.read()
+        self.tests = scenario_names() | c_names()
+
+    def test_every_requirement_names_tests_that_exist(self):
+        self.assertGreater(len(self.tests), 300)
+        self.assertEqual(problems(self.text, self.tests), [])
+
+    def test_the_check_can_fail(self):
+        first = next(read_lines(self.text))
+        line = next(line for line in self.text.splitlines() if line.startswith(first[0]))
+        for changed, words in ((self.text.replace(line, ""), "is missing"), (self.text + line + "\n", "twice"), (self.text.replace(first[0], "GEN-99"), "is no id"),
+                               (self.text.replace(first[1][0], first[1][0] + "x"), "no test"), (self.text + "RET-06\n", "no test"), (self.text.replace(line, line + " one day"), "note"),
+                               (self.text.replace("lease_test.c:", "lease.c:"), "no test")):
+            self.assertTrue(any(words in problem for problem in problems(changed, self.tests)), words)
