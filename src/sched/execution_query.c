@@ -35,11 +35,15 @@ static const struct db_sql sql_holders = {
 const struct db_sql *const execution_query_sql[] = {&sql_get, &sql_tasks_of, &sql_holders};
 const size_t execution_query_sql_count = ARRAY_LEN(execution_query_sql);
 
+/* Of a name and perhaps a uid, or of a uid alone: each branch has its index. */
+#define SNAPSHOTS \
+    "SELECT id FROM task_snapshots WHERE task_name = ?5 AND (?13 IS NULL OR task_uid = ?13)" \
+    " UNION ALL SELECT id FROM task_snapshots WHERE ?5 IS NULL AND task_uid = ?13"
+
 /* Parameters keep their numbers in every combination. The literal bounds of `state` are those of the partial indexes. */
 static const char *const conditions[] = {
     " AND e.task_id = ?4",
-    " AND e.snapshot_id IN (SELECT id FROM task_snapshots WHERE task_name = ?5 AND (?13 IS NULL OR task_uid = ?13)"
-    " UNION ALL SELECT id FROM task_snapshots WHERE ?5 IS NULL AND task_uid = ?13)",
+    " AND e.snapshot_id IN (" SNAPSHOTS ")",
     " AND e.state = ?6 AND e.state >= 2",
     " AND e.state = ?6 AND e.state < 2",
     " AND (e.cause IN (0, 3)) = ?7",

@@ -28,7 +28,8 @@ QUESTIONS(X)
 /* clang-format on */
 
 /* Tables that grow with time. Those of tasks and instances are as long as there are tasks: their pages are read whole. */
-static const char *const growing[] = {"task_executions", "task_locks", "task_stats_by_hour", "task_snapshots", "task_occurrences", " e", " h", " o"};
+static const char *const growing[] = {
+    "task_executions", "task_locks", "task_stats_by_hour", "task_snapshots", "task_occurrences", " e", " h", " o"};
 
 /* Once a day, and of rows that each stand for many slots. */
 static const char daily[] = "DELETE FROM task_occurrences";

@@ -372,7 +372,7 @@ class Places(ServersOfTests):
         expected = ["c", "d", "b", "a"]
         uids = {}
         for name, priority, seconds in (("a", 0, 0), ("b", 5, 2), ("d", 100000, 2), ("c", 100000, 1)):
-            server.create(name=name, type="noop", priority=priority)
+            server.create(name=name, type="noop", data='{"sleep_ms":20}', priority=priority)
             uids[name] = server.trigger(name, run_at=int(time.time() * 1000) + 100 * seconds)
         time.sleep(0.5)  # all are due
         server.post(f"/scheduler/executions/{blocker}/cancel")
