@@ -97,6 +97,21 @@ static void protect_database(const char *path)
     (void)close(fd);
 }
 
+/* A server that ran here left its token, and a database that was ever opened is not empty: beginning anew without a word
+ * would hide that everything is gone. */
+static enum err_code refuse_emptied(const struct server *server, const char *path, struct err *err)
+{
+    char token[4200];
+    struct stat info;
+    (void)snprintf(token, sizeof token, "%s/cli-token", server->config->data);
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > 0 || access(token, F_OK) != 0)
+        return OK;
+    return err_set(err, ERR_CORRUPT, NULL,
+                   "%s is empty, although a server has run here: put a copy in its place with `horae store restore`, or remove"
+                   " the empty file to begin anew",
+                   path);
+}
+
 static enum err_code open_store(struct server *server, struct err *err)
 {
     char url[4200];
@@ -104,8 +119,11 @@ static enum err_code open_store(struct server *server, struct err *err)
         (void)snprintf(url, sizeof url, "%s", server->config->store);
     else
         (void)snprintf(url, sizeof url, "sqlite:%s/horae.db", server->config->data);
-    if (strncmp(url, "sqlite:", 7) == 0)
+    if (strncmp(url, "sqlite:", 7) == 0) {
+        if (refuse_emptied(server, url + 7, err) != OK)
+            return ERR_CORRUPT;
         protect_database(url + 7);
+    }
     struct store_options options = {
         .url = url, .relaxed = strcmp(server->config->durability, "relaxed") == 0, .readers = READERS};
     return store_open(&options, &server->store, err);
@@ -306,6 +324,8 @@ enum err_code server_start(const struct config *config, struct server **ret, str
     }
     if (code == OK)
         code = start_http(server, err);
+    if (code != OK && server->store && (!server->events || code == ERR_CORRUPT)) /* the first writes, or damage found later */
+        store_explain(server->store, err);
     if (code != OK) {
         server_stop(server, true); /* a failed start ends nothing that a former server left running */
         return code;

@@ -28,41 +28,60 @@ static struct wall real_wall(const struct clock *clock)
     return (struct wall){read_us(CLOCK_REALTIME)};
 }
 
-/* Offset for tests of clock jumps; re-read at most every 50 ms. */
-static _Atomic int64_t test_offset_us, test_read_at_us;
+/* Offsets for tests; re-read at most every 50 ms. */
+static _Atomic int64_t test_wall_us, test_mono_us, test_read_at_us;
 
-static int64_t read_test_offset(void)
+static int64_t next_offset(struct str *rest)
 {
-    const char *path = getenv("HORAE_TEST_CLOCK_FILE");
-    char text[32];
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, sizeof text);
-    (void)close(fd);
-    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
-        n--;
+    struct str word;
     int64_t seconds = 0;
-    if (n <= 0 || !str_to_int((struct str){text, (size_t)n}, -4000000000, 4000000000, &seconds))
+    if (!str_split(rest, ' ', &word) || !str_to_int(word, -4000000000, 4000000000, &seconds))
         return 0;
     return seconds * US_PER_S;
+}
+
+static void read_test_offsets(void)
+{
+    const char *path = getenv("HORAE_TEST_CLOCK_FILE");
+    char text[64];
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text);
+    if (fd >= 0)
+        (void)close(fd);
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+        n--;
+    struct str rest = {text, n > 0 ? (size_t)n : 0};
+    atomic_store(&test_wall_us, next_offset(&rest));
+    atomic_store(&test_mono_us, next_offset(&rest));
+}
+
+static void look_at_test_offsets(void)
+{
+    int64_t now = read_us(CLOCK_MONOTONIC);
+    if (now - atomic_load(&test_read_at_us) > 50 * US_PER_MS) {
+        atomic_store(&test_read_at_us, now);
+        read_test_offsets();
+    }
 }
 
 static struct wall test_wall(const struct clock *clock)
 {
     (void)clock;
-    int64_t now = read_us(CLOCK_MONOTONIC);
-    if (now - atomic_load(&test_read_at_us) > 50 * US_PER_MS) {
-        atomic_store(&test_read_at_us, now);
-        atomic_store(&test_offset_us, read_test_offset());
-    }
-    return (struct wall){read_us(CLOCK_REALTIME) + atomic_load(&test_offset_us)};
+    look_at_test_offsets();
+    return (struct wall){read_us(CLOCK_REALTIME) + atomic_load(&test_wall_us)};
+}
+
+static struct mono test_mono(const struct clock *clock)
+{
+    (void)clock;
+    look_at_test_offsets();
+    return (struct mono){read_us(CLOCK_MONOTONIC) + atomic_load(&test_mono_us)};
 }
 
 const struct clock *clock_real(void)
 {
     static const struct clock real = {real_wall, real_mono, 0};
-    static const struct clock test = {test_wall, real_mono, 0};
+    static const struct clock test = {test_wall, test_mono, 0};
     static _Atomic int kind; /* 0 unknown, 1 real, 2 test */
     if (!atomic_load(&kind))
         atomic_store(&kind, getenv("HORAE_TEST_CLOCK_FILE") ? 2 : 1);

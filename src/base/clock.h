@@ -25,8 +25,9 @@ struct clock {
     int64_t offset_us; /* test offset of the real clock's wall time */
 };
 
-/* The machine's clocks. The environment variable HORAE_TEST_CLOCK_FILE names a file that holds a signed number of
- * seconds added to wall time (read at most every 50 ms); it exists for tests of clock jumps. */
+/* The machine's clocks. For tests of clock jumps and of long waits, the environment variable HORAE_TEST_CLOCK_FILE names a
+ * file "WALL" or "WALL MONO": signed seconds added to wall time, and to monotonic time, which must only grow. It is read at
+ * most every 50 ms. Sleeps are not shortened by it. */
 const struct clock *clock_real(void);
 
 static inline struct wall clock_wall(const struct clock *clock)

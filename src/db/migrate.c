@@ -33,8 +33,8 @@ static enum err_code check_applied(struct db *db, size_t *ret_applied, struct er
         int64_t number = db_int(st, 0);
         if (applied == migration_count || migrations[applied].number != number)
             code =
-                err_set(err, ERR_UNAVAILABLE, NULL,
-                        "the database has migration %" PRId64 ", which this version does not know: it was written by a newer one",
+                err_set(err, ERR_CONFLICT, NULL,
+                        "the database has migration %" PRId64 ", which this version does not know: it was written by a newer one; run that one, or restore an older copy",
                         number);
         else {
             checksum(migrations[applied].sql, expected);
@@ -49,23 +49,35 @@ static enum err_code check_applied(struct db *db, size_t *ret_applied, struct er
     return code;
 }
 
-enum err_code migrate_check(struct db *db, struct err *err)
+/* Whether there are tables, and the table of migrations among them. */
+static enum err_code look_at_tables(struct db *db, bool *ret_any, bool *ret_ours, struct err *err)
 {
-    static const struct db_sql sql = {"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"};
+    static const struct db_sql sql = {
+        "SELECT count(*), count(CASE name WHEN 'schema_migrations' THEN 1 END) FROM sqlite_master WHERE type = 'table'"};
     struct db_stmt *st;
     bool row = false;
-    size_t applied = 0;
     enum err_code code = db_prepare(db, &sql, &st, err);
-    if (code == OK)
-        code = db_step(st, &row, err);
-    bool ours = code == OK && row && db_int(st, 0) == 1;
-    if (code == OK)
-        db_reset(st);
+    if (code != OK || (code = db_step(st, &row, err)) != OK)
+        return code;
+    *ret_any = row && db_int(st, 0) > 0;
+    *ret_ours = row && db_int(st, 1) > 0;
+    db_reset(st);
+    return OK;
+}
+
+static enum err_code not_ours(struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, NULL, "it is no database of horae");
+}
+
+enum err_code migrate_check(struct db *db, struct err *err)
+{
+    bool any = false, ours = false;
+    size_t applied = 0;
+    enum err_code code = look_at_tables(db, &any, &ours, err);
     if (code == OK && ours)
         code = check_applied(db, &applied, err);
-    if (code == OK && !applied)
-        code = err_set(err, ERR_CORRUPT, NULL, "it is no database of horae");
-    return code;
+    return code == OK && !applied ? not_ours(err) : code;
 }
 
 static enum err_code apply_one(struct db *db, const struct migration *migration, struct err *err)
@@ -88,7 +100,12 @@ static enum err_code apply_one(struct db *db, const struct migration *migration,
 enum err_code migrate_apply(struct db *db, struct err *err)
 {
     size_t applied = 0;
-    enum err_code code = db_exec(db, create_table, err);
+    bool any = false, ours = false;
+    enum err_code code = look_at_tables(db, &any, &ours, err);
+    if (code == OK && any && !ours)
+        code = not_ours(err);
+    if (code == OK)
+        code = db_exec(db, create_table, err);
     if (code == OK)
         code = check_applied(db, &applied, err);
     if (code != OK || applied == migration_count)

@@ -15,8 +15,9 @@ struct migration {
 extern const struct migration migrations[]; /* generated from migrations/, ascending */
 extern const size_t migration_count;
 
-/* Is it a database of this program, and none of a newer version? Changes nothing; ERR_CORRUPT, ERR_UNAVAILABLE. */
+/* Is it a database of this program, and none of a newer version? Changes nothing; ERR_CORRUPT, ERR_CONFLICT. */
 enum err_code migrate_check(struct db *db, struct err *err);
+/* Brings it up to date; a database with tables of somebody else is left alone (ERR_CORRUPT). */
 enum err_code migrate_apply(struct db *db, struct err *err);
 
 #endif

@@ -67,12 +67,10 @@ static enum err_code commit(struct store *store, struct err *err)
     return code;
 }
 
-/* All in one transaction; OK when all of them are committed. */
+/* All in the open transaction; OK when all of them are committed. */
 static enum err_code run_together(struct store *store, struct list *batch, struct err *err)
 {
-    enum err_code code = run_sql(store->writer, &sql_begin_write, err);
-    if (code != OK)
-        return code;
+    enum err_code code = OK;
     for (struct list_node *node = list_first(batch); node && code == OK; node = list_next(batch, node))
         code = run_op(store, CONTAINER_OF(node, struct store_op, node), err);
     if (code == OK)
@@ -82,21 +80,41 @@ static enum err_code run_together(struct store *store, struct list *batch, struc
     return code;
 }
 
-static void run_alone(struct store *store, struct store_op *op)
+static void note_result(struct store_op *op, enum err_code code, const struct err *err)
 {
-    struct err err;
-    enum err_code code = run_sql(store->writer, &sql_begin_write, &err);
-    if (code == OK) {
-        code = run_op(store, op, &err);
-        if (code == OK)
-            code = commit(store, &err);
-        if (code != OK)
-            roll_back(store);
-    }
     op->code = code;
     if (code != OK) {
         op->err = xmalloc(sizeof *op->err);
-        *op->err = err;
+        *op->err = *err;
+    }
+}
+
+/* Returns whether there was a transaction to run it in. */
+static bool run_alone(struct store *store, struct store_op *op, struct err *err)
+{
+    enum err_code code = run_sql(store->writer, &sql_begin_write, err);
+    bool begun = code == OK;
+    if (begun) {
+        code = run_op(store, op, err);
+        if (code == OK)
+            code = commit(store, err);
+        if (code != OK)
+            roll_back(store);
+    }
+    note_result(op, code, err);
+    return begun;
+}
+
+/* One by one. Without a transaction (somebody else's lock, which was waited for) the others would fare no better, each after
+ * a wait of its own. */
+static void run_each(struct store *store, struct list *batch, bool begun, struct err *err)
+{
+    for (struct list_node *node = list_first(batch); node; node = list_next(batch, node)) {
+        struct store_op *op = CONTAINER_OF(node, struct store_op, node);
+        if (begun)
+            begun = run_alone(store, op, err);
+        else
+            note_result(op, err->code, err);
     }
 }
 
@@ -104,10 +122,10 @@ static void run_batch(struct store *store, struct list *batch)
 {
     struct err err;
     metric_observe_count(store->batch_ops, (int64_t)batch->count);
-    bool together = run_together(store, batch, &err) == OK;
+    bool begun = run_sql(store->writer, &sql_begin_write, &err) == OK;
+    bool together = begun && run_together(store, batch, &err) == OK;
     if (!together)
-        for (struct list_node *node = list_first(batch); node; node = list_next(batch, node))
-            run_alone(store, CONTAINER_OF(node, struct store_op, node));
+        run_each(store, batch, begun, &err);
     for (struct list_node *node; (node = list_pop_front(batch));) {
         struct store_op *op = CONTAINER_OF(node, struct store_op, node);
         struct err *own = op->err; /* `done` may free the operation */
@@ -305,7 +323,27 @@ static enum err_code open_writer(struct store *store, struct err *err)
     enum err_code code = db_sqlite_open(&options, &store->writer, err);
     if (code == OK)
         code = migrate_apply(store->writer, err);
+    if (code != OK)
+        store_explain(store, err);
     return code;
+}
+
+static const char *advice_for(enum err_code code)
+{
+    switch ((int)code) {
+    case ERR_CORRUPT: return "see `horae store check`; `horae store restore` puts a copy in its place";
+    case ERR_BUSY: return "end the program that holds it, then start again";
+    case ERR_UNAVAILABLE: return "make room on the disk, and let this user write the file and its folder";
+    default: return NULL;
+    }
+}
+
+void store_explain(const struct store *store, struct err *err)
+{
+    const char *advice = advice_for(err->code);
+    struct err inner = *err;
+    if (advice)
+        (void)err_set(err, inner.code, NULL, "%s: %s: %s", store->path, inner.message, advice);
 }
 
 static void store_free(struct store *store)

@@ -37,6 +37,8 @@ struct store_op {
 
 /* Opens, locks the file for one server (ERR_BUSY names the process that holds it) and migrates. */
 enum err_code store_open(const struct store_options *options, struct store **ret, struct err *err);
+/* Adds to an error of the store at a start which file it is about and what to do; other errors stay as they are. */
+void store_explain(const struct store *store, struct err *err);
 /* False: too much waits already, or the store is closing; the operation stays the caller's and is not called. */
 bool store_submit(struct store *store, struct store_op *op) MUST_CHECK;
 /* Submits and waits. */
