@@ -50,10 +50,12 @@ class Answer:
 
 
 class Server:
-    """One server with its data folder. `stop` is clean, `kill` is SIGKILL; both keep the data for `start`."""
+    """One server with its data folder. `stop` is clean, `kill` is SIGKILL; both keep the data for `start`. What it says goes to
+    server.log in the data folder, or in `log_folder`."""
 
-    def __init__(self, arguments=(), env=None, data=None):
+    def __init__(self, arguments=(), env=None, data=None, log_folder=None):
         self.folder = data or tempfile.mkdtemp(prefix="horae-test-")
+        self.log_path = os.path.join(log_folder or self.folder, "server.log")
         self.arguments, self.env = list(arguments), env or {}
         self.process = None
         self.url = None
@@ -62,7 +64,7 @@ class Server:
     def start(self):
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "HORAE_ADMIN_TOKEN": ADMIN_TOKEN,
                "HORAE_ADMIN_PASSWORD": "correct horse", **self.env}
-        self.log = open(os.path.join(self.folder, "server.log"), "ab")
+        self.log = open(self.log_path, "ab")
         command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--data", self.folder, "--stop-timeout", "5", *self.arguments]
         self.process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         seen = b""
@@ -101,7 +103,7 @@ class Server:
         self.drainer.start()
 
     def log_text(self):
-        with open(os.path.join(self.folder, "server.log"), encoding="utf-8", errors="replace") as file:
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
 
     def _end(self, signo, expected):

@@ -298,36 +298,6 @@ static enum err_code path_of(const char *url, char **ret, struct err *err)
     return OK;
 }
 
-/* One server per file: an advisory lock on FILE.lock, which also says who holds it. */
-static enum err_code lock_file(struct store *store, struct err *err)
-{
-    char path[4200], text[32] = "";
-    (void)snprintf(path, sizeof path, "%s.lock", store->path);
-    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (store->lock_fd < 0)
-        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot open %s: %s", path, strerror(errno));
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t n = pread(store->lock_fd, text, sizeof text - 1, 0);
-        text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
-        return err_set(err, ERR_BUSY, NULL, "another server uses %s: process %s", store->path, text[0] ? text : "unknown");
-    }
-    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(store->lock_fd, 0) != 0 || pwrite(store->lock_fd, text, (size_t)n, 0) != n)
-        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot write %s: %s", path, strerror(errno));
-    return OK;
-}
-
-static enum err_code open_writer(struct store *store, struct err *err)
-{
-    struct db_open_options options = {.path = store->path, .relaxed = store->relaxed, .fault = store->fault};
-    enum err_code code = db_sqlite_open(&options, &store->writer, err);
-    if (code == OK)
-        code = migrate_apply(store->writer, err);
-    if (code != OK)
-        store_explain(store, err);
-    return code;
-}
-
 static const char *advice_for(enum err_code code)
 {
     switch ((int)code) {
@@ -344,6 +314,36 @@ void store_explain(const struct store *store, struct err *err)
     struct err inner = *err;
     if (advice)
         (void)err_set(err, inner.code, NULL, "%s: %s: %s", store->path, inner.message, advice);
+}
+
+/* One server per file: an advisory lock on FILE.lock, which also says who holds it. */
+static enum err_code lock_file(struct store *store, struct err *err)
+{
+    char path[4200], text[32] = "";
+    (void)snprintf(path, sizeof path, "%s.lock", store->path);
+    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->lock_fd < 0)
+        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot open %s: %s: %s", path, strerror(errno), advice_for(ERR_UNAVAILABLE));
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = pread(store->lock_fd, text, sizeof text - 1, 0);
+        text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
+        return err_set(err, ERR_BUSY, NULL, "another server uses %s: process %s", store->path, text[0] ? text : "unknown");
+    }
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(store->lock_fd, 0) != 0 || pwrite(store->lock_fd, text, (size_t)n, 0) != n)
+        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot write %s: %s: %s", path, strerror(errno), advice_for(ERR_UNAVAILABLE));
+    return OK;
+}
+
+static enum err_code open_writer(struct store *store, struct err *err)
+{
+    struct db_open_options options = {.path = store->path, .relaxed = store->relaxed, .fault = store->fault};
+    enum err_code code = db_sqlite_open(&options, &store->writer, err);
+    if (code == OK)
+        code = migrate_apply(store->writer, err);
+    if (code != OK)
+        store_explain(store, err);
+    return code;
 }
 
 static void store_free(struct store *store)
