@@ -80,6 +80,7 @@ struct command {
     struct stream streams[2]; /* standard output, standard error */
     struct progress progress;
     struct log_writer log;
+    bool log_lost;
     struct cgroup cgroup;
     int64_t drain_until_us, output_due_us, output_told_us; /* monotonic; 0 = none */
     int64_t tree_look_us, tree_until_us, tree_since_us;    /* next look, last one, when something was there; as above */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -15,7 +16,11 @@ static void take_output(struct stream *stream, const char *bytes, size_t length)
 {
     struct command *command = stream->command;
     tail_add(&stream->tail, &command->daemon->tails, bytes, length);
-    (void)log_writer_add(&command->log, stream->kind, bytes, length, clock_wall(command->daemon->clock).us);
+    bool whole = log_writer_add(&command->log, stream->kind, bytes, length, clock_wall(command->daemon->clock).us);
+    if (!whole && !command->log_lost) { /* once: more of it would fill the disk again */
+        (void)fprintf(stderr, "%s: output is lost: %s\n", command->log.path, strerror(errno));
+        command->log_lost = true;
+    }
     report_output(command);
 }
 

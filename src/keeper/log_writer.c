@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "keeper/keeper_log_format.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,8 +123,10 @@ static bool write_frame(struct log_writer *log, enum keeper_stream stream, const
         log->size += size;
         return true;
     }
-    if (written > 0)
+    if (written > 0) {
         (void)!ftruncate(log->fd, log->size);
+        errno = ENOSPC; /* a part fitted, the rest did not */
+    }
     return false;
 }
 

@@ -18,7 +18,7 @@ struct log_writer {
 };
 
 void log_writer_init(struct log_writer *log, const char *path, int64_t limit, int32_t attempt);
-/* Appends, in frames; rotates at half of the limit. False when bytes were lost (disk full, folder gone). */
+/* Appends, in frames; rotates at half of the limit. False when bytes were lost (disk full, folder gone); errno says why. */
 bool log_writer_add(struct log_writer *log, enum keeper_stream stream, const char *bytes, size_t length, int64_t at_us);
 void log_writer_release(struct log_writer *log);
 
