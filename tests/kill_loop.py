@@ -25,8 +25,8 @@ SAY_EVERY = 50  # rounds
 
 
 class KillLoop:
-    def __init__(self, rounds, seed, say=print):
-        self.rounds, self.seed, self.say = rounds, seed, say
+    def __init__(self, rounds, seed, say=print, kinds=None):
+        self.rounds, self.seed, self.say, self.kinds = rounds, seed, say, kinds or KINDS
         self.random = random.Random(seed)
         self.faults = collections.Counter()
         self.recoveries = []  # seconds from an end of the server to the next one's being ready
@@ -58,7 +58,7 @@ class KillLoop:
     def go_round(self, account, begun):
         for number in range(1, self.rounds + 1):
             time.sleep(self.random.uniform(*REST_S))
-            kind = self.random.choices(list(KINDS), list(KINDS.values()))[0]
+            kind = self.random.choices(list(self.kinds), list(self.kinds.values()))[0]
             self.faults[kind] += 1
             self.fault(kind)
             account.check_round()

@@ -17,6 +17,9 @@ class Loop(unittest.TestCase):
     def test_nothing_acknowledged_is_lost_and_nothing_runs_twice(self):
         KillLoop(ROUNDS, SEED).run()
 
+    def test_sigterm_and_handover_under_load_end_with_status_0_and_lose_nothing(self):
+        KillLoop(4, SEED, kinds={"stop": 1, "handover": 1}).run()
+
 
 class Stop(unittest.TestCase):
     def setUp(self):
