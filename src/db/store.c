@@ -9,12 +9,12 @@
 #include "base/str.h"
 #include "db/db_priv.h"
 #include "db/migrate.h"
+#include "db/store_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum { READER_WAIT_US = 5 * US_PER_S };
@@ -23,7 +23,7 @@ struct store {
     char *path;
     bool relaxed, inline_writer;
     const struct store_fault *fault;
-    int lock_fd;
+    struct store_lock lock; /* writer thread once it runs */
     struct queue queue; /* any thread */
     struct thread thread;
     struct db *writer; /* writer thread only */
@@ -89,10 +89,16 @@ static void note_result(struct store_op *op, enum err_code code, const struct er
     }
 }
 
+static enum err_code begin(struct store *store, struct err *err)
+{
+    enum err_code code = store_lock_check(&store->lock, err);
+    return code == OK ? run_sql(store->writer, &sql_begin_write, err) : code;
+}
+
 /* Returns whether there was a transaction to run it in. */
 static bool run_alone(struct store *store, struct store_op *op, struct err *err)
 {
-    enum err_code code = run_sql(store->writer, &sql_begin_write, err);
+    enum err_code code = begin(store, err);
     bool begun = code == OK;
     if (begun) {
         code = run_op(store, op, err);
@@ -122,7 +128,7 @@ static void run_batch(struct store *store, struct list *batch)
 {
     struct err err;
     metric_observe_count(store->batch_ops, (int64_t)batch->count);
-    bool begun = run_sql(store->writer, &sql_begin_write, &err) == OK;
+    bool begun = begin(store, &err) == OK;
     bool together = begun && run_together(store, batch, &err) == OK;
     if (!together)
         run_each(store, batch, begun, &err);
@@ -316,25 +322,6 @@ void store_explain(const struct store *store, struct err *err)
         (void)err_set(err, inner.code, NULL, "%s: %s: %s", store->path, inner.message, advice);
 }
 
-/* One server per file: an advisory lock on FILE.lock, which also says who holds it. */
-static enum err_code lock_file(struct store *store, struct err *err)
-{
-    char path[4200], text[32] = "";
-    (void)snprintf(path, sizeof path, "%s.lock", store->path);
-    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (store->lock_fd < 0)
-        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot open %s: %s: %s", path, strerror(errno), advice_for(ERR_UNAVAILABLE));
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t n = pread(store->lock_fd, text, sizeof text - 1, 0);
-        text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
-        return err_set(err, ERR_BUSY, NULL, "another server uses %s: process %s", store->path, text[0] ? text : "unknown");
-    }
-    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(store->lock_fd, 0) != 0 || pwrite(store->lock_fd, text, (size_t)n, 0) != n)
-        return err_set(err, ERR_UNAVAILABLE, NULL, "cannot write %s: %s: %s", path, strerror(errno), advice_for(ERR_UNAVAILABLE));
-    return OK;
-}
-
 static enum err_code open_writer(struct store *store, struct err *err)
 {
     struct db_open_options options = {.path = store->path, .relaxed = store->relaxed, .fault = store->fault};
@@ -351,8 +338,7 @@ static void store_free(struct store *store)
     for (int i = 0; i < store->idle_count; i++)
         db_close(store->idle[i]);
     db_close(store->writer);
-    if (store->lock_fd >= 0)
-        (void)close(store->lock_fd);
+    store_lock_release(&store->lock);
     queue_release(&store->queue);
     condition_release(&store->reader_free);
     mutex_release(&store->readers_mutex);
@@ -368,20 +354,22 @@ enum err_code store_open(const struct store_options *options, struct store **ret
         return code;
     must(options->readers > 0 && options->readers <= STORE_READERS_MAX);
     struct store *store = xcalloc(1, sizeof *store);
+    store->lock.fd = -1;
     store->path = path;
     store->relaxed = options->relaxed;
     store->inline_writer = options->inline_writer;
     store->fault = options->fault;
-    store->lock_fd = -1;
     store->max_readers = options->readers;
     queue_init(&store->queue, STORE_QUEUE_MAX);
     mutex_init(&store->readers_mutex);
     condition_init(&store->reader_free);
     store->commit_time = metric_get(METRIC_HISTOGRAM, "horae_store_commit_seconds", "Time of one group commit.", "");
     store->batch_ops = metric_get(METRIC_HISTOGRAM, "horae_store_batch_ops", "Operations per group commit.", "");
-    code = lock_file(store, err);
+    code = store_lock_take(&store->lock, path, err);
     if (code == OK)
         code = open_writer(store, err);
+    if (code == OK)
+        store_lock_note(&store->lock);
     if (code != OK) {
         store_free(store);
         return code;

@@ -8,7 +8,6 @@ import json
 import os
 import resource
 import shutil
-import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -347,3 +346,85 @@ class Damaged(unittest.TestCase):
                 self.assertLessEqual(set(statuses), {200, 201, 202, 500, 503})
                 self.assertEqual(self.server.get("/healthz").status, 200)
                 self.server.stop()
+
+    def test_a_torn_end_of_the_log_costs_what_it_held_and_no_more(self):
+        """As after a loss of power on a disk that lies about what it wrote."""
+        self.put(self.good)
+        self.server.start()
+        uids = [self.server.trigger("kept") for _ in range(20)]
+        for uid in uids:
+            self.server.finished(uid)
+        self.server.kill()
+        log = self.path + "-wal"
+        for share in (0.99, 0.5):
+            os.truncate(log, int(os.path.getsize(log) * share))
+            self.server.start()
+            for path in ("/scheduler/tasks/kept", *(f"/scheduler/executions?page={page}&page_size=100" for page in range(1, 6))):
+                self.assertEqual(self.server.get(path).status, 200)
+            self.assertEqual(self.server.finished(self.server.trigger("kept"))["state"], "success")
+            self.server.kill()
+        done = subprocess.run([BINARY, "store", "check", "--data", self.server.folder], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class TakenAway(unittest.TestCase):
+    """Files go while a server has them open: it writes no more to what is nobody's, or another server's."""
+
+    def setUp(self):
+        self.server = Server(log_folder=tempfile.mkdtemp(prefix="horae-test-"))
+        self.addCleanup(self.server.remove)
+        self.server.create(name="tick", type="noop", cron_expr="* * * * * *")
+        self.path = os.path.join(self.server.folder, "horae.db")
+
+    def assert_no_writes(self):
+        answer = self.server.post("/scheduler/tasks", {"name": "new", "type": "noop"})
+        self.assertEqual(answer.status, 503, answer.body)
+        self.assertIn("removed or replaced, or another server took it", answer.json["error"])
+        self.assertEqual(self.server.get("/healthz").status, 200)
+
+    def test_a_lock_file_that_was_removed_is_made_again(self):
+        os.unlink(self.path + ".lock")
+        self.server.create(name="after", type="noop")
+        self.assertIn("made again", self.server.log_text())
+        self.assertIn(f"process {self.server.process.pid}", serve(self.server.folder))
+
+    def try_second(self):
+        """The first one may notice and make the file again."""
+        os.unlink(self.path + ".lock")
+        with contextlib.suppress(AssertionError):
+            return Server(data=self.server.folder)
+        return None
+
+    def test_two_servers_never_write_to_one_database(self):
+        self.server.request("DELETE", "/scheduler/tasks/tick")
+        second = wait_until("a second server to get in", self.try_second)
+        try:
+            self.assert_no_writes()
+            second.create(name="second", type="noop")
+            self.assertEqual(second.finished(second.trigger("second"))["state"], "success")
+        finally:
+            second.stop()
+        self.assert_no_writes()  # also later: what it knows is out of date
+        self.server.kill()
+        self.server.start()
+        self.assertEqual(self.server.get("/scheduler/tasks/second").status, 200)
+
+    def test_nothing_is_acknowledged_into_a_folder_that_is_gone(self):
+        away = self.server.folder + "-away"
+        os.rename(self.server.folder, away)
+        self.assert_no_writes()
+        self.server.kill()
+        os.rename(away, self.server.folder)
+        self.server.start()
+        self.assertEqual(self.server.get("/scheduler/tasks/new").status, 404)
+        self.assertEqual(self.server.get("/scheduler/tasks/tick").status, 200)
+
+
+class Missing(unittest.TestCase):
+    def test_a_folder_that_is_not_there_is_made(self):
+        outer = tempfile.mkdtemp(prefix="horae-test-")
+        self.addCleanup(shutil.rmtree, outer, True)
+        server = Server(data=os.path.join(outer, "a", "b"), log_folder=outer)
+        self.addCleanup(server.remove)
+        server.create(name="kept", type="noop")
+        self.assertEqual(os.stat(server.folder).st_mode & 0o777, 0o700)
