@@ -32,10 +32,11 @@ static enum err_code check_applied(struct db *db, size_t *ret_applied, struct er
         char expected[17];
         int64_t number = db_int(st, 0);
         if (applied == migration_count || migrations[applied].number != number)
-            code =
-                err_set(err, ERR_CONFLICT, NULL,
-                        "the database has migration %" PRId64 ", which this version does not know: it was written by a newer one; run that one, or restore an older copy",
-                        number);
+            code = err_set(
+                err, ERR_CONFLICT, NULL,
+                "the database has migration %" PRId64
+                ", which this version does not know: it was written by a newer one; run that one, or restore an older copy",
+                number);
         else {
             checksum(migrations[applied].sql, expected);
             if (strcmp(db_text(st, 1, NULL), expected) != 0)

@@ -24,7 +24,7 @@ struct store {
     bool relaxed, inline_writer;
     const struct store_fault *fault;
     struct store_lock lock; /* writer thread once it runs */
-    struct queue queue; /* any thread */
+    struct queue queue;     /* any thread */
     struct thread thread;
     struct db *writer; /* writer thread only */
     struct metric *commit_time, *batch_ops;
