@@ -111,16 +111,16 @@ static bool run_alone(struct store *store, struct store_op *op, struct err *err)
     return begun;
 }
 
-/* One by one. Without a transaction (somebody else's lock, which was waited for) the others would fare no better, each after
- * a wait of its own. */
+/* One by one. After a wait for somebody else's lock the others would fare no better, each after a wait of its own. */
 static void run_each(struct store *store, struct list *batch, bool begun, struct err *err)
 {
+    bool waited = !begun && err->code == ERR_BUSY;
     for (struct list_node *node = list_first(batch); node; node = list_next(batch, node)) {
         struct store_op *op = CONTAINER_OF(node, struct store_op, node);
-        if (begun)
-            begun = run_alone(store, op, err);
-        else
+        if (waited)
             note_result(op, err->code, err);
+        else
+            waited = !run_alone(store, op, err) && err->code == ERR_BUSY;
     }
 }
 
