@@ -197,7 +197,7 @@ static bool take_digits(struct str text, size_t *at, int count, int64_t *ret)
 
 static bool take_char(struct str text, size_t *at, const char *any)
 {
-    if (*at >= text.n || !strchr(any, text.p[*at]))
+    if (*at >= text.n || !text.p[*at] || !strchr(any, text.p[*at])) /* strchr finds its own end, too */
         return false;
     (*at)++;
     return true;
@@ -256,7 +256,10 @@ static bool parse_rfc3339(struct str text, int64_t *ret_us)
     if (!date_is_valid(year, month, day) || hour > 23 || minute > 59 || second > 59)
         return false;
     int64_t days = time_days_from_civil(year, (int)month, (int)day);
-    *ret_us = (days * 86400 + hour * 3600 + minute * 60 + second - offset) * US_PER_S + fraction;
+    int64_t us = (days * 86400 + hour * 3600 + minute * 60 + second - offset) * US_PER_S + fraction;
+    if (us < TIME_MS_MIN * US_PER_MS || us / US_PER_MS > TIME_MS_MAX) /* an offset may lead out of the years */
+        return false;
+    *ret_us = us;
     return true;
 }
 
@@ -264,7 +267,7 @@ bool time_parse(const char *text, size_t length, int64_t *ret_us)
 {
     struct str view = {text, length};
     int64_t ms;
-    if (str_to_int(view, -62135596800000, 253402300799999, &ms)) { /* years 1 to 9999 */
+    if (str_to_int(view, TIME_MS_MIN, TIME_MS_MAX, &ms)) {
         *ret_us = ms * US_PER_MS;
         return true;
     }

@@ -11,6 +11,10 @@
 
 enum { US_PER_MS = 1000, US_PER_S = 1000000 };
 
+/* Years 1 to 9999, in Unix milliseconds: all that is read and written. */
+#define TIME_MS_MIN INT64_C(-62135596800000)
+#define TIME_MS_MAX INT64_C(253402300799999)
+
 struct wall {
     int64_t us; /* microseconds since 1970-01-01 UTC */
 };
@@ -51,7 +55,7 @@ void fake_clock_step_wall(struct fake_clock *clock, int64_t us); /* as an admini
 
 /* RFC 3339 in UTC: 2026-03-08T03:00:00.000Z; `fraction` is 0, 3 or 6 digits. Needs 32 bytes; returns the length. */
 size_t time_format_utc(int64_t us, int fraction, char *out, size_t capacity);
-/* RFC 3339 with zone, or Unix milliseconds (rulings section 2). False when it is neither. */
+/* RFC 3339 with zone, or Unix milliseconds (rulings section 2). False when it is neither, or outside of the years. */
 bool time_parse(const char *text, size_t length, int64_t *ret_us);
 /* Days since 1970-01-01 of a proleptic Gregorian date (Hinnant's algorithm). */
 int64_t time_days_from_civil(int64_t year, int month, int day);

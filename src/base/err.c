@@ -38,6 +38,14 @@ static void cut_whole(char *text, size_t capacity)
         text[from - 1] = '\0';
 }
 
+/* A caller's own text may be quoted: it must not begin another line, in a log or on a terminal. */
+static void make_one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 32 || *text == 127)
+            *text = '?';
+}
+
 static void fill(struct err *err, enum err_code code, const char *api_code, const char *param, const char *format,
                  va_list arguments)
 {
@@ -50,6 +58,8 @@ static void fill(struct err *err, enum err_code code, const char *api_code, cons
     (void)vsnprintf(built.message, sizeof built.message, format, arguments);
     cut_whole(built.param, sizeof built.param);
     cut_whole(built.message, sizeof built.message);
+    make_one_line(built.param);
+    make_one_line(built.message);
     *err = built;
 }
 

@@ -55,6 +55,8 @@ static void times_are_read_and_written(void **state)
                                       "2026-01-01T25:00:00Z",
                                       "2026-01-01T00:00:00",
                                       "1e3",
+                                      "9999-12-31T23:59:59-00:01", /* year 10000 */
+                                      "0000-01-01T00:00:00Z",
                                       "2026-01-01T00:00:00+99:00"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         int64_t us;

@@ -210,7 +210,7 @@ static enum err_code read_time(const struct json *value, const char *name, void 
     if (json_is_text(value)) {
         struct str text = json_get_text(value);
         fine = time_parse(text.p, text.n, &us);
-    } else if (json_get_int(value, &ms) && ms >= 0 && ms < INT64_MAX / US_PER_MS) {
+    } else if (json_get_int(value, &ms) && ms >= 0 && ms <= TIME_MS_MAX) {
         us = ms * US_PER_MS;
         fine = true;
     }
