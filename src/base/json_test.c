@@ -74,6 +74,9 @@ static void what_is_wrong_is_named(void **state)
         {"{\"number\":null}", "number"},
         {"{\"at\":\"soon\"}", "at"},
         {"{\"at\":-1}", "at"},
+        {"{\"at\":253402300800000}", "at"},
+        {"{\"at\":\"2026\\u000001-01T00:00:00Z\"}", "at"},
+        {"{\"a\\nb\":1}", "a?b"},
         {"{\"flag\":1}", "flag"},
         {"{\"choice\":\"three\"}", "choice"},
         {"{\"list\":[]}", "list"},
@@ -117,6 +120,7 @@ static void what_is_written_reads_back(void **state)
     json_writer_init(&w, &out);
     json_begin_object(&w);
     json_put_text(&w, "t", "quote \" slash \\ line\n\x01 \xe4\xbd\xa0 \xff");
+    json_put_text(&w, "u", "\xff\xc3\xa9\"\x01"); /* what stands behind a character of several bytes is escaped, too */
     json_key(&w, "list");
     json_begin_array(&w);
     json_int(&w, INT64_MIN);
@@ -128,6 +132,7 @@ static void what_is_written_reads_back(void **state)
     struct json_doc *doc;
     struct err err;
     assert_int_equal(json_parse(out.data, out.len, &doc, &err), OK);
+    assert_true(str_equal(json_get_text(json_member(json_root(doc), "u")), "\xef\xbf\xbd\xc3\xa9\"\x01"));
     assert_true(
         str_equal(json_get_text(json_member(json_root(doc), "t")), "quote \" slash \\ line\n\x01 \xe4\xbd\xa0 \xef\xbf\xbd"));
     assert_true(json_is_null(json_member(json_root(doc), "never")));

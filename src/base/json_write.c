@@ -84,9 +84,8 @@ static void add_escaped(struct buf *out, const char *text, size_t length, bool v
         size_t step = 1;
         bool bad = false;
         if (c >= 0x80 && !valid) {
-            for (step = 4; step > 1 && (step > length - i || !str_is_utf8(text + i, step)); step--)
-                ;
-            bad = step == 1;
+            step = str_utf8_next(text + i, length - i);
+            bad = step == 0;
         }
         if (c >= 0x20 && c != '"' && c != '\\' && !bad) {
             i += step;
