@@ -27,7 +27,7 @@ static bool parse_plain(struct str text, struct ip_address *ret)
     struct in_addr v4;
     const char *zone = text.n ? memchr(text.p, '%', text.n) : NULL;
     size_t n = zone ? (size_t)(zone - text.p) : text.n;
-    if (!n || n >= sizeof copy || memchr(text.p, 0, n))
+    if (!n || n >= sizeof copy || memchr(text.p, 0, text.n))
         return false;
     memcpy(copy, text.p, n);
     copy[n] = '\0';
