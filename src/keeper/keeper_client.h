@@ -35,6 +35,9 @@ void keeper_know(struct keeper *keeper, int64_t id, int32_t attempt);
 void keeper_unknow(struct keeper *keeper, int64_t id, int32_t attempt);
 /* `lost` for everything known that is not in the listing. */
 void keeper_lose_unlisted(struct keeper *keeper, const struct keeper_listing *listing, size_t count);
+/* Takes the whole messages at the front of `in` and calls the callbacks; what is left is the beginning of the next one.
+ * False: the connection cannot go on. */
+bool keeper_take_messages(struct keeper *keeper);
 /* Closes without a callback. */
 void keeper_drop(struct keeper *keeper);
 

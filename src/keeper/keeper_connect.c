@@ -177,41 +177,6 @@ static bool say_hello(int fd)
     return good;
 }
 
-/* What a keeper answers to HELLO. */
-struct hello_answer {
-    struct keeper_abilities abilities;
-    struct keeper_listing *listing; /* owned */
-    size_t count;
-};
-
-static void take_reason(struct wire *wire, char out[KEEPER_REASON_MAX])
-{
-    const char *text = wire_text(wire, NULL);
-    (void)snprintf(out, KEEPER_REASON_MAX, "%s", text ? text : "");
-}
-
-static bool parse_listing(struct wire *wire, struct hello_answer *ret)
-{
-    ret->abilities.limits = wire_bool(wire);
-    ret->abilities.trees = wire_bool(wire);
-    take_reason(wire, ret->abilities.no_limits);
-    take_reason(wire, ret->abilities.no_trees);
-    uint32_t count = wire_u32(wire);
-    if (wire->bad || wire->left != (size_t)count * KEEPER_LISTING_BYTES)
-        return false;
-    struct keeper_listing *listing = xcalloc(count, sizeof *listing);
-    for (uint32_t i = 0; i < count; i++) {
-        listing[i].id = wire_i64(wire);
-        listing[i].attempt = wire_i32(wire);
-        listing[i].exited = wire_bool(wire);
-        listing[i].pid = wire_i64(wire);
-        listing[i].started_us = wire_i64(wire);
-    }
-    ret->listing = listing;
-    ret->count = count;
-    return wire_done(wire);
-}
-
 static enum err_code refused(const struct keeper *keeper, struct wire *wire, int64_t pid, struct err *err)
 {
     uint32_t lowest = wire_u32(wire), highest = wire_u32(wire), commands = wire_u32(wire);
@@ -222,7 +187,7 @@ static enum err_code refused(const struct keeper *keeper, struct wire *wire, int
 }
 
 /* The first message; what follows stays in the socket for keeper_dispatch. ERR_BUSY: the keeper closed, or is none. */
-static enum err_code read_answer(const struct keeper *keeper, int fd, int64_t pid, int64_t until_us, struct hello_answer *ret,
+static enum err_code read_answer(const struct keeper *keeper, int fd, int64_t pid, int64_t until_us, struct keeper_hello_answer *ret,
                                  struct err *err)
 {
     char head[KEEPER_HEADER_BYTES];
@@ -234,7 +199,7 @@ static enum err_code read_answer(const struct keeper *keeper, int fd, int64_t pi
     good = good && receive(fd, payload, header.length, until_us);
     if (good && header.type == KEEPER_MESSAGE_REFUSED)
         return refused(keeper, &wire, pid, err);
-    if (good && parse_listing(&wire, ret))
+    if (good && keeper_listing_decode(&wire, ret))
         return OK;
     return err_set(err, ERR_BUSY, NULL, "the keeper of %s does not answer, or does not speak our protocol", keeper->data_dir);
 }
@@ -246,7 +211,7 @@ static int64_t peer_pid(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.pid > 0 ? who.pid : 0;
 }
 
-static void adopt(struct keeper *keeper, int fd, int64_t pid, const struct hello_answer *answer)
+static void adopt(struct keeper *keeper, int fd, int64_t pid, const struct keeper_hello_answer *answer)
 {
     keeper_drop(keeper);
     keeper->fd = fd;
@@ -267,7 +232,7 @@ static enum err_code try_once(struct keeper *keeper, int64_t until_us, struct er
         return err_set(err, ERR_NOT_FOUND, NULL, "no keeper lives for %s", keeper->data_dir);
     if (fd < 0)
         return err_set(err, ERR_BUSY, NULL, "cannot connect to the keeper of %s: %s", keeper->data_dir, strerror(errno));
-    struct hello_answer answer = {.count = 0};
+    struct keeper_hello_answer answer = {.count = 0};
     int64_t pid = peer_pid(fd);
     enum err_code code = say_hello(fd)
                              ? read_answer(keeper, fd, pid, until_us, &answer, err)

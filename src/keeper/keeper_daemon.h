@@ -168,6 +168,8 @@ void report_pump(struct daemon *daemon);
 
 /* keeper_peer.c */
 void peer_accept(struct source *listener, uint32_t events);
+/* Carries out the whole messages at the front of `in`; false: the connection ends. */
+bool peer_take_messages(struct peer *peer);
 void peer_flush(struct peer *peer);
 void peer_close(struct peer *peer);
 void peer_free(struct peer *peer);

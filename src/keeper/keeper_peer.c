@@ -153,7 +153,7 @@ static bool take_message(struct peer *peer, const struct keeper_header *header, 
     }
 }
 
-static bool take_messages(struct peer *peer)
+bool peer_take_messages(struct peer *peer)
 {
     size_t at = 0;
     while (peer->in.len - at >= KEEPER_HEADER_BYTES && peer->source.fd >= 0) {
@@ -183,7 +183,7 @@ static void peer_ready(struct source *source, uint32_t events)
         return;
     if (n > 0)
         buf_commit(&peer->in, (size_t)n);
-    if (n <= 0 || !take_messages(peer))
+    if (n <= 0 || !peer_take_messages(peer))
         peer_close(peer);
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const uint32_t NO_TEXT = 0xFFFFFFFFu;
@@ -256,4 +257,37 @@ bool keeper_start_decode(struct wire *wire, struct keeper_start *ret, char ***re
     free(argv);
     free(env);
     return good;
+}
+
+/* ---- LISTING ---- */
+
+static void take_reason(struct wire *wire, char out[KEEPER_REASON_MAX])
+{
+    const char *text = wire_text(wire, NULL);
+    (void)snprintf(out, KEEPER_REASON_MAX, "%s", text ? text : "");
+}
+
+bool keeper_listing_decode(struct wire *wire, struct keeper_hello_answer *ret)
+{
+    struct keeper_abilities abilities = {.limits = wire_bool(wire)};
+    abilities.trees = wire_bool(wire);
+    take_reason(wire, abilities.no_limits);
+    take_reason(wire, abilities.no_trees);
+    uint32_t count = wire_u32(wire);
+    if (wire->bad || wire->left != (size_t)count * KEEPER_LISTING_BYTES)
+        return false;
+    struct keeper_listing *listing = xcalloc(count, sizeof *listing);
+    for (uint32_t i = 0; i < count; i++) {
+        listing[i].id = wire_i64(wire);
+        listing[i].attempt = wire_i32(wire);
+        listing[i].exited = wire_bool(wire);
+        listing[i].pid = wire_i64(wire);
+        listing[i].started_us = wire_i64(wire);
+    }
+    if (!wire_done(wire)) {
+        free(listing);
+        return false;
+    }
+    *ret = (struct keeper_hello_answer){abilities, listing, count};
+    return true;
 }

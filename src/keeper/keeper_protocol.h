@@ -68,4 +68,13 @@ void keeper_start_encode(const struct keeper_start *start, struct buf *out);
 /* Views into the payload; the two arrays belong to the caller: free(ret_arrays). False: not a START. */
 bool keeper_start_decode(struct wire *wire, struct keeper_start *ret, char ***ret_arrays);
 
+/* What a keeper answers to HELLO. */
+struct keeper_hello_answer {
+    struct keeper_abilities abilities;
+    struct keeper_listing *listing; /* owned */
+    size_t count;
+};
+/* False: not a LISTING; then nothing is owned. */
+bool keeper_listing_decode(struct wire *wire, struct keeper_hello_answer *ret);
+
 #endif
