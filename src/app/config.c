@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SHOWN_MAX = 200 }; /* bytes of a value in an error */
 enum kind { KIND_TEXT, KIND_CHOICE, KIND_SECRET, KIND_INT, KIND_BOOL, KIND_LIST };
 
 struct setting {
@@ -35,6 +36,7 @@ static const struct setting settings[] = {
 enum rank { RANK_DEFAULT, RANK_FILE, RANK_ENVIRONMENT, RANK_FLAG };
 
 struct loader {
+    const struct config_sources *sources;
     struct config *config;
     struct buf *errors;
     enum rank rank;
@@ -48,14 +50,25 @@ static void *member_of(struct config *config, const struct setting *setting)
     return (char *)config + setting->offset;
 }
 
+/* Of the error that begins there: what it quotes must not begin another line. */
+static void end_line(struct buf *errors, size_t begin)
+{
+    for (size_t i = begin; i < errors->len; i++)
+        if ((unsigned char)errors->data[i] < 32 || errors->data[i] == 127)
+            errors->data[i] = '?';
+    buf_add_char(errors, '\n');
+}
+
 /* ---- one value ---- */
 
 static void complain(struct loader *loader, const struct setting *setting, const char *source, struct str value,
                      const char *allowed)
 {
-    bool secret = setting->kind == KIND_SECRET;
-    buf_printf(loader->errors, "%s (%s): \"%.*s\" is not allowed; %s\n", setting->key, source, secret ? 3 : (int)value.n,
-               secret ? "***" : value.p, allowed);
+    size_t begin = loader->errors->len, n = str_utf8_cut(value.p, value.n, SHOWN_MAX);
+    struct str shown = setting->kind == KIND_SECRET ? str_of("***") : (struct str){value.p, n};
+    buf_printf(loader->errors, "%s (%s): \"%.*s%s\" is not allowed; %s", setting->key, source, (int)shown.n, shown.p,
+               shown.n < value.n && setting->kind != KIND_SECRET ? "…" : "", allowed);
+    end_line(loader->errors, begin);
 }
 
 static void set_text(char **member, struct str value)
@@ -64,13 +77,18 @@ static void set_text(char **member, struct str value)
     *member = xstrndup(value.p ? value.p : "", value.n);
 }
 
+static bool has_control(struct str value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if ((unsigned char)value.p[i] < 32 || value.p[i] == 127)
+            return true;
+    return false;
+}
+
 static void assign_text(struct loader *loader, const struct setting *setting, const char *source, struct str value)
 {
     char allowed[100];
-    bool control = false;
-    for (size_t i = 0; i < value.n; i++)
-        control |= (unsigned char)value.p[i] < 32 || value.p[i] == 127;
-    if (control) {
+    if (has_control(value)) {
         complain(loader, setting, source, (struct str){"…", 3}, "it must not hold control characters");
     } else if (value.n && (value.n < (size_t)setting->min || value.n > (size_t)setting->max)) {
         (void)snprintf(allowed, sizeof allowed, "it must have %lld to %lld bytes", (long long)setting->min,
@@ -131,8 +149,8 @@ static void list_add(struct loader *loader, const struct setting *setting, const
         part = str_trim(part);
         if (!part.n)
             continue;
-        if (memchr(part.p, 0, part.n)) {
-            complain(loader, setting, source, (struct str){"…", 3}, "it must not hold a NUL byte");
+        if (has_control(part)) {
+            complain(loader, setting, source, (struct str){"…", 3}, "it must not hold control characters");
         } else if (list->count == CONFIG_LIST_MAX) {
             complain(loader, setting, source, part, "there are more than 64 items");
             return;
@@ -184,12 +202,13 @@ static void assign_defaults(struct loader *loader)
     must(loader->errors->len == before);
 }
 
-static void add_guess(struct buf *errors, const struct nearest *near)
+static void add_guess(struct buf *errors, size_t begin, const struct nearest *near)
 {
     if (near->name)
-        buf_printf(errors, "; did you mean \"%s\"?\n", near->name);
+        buf_printf(errors, "; did you mean \"%s\"?", near->name);
     else
-        buf_add_text(errors, "; \"horae serve --help\" lists the known ones\n");
+        buf_add_text(errors, "; \"horae serve --help\" lists the known ones");
+    end_line(errors, begin);
 }
 
 static void file_entry(void *arg, const char *key, struct str value, size_t line)
@@ -197,6 +216,7 @@ static void file_entry(void *arg, const char *key, struct str value, size_t line
     struct loader *loader = arg;
     struct nearest near = {.name = NULL};
     char source[4200];
+    size_t begin = loader->errors->len;
     (void)snprintf(source, sizeof source, "%s line %zu", loader->path, line);
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         if (strcmp(settings[i].key, key) != 0) {
@@ -210,7 +230,7 @@ static void file_entry(void *arg, const char *key, struct str value, size_t line
         }
     }
     buf_printf(loader->errors, "%s: unknown key \"%s\"", source, key);
-    add_guess(loader->errors, &near);
+    add_guess(loader->errors, begin, &near);
 }
 
 static void read_file(struct loader *loader, const char *path)
@@ -218,7 +238,7 @@ static void read_file(struct loader *loader, const char *path)
     struct err err;
     loader->path = path;
     begin_source(loader, RANK_FILE);
-    if (config_file_read(path, file_entry, loader, &err) != OK)
+    if (loader->sources->read_file(path, file_entry, loader, &err) != OK)
         buf_printf(loader->errors, "%s\n", err.message);
 }
 
@@ -229,7 +249,7 @@ static void read_environment(struct loader *loader)
         struct str rest = str_of(settings[i].variables), name;
         while (str_split(&rest, ' ', &name)) {
             auto_free char *variable = xstrndup(name.p, name.n);
-            const char *value = getenv(variable);
+            const char *value = loader->sources->variable(variable);
             if (!value || !value[0]) /* set to nothing is how platforms say absent */
                 continue;
             assign(loader, &settings[i], variable, str_of(value));
@@ -252,13 +272,14 @@ static void complain_unknown(struct loader *loader, const char *argument)
 {
     struct nearest near = {.name = NULL};
     char given[NEAREST_NAME_MAX + 1];
+    size_t begin = loader->errors->len;
     (void)snprintf(given, sizeof given, "%.*s", (int)strcspn(argument, "="), argument);
     nearest_offer(&near, given, "--config");
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         if (settings[i].flag)
             nearest_offer(&near, given, settings[i].flag);
     buf_printf(loader->errors, argument[0] == '-' ? "unknown option \"%s\"" : "unexpected argument \"%s\"", argument);
-    add_guess(loader->errors, &near);
+    add_guess(loader->errors, begin, &near);
 }
 
 static bool is_config(const char *argument)
@@ -266,8 +287,10 @@ static bool is_config(const char *argument)
     return strcmp(argument, "--config") == 0 || strncmp(argument, "--config=", 9) == 0;
 }
 
-static void read_flags(struct loader *loader, int argc, char **argv)
+static void read_flags(struct loader *loader)
 {
+    int argc = loader->sources->argc;
+    char **argv = loader->sources->argv;
     begin_source(loader, RANK_FLAG);
     for (int i = 1; i < argc; i++) {
         const char *argument = argv[i], *value;
@@ -280,22 +303,23 @@ static void read_flags(struct loader *loader, int argc, char **argv)
             value = "true";
         else if (!value && i + 1 < argc)
             value = argv[++i];
-        if (!value)
+        if (!value) /* an option that is known: nothing in it needs care */
             buf_printf(loader->errors, "%s needs a value: %s %s\n", argument, argument, setting ? setting->argument : "FILE");
         else if (setting)
             assign(loader, setting, setting->flag, str_of(value));
     }
 }
 
-static const char *find_file(int argc, char **argv)
+static const char *find_file(const struct config_sources *sources)
 {
-    for (int i = 1; i < argc; i++) {
+    char **argv = sources->argv;
+    for (int i = 1; i < sources->argc; i++) {
         if (strncmp(argv[i], "--config=", 9) == 0)
             return argv[i] + 9;
-        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+        if (strcmp(argv[i], "--config") == 0 && i + 1 < sources->argc)
             return argv[i + 1];
     }
-    const char *variable = getenv("HORAE_CONFIG");
+    const char *variable = sources->variable("HORAE_CONFIG");
     return variable && variable[0] ? variable : NULL;
 }
 
@@ -318,23 +342,34 @@ static void apply_port(struct loader *loader)
     set_text(&loader->config->listen, (struct str){text, (size_t)n});
 }
 
-bool config_load(struct config *config, int argc, char **argv, struct buf *errors)
+bool config_load_from(struct config *config, const struct config_sources *sources, struct buf *errors)
 {
-    struct loader loader = {.config = config, .errors = errors};
+    struct loader loader = {.sources = sources, .config = config, .errors = errors};
     *config = (struct config){0};
-    for (int i = 1; i < argc; i++)
-        config->help |= strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+    for (int i = 1; i < sources->argc; i++)
+        config->help |= strcmp(sources->argv[i], "--help") == 0 || strcmp(sources->argv[i], "-h") == 0;
     assign_defaults(&loader);
     if (config->help)
         return true;
-    const char *path = find_file(argc, argv);
+    const char *path = find_file(sources);
     if (path)
         read_file(&loader, path);
     read_environment(&loader);
-    read_flags(&loader, argc, argv);
+    read_flags(&loader);
     apply_port(&loader);
     config_check(config, errors);
-    return errors->len == 0;
+    return errors->len == 0 && !errors->failed;
+}
+
+static const char *variable_of_process(const char *name)
+{
+    return getenv(name);
+}
+
+bool config_load(struct config *config, int argc, char **argv, struct buf *errors)
+{
+    const struct config_sources sources = {argc, argv, variable_of_process, config_file_read};
+    return config_load_from(config, &sources, errors);
 }
 
 void config_release(struct config *config)

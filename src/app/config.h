@@ -4,6 +4,7 @@
 #ifndef HORAE_APP_CONFIG_H
 #define HORAE_APP_CONFIG_H
 
+#include "app/config_file.h"
 #include "base/buf.h"
 
 #include <stdbool.h>
@@ -30,7 +31,17 @@ struct config {
     bool help; /* --help was given */
 };
 
-/* Reads everything. `argv[0]` is "serve". False: `errors` holds one line per error. */
+/* Where settings come from, but for the table's defaults. */
+struct config_sources {
+    int argc; /* argv[0] is "serve" */
+    char **argv;
+    const char *(*variable)(const char *name); /* NULL or "": it is not set */
+    enum err_code (*read_file)(const char *path, config_file_fn fn, void *arg, struct err *err); /* as config_file_read */
+};
+
+/* Reads everything. False: `errors` holds one line per error, without control characters. */
+bool config_load_from(struct config *config, const struct config_sources *sources, struct buf *errors);
+/* From this process's environment and files. */
 bool config_load(struct config *config, int argc, char **argv, struct buf *errors);
 void config_release(struct config *config);
 /* The text of `horae serve --help`. */
