@@ -272,17 +272,37 @@ static void infer_recurring(struct sched_task *task, uint64_t said, enum sched_t
         task->is_recurring = task->cron_expr || task->calendar || task->interval_s;
 }
 
-/* `next_run` is the schedule of a one-shot task (SCH-20) and read-only for the others. */
+/* Times are shown in milliseconds: one that is sent back is the one that was shown. */
+static bool is_shown_as(int64_t us, int64_t sent_us)
+{
+    int64_t rest = us % US_PER_MS;
+    return us == sent_us || us - (rest < 0 ? rest + US_PER_MS : rest) == sent_us;
+}
+
+static enum err_code set_anchor(struct sched_task *task, const struct fields *f, uint64_t present, const struct sched_task *base,
+                                struct err *err)
+{
+    if (!has(present, F_ANCHOR))
+        return OK;
+    if (!f->anchor_us)
+        return err_param(err, "anchor",
+                         "anchor must not be 1970-01-01T00:00:00Z, which stands for none; any later instant of the same lattice will do");
+    task->anchor_us = base && is_shown_as(base->anchor_us, f->anchor_us) ? base->anchor_us : f->anchor_us;
+    return OK;
+}
+
+/* `next_run` is the schedule of a one-shot task (SCH-20) and read-only for the others. A disabled one shows null for it
+ * (API-32): null sent back is no change, or GET, edit, PUT would lose the time. */
 static enum err_code set_run_at(struct sched_task *task, const struct fields *f, uint64_t present, uint64_t null,
                                 const struct sched_task *base, int64_t now_us, struct err *err)
 {
     enum { LATE_MAX_US = 60 * US_PER_S };
     if (task->is_recurring || has(null, F_NEXT_RUN))
-        task->run_at_us = 0;
+        task->run_at_us = task->is_recurring || !base || base->enabled || base->is_recurring ? 0 : base->run_at_us;
     if (task->is_recurring || !has(present, F_NEXT_RUN))
         return OK;
     int64_t at = f->run_at_us;
-    if (base && !base->is_recurring && at / US_PER_MS == base->run_at_us / US_PER_MS)
+    if (base && base->run_at_us && is_shown_as(base->run_at_us, at))
         at = base->run_at_us;
     else if (at < now_us - LATE_MAX_US)
         return err_param(err, "next_run", "next_run must not lie in the past");
@@ -326,6 +346,8 @@ static enum err_code apply(const struct json *root, enum sched_task_json_mode mo
     code = set_objects(task, &f, present, null, mode == SCHED_TASK_JSON_MERGE_PATCH, err);
     infer_recurring(task, present | null, mode);
     fit_grace(task, present, null, mode, defaults);
+    if (code == OK)
+        code = set_anchor(task, &f, present, base, err);
     if (code == OK)
         code = set_run_at(task, &f, present, null, base, now_us, err);
     return code == OK ? sched_task_check(task, err) : code;

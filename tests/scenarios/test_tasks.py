@@ -101,6 +101,23 @@ class Tasks(ServerCase):
         self.assertEqual(self.server.post("/scheduler/tasks/switched/enable").status, 200)
         self.assertIsNotNone(self.server.get("/scheduler/tasks/switched").data["next_run"])
 
+    def test_a_disabled_one_shot_task_keeps_its_time_when_what_was_read_is_sent_back(self):
+        """API-32 shows null for it; GET, edit, PUT must not take the time away (rulings, Writes)."""
+        at = "2999-01-01T00:00:00.123Z"
+        self.server.create(name="once", type="noop", next_run=at, enabled=False)
+        shown = self.server.get("/scheduler/tasks/once").data
+        self.assertIsNone(shown["next_run"])
+        self.server.request("PUT", "/scheduler/tasks/once", {**shown, "description": "edited"})
+        self.assertEqual(self.server.post("/scheduler/tasks/once/enable").status, 200)
+        self.assertEqual(self.server.get("/scheduler/tasks/once").data["next_run"], at)
+        self.assertIsNone(self.server.request("PATCH", "/scheduler/tasks/once", {"next_run": None}).data["next_run"])
+
+    def test_an_anchor_is_shown_and_sent_back_as_it_is(self):
+        task = self.server.create(name="anchored", type="noop", interval=60, anchor="2025-01-01T00:00:00.0005Z")
+        self.assertEqual(self.server.request("PUT", "/scheduler/tasks/anchored", task).data["next_run"], task["next_run"])
+        for epoch in (0, "1970-01-01T00:00:00Z"):
+            self.assert_error(self.server.request("PATCH", "/scheduler/tasks/anchored", {"anchor": epoch}), 400, "INVALID_PARAMETER", "anchor")
+
     def test_delete_keeps_history(self):
         self.server.create(name="deleted", type="noop")
         uid = self.server.trigger("deleted")
