@@ -35,7 +35,7 @@ struct config {
 struct config_sources {
     int argc; /* argv[0] is "serve" */
     char **argv;
-    const char *(*variable)(const char *name); /* NULL or "": it is not set */
+    const char *(*variable)(const char *name);                                                   /* NULL or "": it is not set */
     enum err_code (*read_file)(const char *path, config_file_fn fn, void *arg, struct err *err); /* as config_file_read */
 };
 

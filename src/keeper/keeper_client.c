@@ -281,7 +281,8 @@ enum err_code keeper_dispatch(struct keeper *keeper, short revents, struct err *
     if (n == 0)
         return disconnect(keeper, err, "the keeper has closed the connection");
     buf_commit(&keeper->in, (size_t)n);
-    return keeper_take_messages(keeper) ? OK : disconnect(keeper, err, "the keeper sent a message that does not fit the protocol");
+    return keeper_take_messages(keeper) ? OK
+                                        : disconnect(keeper, err, "the keeper sent a message that does not fit the protocol");
 }
 
 const struct keeper_info *keeper_info(const struct keeper *keeper)

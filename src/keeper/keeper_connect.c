@@ -187,8 +187,8 @@ static enum err_code refused(const struct keeper *keeper, struct wire *wire, int
 }
 
 /* The first message; what follows stays in the socket for keeper_dispatch. ERR_BUSY: the keeper closed, or is none. */
-static enum err_code read_answer(const struct keeper *keeper, int fd, int64_t pid, int64_t until_us, struct keeper_hello_answer *ret,
-                                 struct err *err)
+static enum err_code read_answer(const struct keeper *keeper, int fd, int64_t pid, int64_t until_us,
+                                 struct keeper_hello_answer *ret, struct err *err)
 {
     char head[KEEPER_HEADER_BYTES];
     struct keeper_header header;

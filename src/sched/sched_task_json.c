@@ -285,8 +285,9 @@ static enum err_code set_anchor(struct sched_task *task, const struct fields *f,
     if (!has(present, F_ANCHOR))
         return OK;
     if (!f->anchor_us)
-        return err_param(err, "anchor",
-                         "anchor must not be 1970-01-01T00:00:00Z, which stands for none; any later instant of the same lattice will do");
+        return err_param(
+            err, "anchor",
+            "anchor must not be 1970-01-01T00:00:00Z, which stands for none; any later instant of the same lattice will do");
     task->anchor_us = base && is_shown_as(base->anchor_us, f->anchor_us) ? base->anchor_us : f->anchor_us;
     return OK;
 }

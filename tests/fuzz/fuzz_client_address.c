@@ -197,7 +197,8 @@ static void check_list(const struct request *r, const struct client_address *fou
     bool trusted;
     enum outcome outcome = walk_from_the_right(r, &expected, &trusted);
     if (outcome == PEER)
-        CHECK(strcmp(found->source, "peer") == 0 && strcmp(found->ip, peer->ip) == 0, "it is %s, from %s", found->ip, found->source);
+        CHECK(strcmp(found->source, "peer") == 0 && strcmp(found->ip, peer->ip) == 0, "it is %s, from %s", found->ip,
+              found->source);
     if (outcome == ADDRESS) {
         check_text(found->ip, &got);
         CHECK(strcmp(found->source, "x-forwarded-for") == 0, "it is from %s", found->source);

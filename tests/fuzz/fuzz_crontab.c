@@ -47,6 +47,33 @@ static void check_one_line(const char *text)
     CHECK(str_is_utf8(text, strlen(text)) && !strchr(text, '\n'), "\"%s\" is not UTF-8 text in one line", text);
 }
 
+/* What Debian's cron does, said another way: a percent sign behind an odd number of backslashes is one in the command,
+ * any other ends it; behind that one, a backslash right before it makes it a percent sign, else it is a line end. */
+static void check_percent(const struct crontab_entry *e)
+{
+    const char *text = e->text, *command = e->command, *input = e->stdin_text;
+    size_t backslashes = 0;
+    for (; *text && (*text != '%' || backslashes % 2); text++) {
+        backslashes = *text == '\\' ? backslashes + 1 : 0;
+        if (*text == '\\' && backslashes % 2 && text[1] == '%')
+            continue;
+        CHECK(*command == *text, "%s makes the command %s", e->text, e->command);
+        command++;
+    }
+    CHECK(!*command, "%s makes the command %s", e->text, e->command);
+    if (!*text || !text[1]) {
+        CHECK(!input, "%s makes the input %s", e->text, input);
+        return;
+    }
+    for (text++; *text; text++) {
+        if (*text == '\\' && text[1] == '%')
+            continue;
+        CHECK(*input == (*text == '%' && text[-1] != '\\' ? '\n' : *text), "%s makes the input %s", e->text, e->stdin_text);
+        input++;
+    }
+    CHECK(strcmp(input, input[-1] == '\n' ? "" : "\n") == 0, "%s makes the input %s", e->text, e->stdin_text);
+}
+
 static void check_entry(const struct crontab_entry *e, struct str line, bool system)
 {
     size_t n = strlen(e->text);
@@ -59,9 +86,11 @@ static void check_entry(const struct crontab_entry *e, struct str line, bool sys
     CHECK(strlen(e->command) <= n, "the command grew");
     CHECK(strchr(e->text, '%') || (strcmp(e->text, e->command) == 0 && !e->stdin_text), "without %% it is \"%s\"", e->command);
     CHECK(!e->stdin_text || e->stdin_text[strlen(e->stdin_text) - 1] == '\n', "the input does not end with a line end");
+    check_percent(e);
     CHECK(e->env_count <= CRONTAB_ENV_MAX && e->ordinal >= 0, "%zu variables, ordinal %d", e->env_count, e->ordinal);
     for (size_t i = 0; i < e->env_count; i++) {
-        CHECK(e->env[i].name[0] && !strchr(e->env[i].name, '=') && strcmp(e->env[i].name, "CRON_TZ") != 0, "a variable %s", e->env[i].name);
+        CHECK(e->env[i].name[0] && !strchr(e->env[i].name, '=') && strcmp(e->env[i].name, "CRON_TZ") != 0, "a variable %s",
+              e->env[i].name);
         check_one_line(e->env[i].name);
         check_one_line(e->env[i].value);
         for (size_t k = 0; k < i; k++)
@@ -135,8 +164,8 @@ static void check_same(const struct crontab_entry *a, const struct crontab_entry
     CHECK(same(a->user, b->user) && same(a->timezone, b->timezone), "another user or zone");
     CHECK(a->env_count == b->env_count, "%zu variables become %zu", a->env_count, b->env_count);
     for (size_t i = 0; i < a->env_count; i++)
-        CHECK(same(a->env[i].name, b->env[i].name) && same(a->env[i].value, b->env[i].value), "%s=%s becomes %s=%s", a->env[i].name,
-              a->env[i].value, b->env[i].name, b->env[i].value);
+        CHECK(same(a->env[i].name, b->env[i].name) && same(a->env[i].value, b->env[i].value), "%s=%s becomes %s=%s",
+              a->env[i].name, a->env[i].value, b->env[i].name, b->env[i].value);
 }
 
 static void check_again(const struct crontab *crontab, bool system)

@@ -72,8 +72,8 @@ static void check_split(const struct http_request *r, const char *target)
     CHECK(strcmp(r->target, target) == 0, "the target is %s", r->target);
     CHECK(!strchr(r->path, '?'), "the path %s holds a query", r->path);
     if (query)
-        CHECK(whole >= query && strcmp(target + whole - query + 1, r->query) == 0 && target[whole - query] == '?', "the query is %s",
-              r->query);
+        CHECK(whole >= query && strcmp(target + whole - query + 1, r->query) == 0 && target[whole - query] == '?',
+              "the query is %s", r->query);
     if (strncmp(target, "http", 4) != 0)
         CHECK(path + query == whole && strncmp(target, r->path, path) == 0, "the path is %s", r->path);
 }
@@ -127,9 +127,13 @@ static void check_value(const struct http_param *p)
     case HTTP_PARAM_INT:
         CHECK(p->number >= p->spec->min && p->number <= p->spec->max, "%s is %lld", p->spec->name, (long long)p->number);
         return;
-    case HTTP_PARAM_BOOL: CHECK(strcmp(p->text, p->number ? "true" : "false") == 0, "%s means %lld", p->text, (long long)p->number); return;
+    case HTTP_PARAM_BOOL:
+        CHECK(strcmp(p->text, p->number ? "true" : "false") == 0, "%s means %lld", p->text, (long long)p->number);
+        return;
     case HTTP_PARAM_CHOICE: CHECK(strcmp(p->text, colours[p->number]) == 0, "%s is %lld", p->text, (long long)p->number); return;
-    case HTTP_PARAM_TIME: CHECK(p->number / US_PER_MS <= TIME_MS_MAX && p->number >= TIME_MS_MIN * US_PER_MS, "%s", p->text); return;
+    case HTTP_PARAM_TIME:
+        CHECK(p->number / US_PER_MS <= TIME_MS_MAX && p->number >= TIME_MS_MIN * US_PER_MS, "%s", p->text);
+        return;
     }
 }
 

@@ -35,7 +35,8 @@ static void put_text(struct json_writer *w, const char *key, const char *text)
 static void write_command(struct json_writer *w, const void *value)
 {
     const struct command_data *data = value;
-    CHECK(data->argc >= 1 && data->argc <= COMMAND_ARGV_MAX && !data->argv[data->argc] && data->argv[0][0], "%zu arguments", data->argc);
+    CHECK(data->argc >= 1 && data->argc <= COMMAND_ARGV_MAX && !data->argv[data->argc] && data->argv[0][0], "%zu arguments",
+          data->argc);
     CHECK(data->env_count <= COMMAND_ENV_MAX, "%zu variables", data->env_count);
     CHECK(!data->cwd || data->cwd[0] == '/', "the folder %s", data->cwd);
     CHECK(!data->stdin_data || strlen(data->stdin_data) == data->stdin_length, "an input of another length");
@@ -138,7 +139,8 @@ static void release(unsigned type, union value *value)
 
 static char *write_value(unsigned type, const union value *value)
 {
-    static void (*const writers[])(struct json_writer *w, const void *value) = {write_command, write_http, write_noop, write_maintenance};
+    static void (*const writers[])(struct json_writer * w, const void *value) = {write_command, write_http, write_noop,
+                                                                                 write_maintenance};
     struct buf out;
     struct json_writer w;
     buf_init(&out, TEXT_MAX);

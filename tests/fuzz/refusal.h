@@ -21,7 +21,9 @@ static inline void check_refusal(enum err_code code, const struct err *err)
     CHECK(err->message[0], "no message");
     check_line(err->message);
     check_line(err->param);
-    CHECK(err->param[0] || strstr(err->message, "the body") == err->message || strstr(err->message, "\"\"") || strcmp(err->api_code, "INVALID_PARAMETER") != 0, "\"%s\" names no parameter", err->message);
+    CHECK(err->param[0] || strstr(err->message, "the body") == err->message || strstr(err->message, "\"\"") ||
+              strcmp(err->api_code, "INVALID_PARAMETER") != 0,
+          "\"%s\" names no parameter", err->message);
 }
 
 #endif
