@@ -63,6 +63,12 @@ class Refused(unittest.TestCase):
         self.refused(env={"HORAE_ADMIN_PASSWORD": "1234567"}, texts=("HORAE_ADMIN_PASSWORD", "8 to 1024"))
         self.refused("--listen", texts=("--listen needs a value: --listen HOST:PORT",))
 
+    def test_an_error_is_one_line_whatever_it_quotes(self):
+        path = self.file('log_level: "a\\nb"\n"c\\nd": 1\ndurability: ' + "x" * 5000 + '\nlabels: ["e\\nf=g"]\n')
+        text = self.refused("--config", path, "--capacity", "1\n2", "h\ni", texts=('"a?b"', '"c?d"', '"1?2"', '"h?i"', "labels", "control characters"))
+        self.assertEqual(len(text.splitlines()), 6, text)
+        self.assertTrue(all(line.startswith("horae: ") and len(line) < 400 for line in text.splitlines()), text)
+
     def test_what_this_version_does_not_have_is_said_without_showing_passwords(self):
         for flag, value, text in (("--store", "postgres://u:pass@host/db", "embedded store"), ("--store", "mysql://u:pass@host/db", "embedded store"),
                                   ("--store", "sqlite:", "sqlite:PATH"), ("--store", "file.db", "sqlite:PATH"), ("--lock", "redis://:pass@host", "auto or local"),
@@ -73,7 +79,7 @@ class Refused(unittest.TestCase):
         for text, message in (("capacity: 5\ncapacity: 6\n", "given twice"), ("? {a: 1}\n: 2\n", "key must be text"), ("- a\n", "a list is not expected"),
                               ("just text\n", "key: value"), ("capacity: [1\n", "line 2"), ("capacity: &a 5\nstop_timeout: *a\n", "aliases"), ("a: {b: {c: {d: {e: 1}}}}\n", "nested too deep"),
                               ("labels: [{a: 1}]\n", "item of a list"), ("labels: [[a]]\n", "a list is not expected"), ("instance: \"a\\0b\"\n", "control characters"),
-                              ("labels: [\"a\\0=b\"]\n", "NUL"), ("nonsense: 1\n", "nonsense"), ("capacity:\n", '"" is not allowed'), ("\tcapacity: 1\n", "line 1"),
+                              ("labels: [\"a\\0=b\"]\n", "control characters"), ("nonsense: 1\n", "nonsense"), ("capacity:\n", '"" is not allowed'), ("\tcapacity: 1\n", "line 1"),
                               ("audit: {retention_days: 0}\n", "1 to 3650")):
             self.refused("--config", self.file(text), texts=(message,))
         self.refused("--config", "/nonexistent.yaml", texts=("No such file",))
