@@ -71,7 +71,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("subject", nargs="*")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()  # a subject may stand behind --seconds
     chosen, bad = subjects(given.build, given.subject), 0
     for subject, program in chosen:
         print(f"fuzz {subject}: {given.seconds} s", flush=True)
