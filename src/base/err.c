@@ -38,12 +38,18 @@ static void cut_whole(char *text, size_t capacity)
         text[from - 1] = '\0';
 }
 
-/* A caller's own text may be quoted: it must not begin another line, in a log or on a terminal. */
+/* A caller's own text may be quoted, also cut: it must not begin another line, in a log or on a terminal, nor break UTF-8. */
 static void make_one_line(char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < 32 || *text == 127)
+    for (size_t left = strlen(text); left;) {
+        size_t n = str_utf8_next(text, left);
+        if (!n || (unsigned char)*text < 32 || *text == 127) {
             *text = '?';
+            n = 1;
+        }
+        text += n;
+        left -= n;
+    }
 }
 
 static void fill(struct err *err, enum err_code code, const char *api_code, const char *param, const char *format,

@@ -27,7 +27,7 @@ struct err {
     enum err_code code;
     char api_code[40]; /* stable, UPPER_SNAKE, e.g. "TASK_DISABLED"; "" = derived from `code` */
     char param[72];    /* the member or parameter at fault, "" when none */
-    char message[472]; /* one sentence, UTF-8, no newline: control characters of what it quotes are shown as "?" */
+    char message[472]; /* one sentence, UTF-8, no newline: other bytes of what it quotes are shown as "?" */
 };
 
 /* Fills `err` (may be NULL) and returns `code`, so that callers can `return err_set(…)`.

@@ -78,7 +78,7 @@ static enum err_code add_param(struct http_request *request, char *name, char *v
     if (!spec && request->route->flags & HTTP_LENIENT)
         return OK;
     if (!spec)
-        return err_param(err, name, "unknown query parameter \"%.64s\"", name);
+        return err_param(err, name, "unknown query parameter \"%.*s\"", (int)str_utf8_cut(name, strlen(name), 64), name);
     if (http_param(request, name))
         return err_param(err, name, "%s is given twice", name);
     if (request->param_count == HTTP_PARAMS_MAX)

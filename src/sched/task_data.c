@@ -47,12 +47,12 @@ static enum err_code read_pairs(const struct json *object, const char *what, siz
     while (object && json_walk_object(object, &walk, &name, &value)) {
         struct str text = json_get_text(value);
         if (!name_is_fine(name))
-            return err_param(err, what, "%s: \"%.*s\" is not a name that is allowed here", what, (int)(name.n > 60 ? 60 : name.n),
-                             name.p);
+            return err_param(err, what, "%s: \"%.*s\" is not a name that is allowed here", what,
+                             (int)str_utf8_cut(name.p, name.n, 60), name.p);
         if (has_name(out, *ret_count, name))
-            return err_param(err, what, "%s.%.*s is given twice", what, (int)(name.n > 60 ? 60 : name.n), name.p);
+            return err_param(err, what, "%s.%.*s is given twice", what, (int)str_utf8_cut(name.p, name.n, 60), name.p);
         if (!json_is_text(value) || memchr(text.p, 0, text.n))
-            return err_param(err, what, "%s.%.*s must be a string without U+0000", what, (int)(name.n > 60 ? 60 : name.n),
+            return err_param(err, what, "%s.%.*s must be a string without U+0000", what, (int)str_utf8_cut(name.p, name.n, 60),
                              name.p);
         out[(*ret_count)++] = (struct name_value){copy(name), copy(text)};
     }

@@ -6,7 +6,7 @@
 
 #include <arpa/inet.h>
 
-enum { LINES_MAX = 40, ELEMENTS_MAX = 400 };
+enum { LINES_MAX = 40, ELEMENTS_MAX = 8192 }; /* more than an input has bytes */
 
 struct request {
     struct client_address_rules rules;
@@ -138,7 +138,7 @@ enum outcome { NOTHING, PEER, ADDRESS };
 
 static enum outcome walk_from_the_right(const struct request *r, struct ip_address *ret, bool *ret_trusted)
 {
-    struct str elements[ELEMENTS_MAX];
+    static struct str elements[ELEMENTS_MAX];
     size_t count = list_elements(r, elements);
     enum outcome outcome = count ? PEER : NOTHING;
     *ret_trusted = true;
