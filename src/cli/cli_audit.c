@@ -14,7 +14,7 @@
 static const struct option_spec specs[] = {{NULL, 0, NULL, NULL}};
 
 /* Commands of the audit log itself. */
-static const char *const later[] = {"verify", "migrate", "truncate"};
+static const char *const later[] = {"verify", "migrate"};
 
 static int usage(FILE *out)
 {
@@ -22,14 +22,15 @@ static int usage(FILE *out)
                   "Usage:\n"
                   "  horae audit client-address batch      who called: one JSON query per line on standard input, one answer\n"
                   "                                        per line\n"
-                  "  horae audit client-address explain    the same queries, answered in words\n\n"
-                  "Keys of a query:\n"
+                  "  horae audit client-address explain    the same queries, answered in words\n"
+                  "  horae audit truncate                  an object as an audit event would store it (--help)\n\n"
+                  "Keys of a query of client-address:\n"
                   "  peer         address of the connection, or \"unix\"\n"
                   "  trusted      [address, network or \"unix\", …] whose headers are believed (none)\n"
                   "  ip_headers   [name, …] in the order of trying (X-Forwarded-For, X-Real-IP)\n"
                   "  headers      [[name, value], …] of the request\n"
                   "Answers: {\"client_ip\",\"source\"} or {\"error\"}; source is peer or the header's name.\n\n"
-                  "The audit log comes with a later version; verify, migrate and truncate come with it.\n");
+                  "The audit log comes with a later version; verify and migrate come with it.\n");
     return out == stdout ? CLI_DONE : CLI_USAGE;
 }
 
@@ -43,6 +44,7 @@ static int refuse(const char *given)
             return CLI_FAILED;
         }
     nearest_offer(&near, given, "client-address");
+    nearest_offer(&near, given, "truncate");
     (void)fprintf(stderr, "horae audit: unknown subcommand \"%s\"", given);
     nearest_print(&near, stderr);
     (void)fputs("\n\"horae audit --help\" lists the subcommands.\n", stderr);
@@ -52,6 +54,8 @@ static int refuse(const char *given)
 int cli_audit(int argc, char **argv)
 {
     struct options o;
+    if (argc > 1 && strcmp(argv[1], "truncate") == 0)
+        return cli_audit_truncate(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "help") != 0 &&
         strcmp(argv[1], "client-address") != 0)
         return refuse(argv[1]);

@@ -10,5 +10,7 @@ enum { ADDRESS_LINE_MAX = 131072, ADDRESS_HEADERS_MAX = 256 };
 int cli_address_batch(int in, FILE *out);
 /* horae audit client-address explain: the same queries, answered in sentences. */
 int cli_address_explain(int in, FILE *out);
+/* horae audit truncate: a JSON document on standard input, printed as it would be stored; argv[0] is "truncate". */
+int cli_audit_truncate(int argc, char **argv);
 
 #endif

@@ -8,6 +8,8 @@
 bool read_whole_file(const char *name, struct buf *out)
 {
     FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
+    if (file == stdin)
+        name = "standard input";
     char block[8192];
     size_t n;
     if (!file) {
