@@ -22,12 +22,18 @@ static void make_string(struct json_tokens *t, struct str encoded)
     t->count = encoded.n > JSON_MARKER_BYTES;
 }
 
-static void make_raw(struct json_tokens *t, const char *text, size_t length)
+/* What is no JSON as it is may hold the text of some with its bad bytes replaced, so its secrets are looked for there. */
+static void make_raw(struct json_tokens *t, const char *text, size_t length, const struct json_rules *rules)
 {
-    struct buf encoded;
+    struct buf encoded, redacted;
     buf_init(&encoded, length * JSON_ESCAPE_MAX + 1);
+    buf_init(&redacted, UINT32_MAX / 2);
     json_encode(text, length, &encoded);
-    make_string(t, (struct str){encoded.data, encoded.len});
+    struct str string = {encoded.data, encoded.len};
+    if (rules->rewrite && rules->rewrite(rules->arg, string, &redacted))
+        string = (struct str){redacted.data, redacted.len};
+    make_string(t, string);
+    buf_release(&redacted);
     buf_release(&encoded);
 }
 
@@ -59,7 +65,7 @@ static bool read_object(struct json_tokens *t, const char *text, size_t length, 
     if (json_tokens_read(t, text, length, &rules))
         return !given->in_document || t->text[0] != '"' || read_inner(t, &rules);
     json_tokens_release(t);
-    make_raw(t, text, length > AUDIT_INPUT_MAX ? 0 : length);
+    make_raw(t, text, length > AUDIT_INPUT_MAX ? 0 : length, &rules);
     return false;
 }
 
