@@ -147,7 +147,8 @@ void audit_object_make(const char *text, size_t length, const struct audit_rules
     size_t bytes = audit_cut_strings(&t, limit);
     if (bytes > limit)
         bytes = audit_cut_containers(&t, bytes, limit);
-    if (bytes > limit || length > AUDIT_INPUT_MAX) { /* a number without end, or what could not be read: only the marker is left */
+    if (bytes > limit ||
+        length > AUDIT_INPUT_MAX) { /* a number without end, or what could not be read: only the marker is left */
         json_tokens_release(&t);
         make_string(&t, (struct str){JSON_MARKER, JSON_MARKER_BYTES});
         t.count = t.nodes[0].count = 1;

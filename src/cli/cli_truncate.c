@@ -20,11 +20,12 @@ static const struct option_spec specs[] = {
 
 static int usage(FILE *out)
 {
-    (void)fprintf(out, "Usage:\n"
-                       "  horae audit truncate [--limit BYTES] [--no-redact]    a JSON document on standard input, as an audit\n"
-                       "                                                        event would store it\n\n"
-                       "Prints {\"object\",\"truncated\",\"truncated_fields\"}: object holds the stored text. A string is taken for the\n"
-                       "JSON text in it; what is no JSON is kept as one string.\n\n");
+    (void)fprintf(
+        out, "Usage:\n"
+             "  horae audit truncate [--limit BYTES] [--no-redact]    a JSON document on standard input, as an audit\n"
+             "                                                        event would store it\n\n"
+             "Prints {\"object\",\"truncated\",\"truncated_fields\"}: object holds the stored text. A string is taken for the\n"
+             "JSON text in it; what is no JSON is kept as one string.\n\n");
     if (out == stdout)
         options_print(specs);
     return out == stdout ? CLI_DONE : CLI_USAGE;
@@ -35,8 +36,8 @@ static bool read_limit(const struct options *o, size_t *ret)
     const char *text = options_value(o, "--limit");
     int64_t limit = AUDIT_LIMIT_DEFAULT;
     if (text && !str_to_int(str_of(text), AUDIT_LIMIT_MIN, AUDIT_LIMIT_MAX, &limit)) {
-        (void)fprintf(stderr, "horae audit truncate: --limit must be a number of bytes from %d to %d, not \"%s\"\n", AUDIT_LIMIT_MIN,
-                      AUDIT_LIMIT_MAX, text);
+        (void)fprintf(stderr, "horae audit truncate: --limit must be a number of bytes from %d to %d, not \"%s\"\n",
+                      AUDIT_LIMIT_MIN, AUDIT_LIMIT_MAX, text);
         return false;
     }
     *ret = (size_t)limit;

@@ -44,8 +44,8 @@ static void check_greatest(const struct json_tokens *all, const struct audit_obj
         cut_at(all, most, &expected);
     while (expected.len > limit && most-- > JSON_MARKER_BYTES);
     if (expected.len <= limit)
-        CHECK(object->length == expected.len && memcmp(object->text, expected.data, expected.len) == 0, "not as with L = %zu: %.*s",
-              most, (int)object->length, object->text);
+        CHECK(object->length == expected.len && memcmp(object->text, expected.data, expected.len) == 0,
+              "not as with L = %zu: %.*s", most, (int)object->length, object->text);
     buf_release(&expected);
 }
 
