@@ -53,15 +53,16 @@ static void check_all(const struct object_case *cases, size_t count)
 static void the_form_is_canonical(void **state) /* AUD-04 */
 {
     (void)state;
-    CHECK_ALL({0, " { \"b\" : [ 1 , 2 ] ,\n\t\"a\":null}\r\n", "{\"b\":[1,2],\"a\":null}", "[]"},
-              {0, "[-0, 1.0, 1E400, 1e+5, 12345678901234567890123, 0.10]", "[-0,1.0,1E400,1e+5,12345678901234567890123,0.10]", "[]"},
-              {0, "[true, false, null, {}, [], \"\"]", "[true,false,null,{},[],\"\"]", "[]"},
-              {0, "\"\\u0061\\/\\u00e9\\uD83D\\uDE00\\u20AC\"", "\"a/\xc3\xa9\xf0\x9f\x98\x80\xe2\x82\xac\"", "[]"},
-              {0, "\"\\u0022\\u005C\\u000A\\u0008\\u001F\\u007f\"", "\"\\\"\\\\\\n\\b\\u001f\x7f\"", "[]"},
-              {0, "[\"\\uD800\", \"\\uDE00\\uD83D\", \"\\ud800\\u0041\", \"\\ud83d\\ud83d\\ude00\"]",
-               "[\"\\ud800\",\"\\ude00\\ud83d\",\"\\ud800A\",\"\\ud83d\xf0\x9f\x98\x80\"]", "[]"},
-              {0, "{\"a\":1,\"a\":2,\"\":3}", "{\"a\":1,\"a\":2,\"\":3}", "[]"}, {0, "{\"\\u0061\\/\":1}", "{\"a/\":1}", "[]"},
-              {0, "5", "5", "[]"}, {0, " \"a\" ", "\"a\"", "[]"});
+    CHECK_ALL(
+        {0, " { \"b\" : [ 1 , 2 ] ,\n\t\"a\":null}\r\n", "{\"b\":[1,2],\"a\":null}", "[]"},
+        {0, "[-0, 1.0, 1E400, 1e+5, 12345678901234567890123, 0.10]", "[-0,1.0,1E400,1e+5,12345678901234567890123,0.10]", "[]"},
+        {0, "[true, false, null, {}, [], \"\"]", "[true,false,null,{},[],\"\"]", "[]"},
+        {0, "\"\\u0061\\/\\u00e9\\uD83D\\uDE00\\u20AC\"", "\"a/\xc3\xa9\xf0\x9f\x98\x80\xe2\x82\xac\"", "[]"},
+        {0, "\"\\u0022\\u005C\\u000A\\u0008\\u001F\\u007f\"", "\"\\\"\\\\\\n\\b\\u001f\x7f\"", "[]"},
+        {0, "[\"\\uD800\", \"\\uDE00\\uD83D\", \"\\ud800\\u0041\", \"\\ud83d\\ud83d\\ude00\"]",
+         "[\"\\ud800\",\"\\ude00\\ud83d\",\"\\ud800A\",\"\\ud83d\xf0\x9f\x98\x80\"]", "[]"},
+        {0, "{\"a\":1,\"a\":2,\"\":3}", "{\"a\":1,\"a\":2,\"\":3}", "[]"}, {0, "{\"\\u0061\\/\":1}", "{\"a/\":1}", "[]"},
+        {0, "5", "5", "[]"}, {0, " \"a\" ", "\"a\"", "[]"});
 }
 
 static void what_is_no_json_is_one_string(void **state) /* AUD-11 */
@@ -83,9 +84,45 @@ static void what_is_no_json_is_one_string(void **state) /* AUD-11 */
         {"\"\xff\"", "\"\\\"\xef\xbf\xbd\\\"\""},
         {"{\"secret\":\"\xff\"}", "\"{\\\"secret\\\":\\\"***\\\"}\""},
     };
-    static const char *const more[] = {"{", "[", "]", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}", "{1:2}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "[1}", "{\"a\":1]",
-                                       "01", "+1", "1.", ".5", "1e", "-", "1e+", "--1", "0x1", "NaN", "Infinity", "tru", "True", "nul", "\"", "\"a", "\"\\", "\"\\x\"",
-                                       "\"\\u12\"", "\"\\u12g4\"", "\"\\ud800\\u\"", "\"\t\"", "'a'", "\xef\xbb\xbf{}", "[1]x", "\"a\"\"b\""};
+    static const char *const more[] = {"{",
+                                       "[",
+                                       "]",
+                                       "[1,]",
+                                       "[,1]",
+                                       "[1 2]",
+                                       "{\"a\"}",
+                                       "{\"a\":}",
+                                       "{1:2}",
+                                       "{\"a\" 1}",
+                                       "{\"a\":1 \"b\":2}",
+                                       "[1}",
+                                       "{\"a\":1]",
+                                       "01",
+                                       "+1",
+                                       "1.",
+                                       ".5",
+                                       "1e",
+                                       "-",
+                                       "1e+",
+                                       "--1",
+                                       "0x1",
+                                       "NaN",
+                                       "Infinity",
+                                       "tru",
+                                       "True",
+                                       "nul",
+                                       "\"",
+                                       "\"a",
+                                       "\"\\",
+                                       "\"\\x\"",
+                                       "\"\\u12\"",
+                                       "\"\\u12g4\"",
+                                       "\"\\ud800\\u\"",
+                                       "\"\t\"",
+                                       "'a'",
+                                       "\xef\xbb\xbf{}",
+                                       "[1]x",
+                                       "\"a\"\"b\""};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct audit_object object;
         audit_object_make(cases[i].text, strlen(cases[i].text), NULL, &object);
@@ -129,20 +166,24 @@ static void a_string_document_is_the_text_in_it(void **state) /* rulings, sectio
 static void redacted_values_are_gone_before_measuring(void **state) /* AUD-13 */
 {
     (void)state;
-    static const struct object_case kept = {0, "{\"password\":1,\"data\":\"{\\\"token\\\":2}\"}", "{\"password\":1,\"data\":\"{\\\"token\\\":2}\"}", "[]"};
+    static const struct object_case kept = {0, "{\"password\":1,\"data\":\"{\\\"token\\\":2}\"}",
+                                            "{\"password\":1,\"data\":\"{\\\"token\\\":2}\"}", "[]"};
     const struct audit_rules no_redaction = {.no_redaction = true};
     CHECK_ALL({0, "{\"password\":\"a\",\"API_Key\":1,\"Set-Cookie\":null,\"_secret_\":{\"a\":[1]},\"pass\\u0077d\":[]}",
                "{\"password\":\"***\",\"API_Key\":\"***\",\"Set-Cookie\":\"***\",\"_secret_\":\"***\",\"passwd\":\"***\"}", "[]"},
               {0, "{\"passwords\":1,\"my_token\":2,\"\":3,\"--\":4}", "{\"passwords\":1,\"my_token\":2,\"\":3,\"--\":4}", "[]"},
               {0, "[{\"headers\":{\"Authorization\":\"x\"}},{\"env\":{\"SECRET\":\"y\",\"HOME\":\"/\"}}]",
                "[{\"headers\":{\"Authorization\":\"***\"}},{\"env\":{\"SECRET\":\"***\",\"HOME\":\"/\"}}]", "[]"},
-              {0, "{\"data\":\" {\\\"env\\\": {\\\"TOKEN\\\": \\\"x\\\"}}\"}", "{\"data\":\"{\\\"env\\\":{\\\"TOKEN\\\":\\\"***\\\"}}\"}", "[]"},
+              {0, "{\"data\":\" {\\\"env\\\": {\\\"TOKEN\\\": \\\"x\\\"}}\"}",
+               "{\"data\":\"{\\\"env\\\":{\\\"TOKEN\\\":\\\"***\\\"}}\"}", "[]"},
               {0, "{\"data\":\"{\\\"a\\\": 1}\"}", "{\"data\":\"{\\\"a\\\": 1}\"}", "[]"},
               {0, "{\"token\":1,\"token\":2}", "{\"token\":\"***\",\"token\":\"***\"}", "[]"},
               {32, "{\"token\":\"" X50 "\"}", "{\"token\":\"***\"}", "[]"});
     check(&kept, &no_redaction);
-    static const char *const names[] = {"password", "passwd", "secret", "token", "apiKey", "access_key", "secret-key", "PRIVATEKEY", "authorization", "cookie", "Set-Cookie",
-                                        "credential", "credentials", "client_secret", "refreshToken", "accessToken", "session_id"};
+    static const char *const names[] = {"password",    "passwd",     "secret",      "token",         "apiKey",
+                                        "access_key",  "secret-key", "PRIVATEKEY",  "authorization", "cookie",
+                                        "Set-Cookie",  "credential", "credentials", "client_secret", "refreshToken",
+                                        "accessToken", "session_id"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_true(audit_name_is_redacted(&audit_default_names, str_of(names[i])));
     static const struct str own[] = {{"colour", 6}};
@@ -155,21 +196,27 @@ static void strings_are_cut_evenly_at_boundaries(void **state) /* AUD-05, AUD-06
 {
     (void)state;
     CHECK_ALL(
-        {60, "{\"a\":\"" X50 "\",\"b\":1.0,\"c\":\"0123456789abcd\"}", "{\"a\":\"xxxxxxxxx" M "\",\"b\":1.0,\"c\":\"0123456789abcd\"}", "[\"a\"]"},
+        {60, "{\"a\":\"" X50 "\",\"b\":1.0,\"c\":\"0123456789abcd\"}",
+         "{\"a\":\"xxxxxxxxx" M "\",\"b\":1.0,\"c\":\"0123456789abcd\"}", "[\"a\"]"},
         {52, "[\"" X50 "\",\"0123456789abcde\",\"" X50 "\"]", "[\"" M "\",\"" M "\",\"" M "\"]", "[\"[0]\",\"[1]\",\"[2]\"]"},
         {55, "[\"" X50 "\",\"0123456789abcde\",\"" X50 "\"]", "[\"x" M "\",\"0123456789abcde\",\"x" M "\"]", "[\"[0]\",\"[2]\"]"},
         /* 2, 3 and 4 bytes: one byte less than a whole character takes it away */
-        {36, "[\"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\"]",
+        {36,
+         "[\"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\"]",
          "[\"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9" M "\"]", "[\"[0]\"]"},
-        {35, "[\"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\"]",
+        {35,
+         "[\"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\"]",
          "[\"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9" M "\"]", "[\"[0]\"]"},
-        {32, "[\"\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\"]",
+        {32,
+         "[\"\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\"]",
          "[\"\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80" M "\"]", "[\"[0]\"]"},
         /* a pair of escapes is one character */
-        {33, "[\"x\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\"]",
+        {33,
+         "[\"x\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\"]",
          "[\"x\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80" M "\"]", "[\"[0]\"]"},
         /* escapes of 2 and of 6 bytes are not divided; an escaped backslash begins nothing */
-        {33, "[\"\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\"]", "[\"\\\\\\\\\\\\\\\\\\\\\\\\\\\\" M "\"]", "[\"[0]\"]"},
+        {33, "[\"\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\"]",
+         "[\"\\\\\\\\\\\\\\\\\\\\\\\\\\\\" M "\"]", "[\"[0]\"]"},
         {32, "[\"xxxxxx\\u0001\\u0002\\u0003\\u0004\"]", "[\"xxxxxx\\u0001" M "\"]", "[\"[0]\"]"},
         {32, "[\"\\\\u0001\\\\u0002\\\\u0003\\\\u0004\\\\u0005\"]", "[\"\\\\u0001\\\\u0002" M "\"]", "[\"[0]\"]"},
         {32, "[\"\\\\\\u0001\\u0002\\u0003\\u0004\\u0005\"]", "[\"\\\\\\u0001\\u0002" M "\"]", "[\"[0]\"]"},
@@ -179,14 +226,17 @@ static void strings_are_cut_evenly_at_boundaries(void **state) /* AUD-05, AUD-06
 static void paths_name_what_was_cut(void **state) /* AUD-08 */
 {
     (void)state;
-    CHECK_ALL({70, "{\"metadata\":{\"annotations\":{\"largeAnnotation\":\"" X50 "\"}}}", "{\"metadata\":{\"annotations\":{\"largeAnnotation\":\"xxxxx" M "\"}}}",
+    CHECK_ALL({70, "{\"metadata\":{\"annotations\":{\"largeAnnotation\":\"" X50 "\"}}}",
+               "{\"metadata\":{\"annotations\":{\"largeAnnotation\":\"xxxxx" M "\"}}}",
                "[\"metadata.annotations.largeAnnotation\"]"},
-              {60, "{\"items\":[1,2,[],{\"config\":\"" X50 "\"}]}", "{\"items\":[1,2,[],{\"config\":\"xxxxxxxxxxxxxx" M "\"}]}", "[\"items[3].config\"]"},
+              {60, "{\"items\":[1,2,[],{\"config\":\"" X50 "\"}]}", "{\"items\":[1,2,[],{\"config\":\"xxxxxxxxxxxxxx" M "\"}]}",
+               "[\"items[3].config\"]"},
               {110, "{\"a.b\":\"" X50 "\",\"\":{\"c\":\"" X50 "\"},\"[\":[{\"]\":\"" X50 "\"}],\"\\\"\":\"" X50 "\"}",
                "{\"a.b\":\"xx" M "\",\"\":{\"c\":\"xx" M "\"},\"[\":[{\"]\":\"xx" M "\"}],\"\\\"\":\"xx" M "\"}",
                "[\"[\\\"a.b\\\"]\",\"[\\\"\\\"].c\",\"[\\\"[\\\"][0][\\\"]\\\"]\",\"[\\\"\\\\\\\"\\\"]\"]"},
               {50, "{\"a\":\"" X50 "\",\"a\":\"" X50 "\"}", "{\"a\":\"xxx" M "\",\"a\":\"xxx" M "\"}", "[\"a\"]"},
-              {60, "{\"\\ud800\\n\":[[\"" X50 "\"]]}", "{\"\\ud800\\n\":[[\"xxxxxxxxxxxxxxxxxxxxxxxxxxx" M "\"]]}", "[\"\\ud800\\n[0][0]\"]"},
+              {60, "{\"\\ud800\\n\":[[\"" X50 "\"]]}", "{\"\\ud800\\n\":[[\"xxxxxxxxxxxxxxxxxxxxxxxxxxx" M "\"]]}",
+               "[\"\\ud800\\n[0][0]\"]"},
               {40, "\"" X50 "\"", "\"xxxxxxxxxxxxxxxxxxxxxxxx" M "\"", "[\"$\"]"});
 }
 
@@ -194,7 +244,8 @@ static void containers_lose_their_ends_when_strings_are_not_enough(void **state)
 {
     (void)state;
     CHECK_ALL({32, "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]", "[1,2,3,4,5,6,7,\"" M "\"]", "[\"$\"]"},
-              {44, "{\"k\":1,\"list\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]}", "{\"k\":1,\"list\":[1,2,3,4,5,\"" M "\"]}", "[\"list\"]"},
+              {44, "{\"k\":1,\"list\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]}", "{\"k\":1,\"list\":[1,2,3,4,5,\"" M "\"]}",
+               "[\"list\"]"},
               {32, "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6}", "{\"a\":1,\"b\":2,\"" M "\":4}", "[\"$\"]"},
               {51, "[\"" X50 "\",\"0123456789abcde\",\"" X50 "\"]", "[\"" M "\",\"" M "\"]", "[\"$\",\"[0]\"]"},
               {32, "{\"" X50 "\":1}", "{\"" M "\":1}", "[\"$\"]"},
@@ -295,7 +346,8 @@ static void depth_is_limited_without_recursion(void **state) /* AUD-10 */
     static const struct object_case cases[] = {
         {0, "[[[1]]]", "[[[1]]]", "[]"},
         {0, "[[[[]],2]]", "[[[\"" M "\"],2]]", "[\"[0][0][0]\"]"},
-        {0, "{\"a\":{\"b\":{\"c\":{\"d\":1},\"e\":[1],\"f\":\"x\"}}}", "{\"a\":{\"b\":{\"c\":\"" M "\",\"e\":\"" M "\",\"f\":\"x\"}}}", "[\"a.b.c\",\"a.b.e\"]"},
+        {0, "{\"a\":{\"b\":{\"c\":{\"d\":1},\"e\":[1],\"f\":\"x\"}}}",
+         "{\"a\":{\"b\":{\"c\":\"" M "\",\"e\":\"" M "\",\"f\":\"x\"}}}", "[\"a.b.c\",\"a.b.e\"]"},
         {0, "[[[{\"a\":\"}\"}]]]", "[[[\"" M "\"]]]", "[\"[0][0][0]\"]"},
         {0, "[[{\"token\":[[1]]}]]", "[[{\"token\":\"***\"}]]", "[]"},
     };
