@@ -30,7 +30,10 @@ static void make_text(struct buf *out, const char *kind)
         if (strcmp(kind, "numbers") == 0)
             buf_add_int(out, i * 7919);
         else if (strcmp(kind, "records") == 0)
-            buf_printf(out, "{\"id\":%d,\"name\":\"record number %d\",\"state\":\"active\",\"note\":\"gr\xc3\xb6\xc3\x9f\x65r als %d\\n\"}", i, i, i);
+            buf_printf(
+                out,
+                "{\"id\":%d,\"name\":\"record number %d\",\"state\":\"active\",\"note\":\"gr\xc3\xb6\xc3\x9f\x65r als %d\\n\"}",
+                i, i, i);
         else
             add_config(out, i);
     }
@@ -90,8 +93,9 @@ int main(void)
         struct buf text;
         buf_init(&text, 2 * OBJECT_BYTES);
         make_text(&text, kinds[i]);
-        (void)printf("%s{\"kind\":\"%s\",\"bytes\":%zu,\"cut_us\":%.1f,\"yyjson_us\":%.1f,\"copy_us\":%.1f}", i ? "," : "", kinds[i],
-                     text.len, microseconds(&text, cut), microseconds(&text, read_and_write), microseconds(&text, copy));
+        (void)printf("%s{\"kind\":\"%s\",\"bytes\":%zu,\"cut_us\":%.1f,\"yyjson_us\":%.1f,\"copy_us\":%.1f}", i ? "," : "",
+                     kinds[i], text.len, microseconds(&text, cut), microseconds(&text, read_and_write),
+                     microseconds(&text, copy));
         buf_release(&text);
     }
     (void)printf("]\n");

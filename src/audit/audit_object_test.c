@@ -46,8 +46,8 @@ static void check_all(const struct object_case *cases, size_t count)
 
 #define CHECK_ALL(...) \
     do { \
-        static const struct object_case cases[] = {__VA_ARGS__}; \
-        check_all(cases, ARRAY_LEN(cases)); \
+        static const struct object_case all_of_them[] = {__VA_ARGS__}; \
+        check_all(all_of_them, ARRAY_LEN(all_of_them)); \
     } while (0)
 
 static void the_form_is_canonical(void **state) /* AUD-04 */

@@ -32,7 +32,8 @@ static size_t digits_of(uint32_t n)
 /* Of a container, `kept` items remain in front of what is inserted, `dropped` are counted in it. */
 static size_t inserted(bool array, bool kept, uint32_t dropped)
 {
-    return kept + QUOTES + JSON_MARKER_BYTES + (array ? 0 : 1 + digits_of(dropped));
+    const size_t colon = 1, text = (kept ? 1 : 0) + QUOTES + JSON_MARKER_BYTES;
+    return array ? text : text + colon + digits_of(dropped);
 }
 
 size_t audit_cut_inserted(const struct json_tokens *t, const struct json_node *node)
