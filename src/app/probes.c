@@ -52,13 +52,15 @@ static enum err_code read_nothing(struct db *db, void *arg, struct err *err)
     return OK;
 }
 
-/* Takes work: the store answers and the server is not stopping. */
+/* Takes work: the store answers and takes what is decided, and the server is not stopping. */
 static void readyz(struct http_request *request, void *context)
 {
     struct probes *probes = context;
     struct err err;
     if (atomic_load(&probes->stopping))
         (void)err_set(&err, ERR_UNAVAILABLE, NULL, "the server is stopping");
+    else if (scheduler_figures(probes->scheduler).store_refuses)
+        (void)err_set(&err, ERR_UNAVAILABLE, NULL, "the store refuses changes; the log says why");
     else if (store_read(probes->store, read_nothing, NULL, &err) == OK) {
         answer_state(request, 200, "ready", probes->command);
         return;

@@ -171,6 +171,7 @@ static void step_failed(struct scheduler *s, struct sched_work *work)
     work->code = OK;
     s->step_in_flight = true;
     s->refused_step = work;
+    atomic_store(&s->store_refuses, true);
     sched_refuse_deferred(s, work->err.code, &work->err);
 }
 
@@ -183,6 +184,7 @@ static void on_work(struct scheduler *s, struct sched_work *work)
             step_failed(s, work);
             return;
         }
+        atomic_store(&s->store_refuses, false);
     }
     if (work->write)
         sched_write_committed(s, work);
@@ -567,5 +569,6 @@ struct scheduler_figures scheduler_figures(const struct scheduler *s)
         .started_at_us = s->started_us,
         .draining = atomic_load(&s->draining),
         .plans = s->options.plans,
+        .store_refuses = atomic_load(&s->store_refuses),
     };
 }

@@ -142,6 +142,7 @@ void scheduler_drain(struct scheduler *scheduler, bool drain);
 struct scheduler_figures {
     int64_t tasks, pending, running, started_at_us;
     bool draining, plans;
+    bool store_refuses; /* what was decided last cannot be recorded; it is tried again all the time */
 };
 struct scheduler_figures scheduler_figures(const struct scheduler *scheduler);
 

@@ -105,6 +105,7 @@ struct scheduler {
     bool stopped;
 
     _Atomic bool draining; /* any thread */
+    _Atomic bool store_refuses;
     _Atomic int64_t figure_tasks, figure_pending, figure_running;
     struct metric *metric_expected, *metric_verdicts[VERDICT_COUNT], *metric_queue, *metric_lateness;
 };

@@ -98,7 +98,9 @@ class NoRoom:
             self.assertEqual(self.server.get(path).status, 200, path)
         open(f"{self.elsewhere}/go", "w", encoding="ascii").close()  # it ends where its end cannot be recorded
         wait_until("the log to say so", lambda: "the store refused" in self.server.log_text())
+        wait_until("readiness to say so", lambda: self.server.get("/readyz").status == 503)
         self.free()
+        wait_until("it to be ready again", lambda: self.server.get("/readyz").status == 200)
         self.assertEqual(self.server.finished(uid)["state"], "success")
         self.assertIn("done", self.server.execution(uid)["result"])
         self.assertEqual(self.server.get("/scheduler/tasks/often").data.get("description", ""), "")
