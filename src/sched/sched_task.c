@@ -6,31 +6,11 @@
 
 #include <string.h>
 
-static const char *const misfires[] = {"run_once", "run_all", "skip"};
-static const char *const overlaps[] = {"skip", "queue_one", "queue_all", "cancel_running", "allow"};
-static const char *const gaps[] = {"auto", "skip", "shift_forward", "run_at_edge"};
-static const char *const folds[] = {"auto", "first", "last", "both"};
+const char *const misfire_names[] = {"run_once", "run_all", "skip"};
+const char *const overlap_names[] = {"skip", "queue_one", "queue_all", "cancel_running", "allow"};
+const char *const gap_names[] = {"auto", "skip", "shift_forward", "run_at_edge"};
+const char *const fold_names[] = {"auto", "first", "last", "both"};
 static const char *const healths[] = {"unknown", "healthy", "warning", "critical"};
-
-const char *misfire_name(enum misfire_policy policy)
-{
-    return misfires[policy];
-}
-
-const char *overlap_name(enum overlap_policy policy)
-{
-    return overlaps[policy];
-}
-
-const char *gap_name(enum cron_gap gap)
-{
-    return gaps[gap];
-}
-
-const char *fold_name(enum cron_fold fold)
-{
-    return folds[fold];
-}
 
 const char *task_health_name(enum task_health health)
 {

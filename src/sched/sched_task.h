@@ -28,10 +28,8 @@ enum {
 enum misfire_policy { MISFIRE_RUN_ONCE, MISFIRE_RUN_ALL, MISFIRE_SKIP, MISFIRE_COUNT };
 enum task_health { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_WARNING, HEALTH_CRITICAL };
 
-const char *misfire_name(enum misfire_policy policy);
-const char *overlap_name(enum overlap_policy policy);
-const char *gap_name(enum cron_gap gap);
-const char *fold_name(enum cron_fold fold);
+/* By enum value, as the API has them. */
+extern const char *const misfire_names[3], *const overlap_names[5], *const gap_names[4], *const fold_names[4];
 
 struct sched_label {
     char *name, *value; /* owned */

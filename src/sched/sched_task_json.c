@@ -12,11 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const misfires[] = {"run_once", "run_all", "skip"};
-static const char *const overlaps[] = {"skip", "queue_one", "queue_all", "cancel_running", "allow"};
-static const char *const gaps[] = {"auto", "skip", "shift_forward", "run_at_edge"};
-static const char *const folds[] = {"auto", "first", "last", "both"};
-
 /* What a body says, before it is put into a task. */
 struct fields {
     struct str name, type, description, cron_expr, calendar, timezone, data, secret, seed, group_id;
@@ -84,12 +79,12 @@ static const struct json_field task_fields[] = {
     [F_SECRET] = {"secret", FIELD_TEXT, AT(secret), 0, TASK_SECRET_MAX, .nullable = true},
     [F_SEED] = {"seed", FIELD_TEXT, AT(seed), 1, 255, .nullable = true},
     [F_GROUP] = {"group_id", FIELD_TEXT, AT(group_id), 0, 255, .nullable = true},
-    [F_MISFIRE] = {"misfire_policy", FIELD_CHOICE, AT(misfire), 0, ARRAY_LEN(misfires), misfires, .nullable = true},
+    [F_MISFIRE] = {"misfire_policy", FIELD_CHOICE, AT(misfire), 0, ARRAY_LEN(misfire_names), misfire_names, .nullable = true},
     [F_DEADLINE] = {"start_deadline_seconds", FIELD_INT, AT(start_deadline_s), 0, TASK_DURATION_MAX_S, .nullable = true},
     [F_JITTER] = {"jitter_seconds", FIELD_INT, AT(jitter_s), 0, TASK_DURATION_MAX_S, .nullable = true},
-    [F_OVERLAP] = {"overlap", FIELD_CHOICE, AT(overlap), 0, ARRAY_LEN(overlaps), overlaps, .nullable = true},
-    [F_GAP] = {"gap", FIELD_CHOICE, AT(gap), 0, ARRAY_LEN(gaps), gaps, .nullable = true},
-    [F_FOLD] = {"fold", FIELD_CHOICE, AT(fold), 0, ARRAY_LEN(folds), folds, .nullable = true},
+    [F_OVERLAP] = {"overlap", FIELD_CHOICE, AT(overlap), 0, ARRAY_LEN(overlap_names), overlap_names, .nullable = true},
+    [F_GAP] = {"gap", FIELD_CHOICE, AT(gap), 0, ARRAY_LEN(gap_names), gap_names, .nullable = true},
+    [F_FOLD] = {"fold", FIELD_CHOICE, AT(fold), 0, ARRAY_LEN(fold_names), fold_names, .nullable = true},
     [F_BACKOFF] = {"retry_backoff", FIELD_OBJECT, AT(backoff), .nullable = true},
     [F_LIMITS] = {"limits", FIELD_OBJECT, AT(limits), .nullable = true},
     [F_ANCHOR] = {"anchor", FIELD_TIME, AT(anchor_us), .nullable = true},
@@ -374,127 +369,7 @@ enum err_code sched_task_from_json(const char *text, size_t length, enum sched_t
     return OK;
 }
 
-/* ---- out of a task ---- */
-
-static void write_labels(struct json_writer *w, const struct sched_task *task)
-{
-    if (!task->label_count)
-        return;
-    json_key(w, "labels");
-    json_begin_object(w);
-    for (size_t i = 0; i < task->label_count; i++) {
-        json_key_any(w, task->labels[i].name, strlen(task->labels[i].name));
-        json_text(w, task->labels[i].value);
-    }
-    json_end_object(w);
-}
-
-static void write_limits(struct json_writer *w, const struct sched_task *task)
-{
-    if (!task->memory_bytes && !task->cpu_percent && !task->pids)
-        return;
-    json_key(w, "limits");
-    json_begin_object(w);
-    if (task->memory_bytes)
-        json_put_int(w, "memory_bytes", task->memory_bytes);
-    if (task->cpu_percent)
-        json_put_int(w, "cpu_percent", task->cpu_percent);
-    if (task->pids)
-        json_put_int(w, "pids", task->pids);
-    json_end_object(w);
-}
-
-/* What decides when it runs: in both forms, and all that an epoch needs. */
-static void write_schedule(struct json_writer *w, const struct sched_task *task)
-{
-    json_put_bool(w, "is_recurring", task->is_recurring);
-    json_put_text_unless_empty(w, "cron_expr", task->cron_expr);
-    json_put_text_unless_empty(w, "calendar", task->calendar);
-    json_put_text(w, "timezone", task->timezone ? task->timezone : "UTC");
-    json_put_int(w, "interval", task->interval_s);
-    json_put_text(w, "gap", gaps[task->gap]);
-    json_put_text(w, "fold", folds[task->fold]);
-    if (task->anchor_us)
-        json_put_time(w, "anchor", task->anchor_us, 3);
-    json_put_text_unless_empty(w, "seed", task->seed);
-    json_put_int(w, "jitter_seconds", task->jitter_s);
-}
-
-static void write_policies(struct json_writer *w, const struct sched_task *task)
-{
-    json_put_text_unless_empty(w, "description", task->description);
-    json_put_int(w, "max_duration_seconds", task->max_duration_s);
-    json_put_int(w, "max_retries", task->max_retries);
-    json_put_int(w, "timeout_grace_period", task->timeout_grace_period_s);
-    json_put_int(w, "max_concurrent", task->max_concurrent);
-    write_labels(w, task);
-    json_put_text_unless_empty(w, "data", task->data);
-    json_put_text_unless_empty(w, "group_id", task->group_id);
-    json_put_text(w, "misfire_policy", misfires[task->misfire]);
-    json_put_int(w, "start_deadline_seconds", task->start_deadline_s);
-    json_put_text(w, "overlap", overlaps[task->overlap]);
-    json_key(w, "retry_backoff");
-    json_begin_object(w);
-    json_put_int(w, "base_ms", task->backoff.base_ms);
-    json_put_int(w, "cap_ms", task->backoff.cap_ms);
-    json_put_int(w, "jitter_percent", task->backoff.jitter_percent);
-    json_end_object(w);
-    write_limits(w, task);
-}
-
-static void write_runtime(struct json_writer *w, const struct sched_task *task)
-{
-    json_put_time_or_null(w, "next_run", task->enabled ? task->next_run_us : 0, 3);
-    json_put_time_or_null(w, "last_executed_at", task->last_executed_at_us, 3);
-    json_put_int(w, "total_executions", task->total_executions);
-    json_put_int(w, "success_executions", task->success_executions);
-    json_put_int(w, "failure_executions", task->failure_executions);
-    json_put_int(w, "timeout_executions", task->timeout_executions);
-    json_put_int(w, "skipped_executions", task->skipped_executions);
-    json_put_int(w, "consecutive_failures", task->consecutive_failures);
-    json_put_text_unless_empty(w, "last_failure_error", task->last_failure_error);
-    json_put_text(w, "health", task_health_name(sched_task_health(task)));
-}
-
-void sched_task_write_json(struct json_writer *w, const struct sched_task *task)
-{
-    json_begin_object(w);
-    json_put_uuid(w, "uid", &task->uid);
-    json_put_text(w, "name", task->name);
-    json_put_text(w, "type", task_type_name(task->type));
-    json_put_bool(w, "enabled", task->enabled);
-    json_put_int(w, "priority", task->priority);
-    write_schedule(w, task);
-    write_policies(w, task);
-    if (task->secret)
-        json_put_bool(w, "has_secret", true);
-    write_runtime(w, task);
-    json_put_int(w, "version", task->version);
-    json_put_time(w, "created_at", task->created_at_us, 3);
-    json_put_time(w, "updated_at", task->updated_at_us, 3);
-    json_end_object(w);
-}
-
 /* ---- stored ---- */
-
-void sched_task_write_stored(struct json_writer *w, const struct sched_task *task)
-{
-    json_begin_object(w);
-    json_put_text(w, "name", task->name); /* the seed when none is given: epochs need it */
-    write_schedule(w, task);
-    write_policies(w, task);
-    json_put_text_unless_empty(w, "secret", task->secret);
-    json_key(w, "x");
-    json_begin_array(w); /* what decides slots to the microsecond: uid, creation, one-shot time, anchor */
-    char uid[UUID_TEXT_LEN + 1];
-    uuid_format(&task->uid, uid);
-    json_text(w, uid);
-    json_int(w, task->created_at_us);
-    json_int(w, task->run_at_us);
-    json_int(w, task->anchor_us);
-    json_end_array(w);
-    json_end_object(w);
-}
 
 static enum err_code read_exact(const struct json *exact, struct sched_task *task, struct err *err)
 {
