@@ -42,6 +42,7 @@ struct scheduler_options {
 
 /* Reads tasks and active executions. Nothing runs before scheduler_start or scheduler_step. */
 enum err_code scheduler_new(const struct scheduler_options *options, struct scheduler **ret, struct err *err);
+/* One that was started: stopped, and its store closed before, whose thread tells it of commits. NULL allowed. */
 void scheduler_free(struct scheduler *scheduler);
 
 void scheduler_start(struct scheduler *scheduler); /* its thread */

@@ -133,8 +133,8 @@ static void a_run_without_a_handler_is_recorded_as_a_failure(void **state)
     assert_non_null(strstr(shown.text.data, "\"state\":\"failure\""));
     assert_non_null(strstr(shown.text.data, "no handler for task type http"));
     buf_release(&shown.text);
+    store_kit_close(&kit); /* first: its thread tells the scheduler of commits */
     scheduler_free(scheduler);
-    store_kit_close(&kit);
 }
 
 int main(void)

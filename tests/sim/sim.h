@@ -153,7 +153,8 @@ struct sim {
     struct store *store;
     struct scheduler *scheduler;
     bool alive, stopping, handover;
-    uint32_t life; /* counts servers */
+    uint32_t life;     /* counts servers */
+    int64_t life_mono; /* since when this one lives */
     int64_t wake_mono;
     struct sim_event *tick;
     int64_t drained_mono; /* 0 = not draining; since when nothing may start */

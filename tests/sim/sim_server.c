@@ -196,6 +196,7 @@ void sim_server_start(struct sim *sim)
 {
     struct err err;
     sim->life++;
+    sim->life_mono = sim->clock.mono_us;
     if (sim_chance(sim, 0.3))
         touch_zone_files(sim);
     sim_server_disturb(sim);
