@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """tests/requirements.txt against the tree: each id once, none forgotten, every test that is named exists."""
-import ast
 import os
 import re
 import unittest
 
 from harness import ROOT
+from scenario_list import scenario_names
 
 # First and last of each run of ids.
 IDS = {
@@ -27,21 +27,6 @@ def read_lines(text):
             head, _, note = line.partition("  -- ")
             name, _, tests = head.partition("  ")
             yield name, [test.strip() for test in tests.split(",")], note
-
-
-def scenario_names():
-    """FILE.Class.method of every test, under the class that defines it."""
-    found = set()
-    folder = os.path.join(ROOT, "tests", "scenarios")
-    for name in os.listdir(folder):
-        if not re.fullmatch(r"test_\w+\.py", name):
-            continue
-        with open(os.path.join(folder, name), encoding="utf-8") as file:
-            module = ast.parse(file.read())
-        for node in module.body:
-            if isinstance(node, ast.ClassDef):
-                found |= {f"{name[:-3]}.{node.name}.{member.name}" for member in node.body if isinstance(member, ast.FunctionDef) and member.name.startswith("test_")}
-    return found
 
 
 def c_names():

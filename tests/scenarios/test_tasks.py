@@ -200,18 +200,3 @@ class Tasks(ServerCase):
         fence = self.server.get("/scheduler/locks").data[0]["fencing_token"]
         self.assertEqual(self.server.post(path, headers=release).status, 200)
         self.assertEqual(self.server.get("/scheduler/locks").data[0]["fencing_token"], fence)
-
-    def test_many_requests_with_one_key_at_once_have_one_effect(self):
-        import threading
-
-        self.server.create(name="raced", type="noop")
-        answers = []
-        threads = [threading.Thread(target=lambda: answers.append(self.server.post(
-            "/scheduler/tasks/raced/trigger", headers={"Idempotency-Key": "race"}))) for _ in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual({answer.status for answer in answers}, {202})
-        self.assertEqual(len({answer.json["execution_uid"] for answer in answers}), 1)
-        self.assertEqual(len(self.server.executions(task_name="raced")), 1)
