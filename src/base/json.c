@@ -46,12 +46,10 @@ static bool too_deep(const char *text, size_t length)
     return false;
 }
 
-enum err_code json_parse(const char *text, size_t length, struct json_doc **ret, struct err *err)
+static enum err_code parse(const char *text, size_t length, yyjson_read_flag flags, struct json_doc **ret, struct err *err)
 {
-    if (too_deep(text, length))
-        return err_set(err, ERR_INVALID, "INVALID_JSON", "the JSON text nests deeper than %d", JSON_DEPTH_MAX);
     yyjson_read_err why;
-    yyjson_doc *doc = length ? yyjson_read_opts((char *)(uintptr_t)text, length, YYJSON_READ_NOFLAG, NULL, &why) : NULL;
+    yyjson_doc *doc = length ? yyjson_read_opts((char *)(uintptr_t)text, length, flags, NULL, &why) : NULL;
     if (!length)
         return err_set(err, ERR_INVALID, "INVALID_JSON", "not JSON: the text is empty");
     if (!doc)
@@ -59,6 +57,18 @@ enum err_code json_parse(const char *text, size_t length, struct json_doc **ret,
     *ret = xmalloc(sizeof **ret);
     (*ret)->doc = doc;
     return OK;
+}
+
+enum err_code json_parse(const char *text, size_t length, struct json_doc **ret, struct err *err)
+{
+    if (too_deep(text, length))
+        return err_set(err, ERR_INVALID, "INVALID_JSON", "the JSON text nests deeper than %d", JSON_DEPTH_MAX);
+    return parse(text, length, YYJSON_READ_NOFLAG, ret, err);
+}
+
+enum err_code json_parse_exact(const char *text, size_t length, struct json_doc **ret, struct err *err)
+{
+    return parse(text, length, YYJSON_READ_NUMBER_AS_RAW, ret, err);
 }
 
 void json_doc_free(struct json_doc *doc)
@@ -97,6 +107,8 @@ bool json_is_null(const struct json *value)
 bool json_get_int(const struct json *value, int64_t *ret)
 {
     yyjson_val *v = raw(value);
+    if (yyjson_is_raw(v))
+        return str_to_int((struct str){yyjson_get_raw(v), yyjson_get_len(v)}, INT64_MIN, INT64_MAX, ret);
     if (!yyjson_is_int(v) || (yyjson_is_uint(v) && yyjson_get_uint(v) > INT64_MAX))
         return false;
     *ret = yyjson_get_sint(v);

@@ -15,6 +15,9 @@ struct json; /* a value inside a document; borrowed from it */
 /* Parses all of `text`. ERR_INVALID with INVALID_JSON and the position when it is not one JSON value, is not UTF-8 or
  * nests deeper than JSON_DEPTH_MAX. The document copies the text. */
 enum err_code json_parse(const char *text, size_t length, struct json_doc **ret, struct err *err);
+/* The same with any depth, and numbers kept digit for digit by json_print (json_get_int reads them, too). The caller does not
+ * walk the values with recursion. */
+enum err_code json_parse_exact(const char *text, size_t length, struct json_doc **ret, struct err *err);
 void json_doc_free(struct json_doc *doc); /* NULL allowed */
 const struct json *json_root(const struct json_doc *doc);
 

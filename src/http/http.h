@@ -72,6 +72,7 @@ struct http_route {
     size_t body_max;                      /* 0 = HTTP_BODY_MAX */
     const struct http_param_spec *params; /* NULL = none */
     const char *summary;                  /* for the reader of the table */
+    unsigned audits;                      /* what its calls leave in the audit log, AUDITS(…) of audit/; 0 = nothing */
 };
 
 /* Routes of one part, with what their handlers work on. */
@@ -96,8 +97,10 @@ struct str http_body(const struct http_request *request);
 const struct json *http_body_json(const struct http_request *request);
 const struct http_principal *http_principal(const struct http_request *request);
 const char *http_request_id(const struct http_request *request);
+const struct http_route *http_route_of(const struct http_request *request); /* NULL: refused before routing */
 const char *http_client_address(const struct http_request *request);
-int64_t http_arrived_us(const struct http_request *request); /* wall time */
+const char *http_peer_address(const struct http_request *request); /* of the socket, whatever headers say (AUD-28) */
+int64_t http_arrived_us(const struct http_request *request);       /* wall time */
 bool http_is_tls(const struct http_request *request);
 /* The Idempotency-Key with the hash of the request; NULL when none was sent. Lives as long as the request. */
 const struct http_idempotency *http_idempotency(const struct http_request *request);

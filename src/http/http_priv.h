@@ -52,7 +52,7 @@ struct http_request {
     struct json_doc *json;
     struct http_principal principal;
     char request_id[129];
-    char client_address[64];
+    char client_address[64], peer_address[64];
     int64_t arrived_us, started_mono_us;
     struct http_idempotency idempotency;
     bool has_idempotency, replayed;

@@ -298,12 +298,13 @@ static void set_address(struct http_request *request)
 {
     const struct http_server_options *options = &request->server->options;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char peer[64] = "";
+    char *peer = request->peer_address;
+    const size_t size = sizeof request->peer_address;
     const struct sockaddr *address = info ? info->client_addr : NULL;
     if (address && address->sa_family == AF_INET)
-        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, peer, sizeof peer);
+        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, peer, size);
     else if (address && address->sa_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, peer, sizeof peer);
+        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, peer, size);
     struct header_lines lines = {.rules = options->client_rules};
     struct client_address found;
     (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, take_line, &lines);

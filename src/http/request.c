@@ -80,6 +80,16 @@ const char *http_request_id(const struct http_request *request)
     return request->request_id;
 }
 
+const char *http_peer_address(const struct http_request *request)
+{
+    return request->peer_address;
+}
+
+const struct http_route *http_route_of(const struct http_request *request)
+{
+    return request->route;
+}
+
 const char *http_client_address(const struct http_request *request)
 {
     return request->client_address;

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trail/pending_store.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <stdatomic.h>
+
+enum { EVENT_BYTES_MAX = 64 << 20 };
+
+static const struct db_sql sql_put = {"INSERT INTO audit_pending (event) VALUES (?1)"};
+static const struct db_sql sql_each = {"SELECT id, event FROM audit_pending WHERE id > ?1 ORDER BY id LIMIT ?2"};
+static const struct db_sql sql_remove = {"DELETE FROM audit_pending WHERE id <= ?1"};
+
+const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_remove};
+const size_t pending_store_sql_count = ARRAY_LEN(pending_store_sql);
+
+/* One database per process: of the rows of its table, those up to `moved` may go, those up to `removed` went. */
+static _Atomic int64_t moved, removed;
+
+void pending_store_moved(int64_t id)
+{
+    atomic_store(&moved, id);
+}
+
+/* No transaction of its own: that would be a sync for each change. When this one is rolled back they are removed later. */
+static enum err_code remove_moved(struct db *tx, struct err *err)
+{
+    int64_t up_to = atomic_load(&moved);
+    struct db_stmt *st;
+    if (up_to <= atomic_load(&removed))
+        return OK;
+    enum err_code code = db_prepare(tx, &sql_remove, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, up_to);
+    code = db_run(st, NULL, err);
+    if (code == OK)
+        atomic_store(&removed, up_to);
+    return code;
+}
+
+enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t now_us, struct err *err)
+{
+    struct db_stmt *st;
+    struct buf text;
+    struct json_writer w;
+    enum err_code code = remove_moved(tx, err);
+    if (code == OK)
+        code = db_prepare(tx, &sql_put, &st, err);
+    if (code != OK)
+        return code;
+    struct audit_event timed = *event; /* what waits here was done now, not when it is moved */
+    if (!timed.timestamp_ms)
+        timed.timestamp_ms = now_us / US_PER_MS;
+    buf_init(&text, EVENT_BYTES_MAX);
+    json_writer_init(&w, &text);
+    audit_event_write(&timed, &w);
+    if (text.failed) {
+        buf_release(&text);
+        return err_set(err, ERR_LIMIT, NULL, "the audit event of this change has more than %d bytes", EVENT_BYTES_MAX);
+    }
+    db_bind_text(st, 1, text.data, text.len);
+    code = db_run(st, NULL, err);
+    buf_release(&text);
+    return code;
+}
+
+enum err_code pending_store_each(struct db *db, int64_t after_id, int limit,
+                                 void (*fn)(void *arg, int64_t id, struct str event), void *arg, struct err *err)
+{
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, &sql_each, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, after_id);
+    db_bind_int(st, 2, limit);
+    while ((code = db_step(st, &row, err)) == OK && row) {
+        struct str event;
+        event.p = db_text(st, 1, &event.n);
+        fn(arg, db_int(st, 0), event);
+    }
+    return code;
+}

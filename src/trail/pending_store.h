@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events of horae's own changes (rulings section 4): written in the transaction of the change, so that there is no change
+ * without its event and no event without its change. The trail's writer moves them into a segment. */
+#ifndef HORAE_TRAIL_PENDING_STORE_H
+#define HORAE_TRAIL_PENDING_STORE_H
+
+#include "audit/audit_event.h"
+#include "db/db.h"
+
+/* In the transaction of the change; its time is `now_us` unless the event has one. May run again. */
+enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t now_us, struct err *err);
+
+/* For the writer. Rows after `after_id`, ascending, at most `limit`. */
+enum err_code pending_store_each(struct db *db, int64_t after_id, int limit,
+                                 void (*fn)(void *arg, int64_t id, struct str event), void *arg, struct err *err);
+/* Rows up to `id` are in a segment, on disk: the next audit_put removes them. Any thread. */
+void pending_store_moved(int64_t id);
+
+#endif
