@@ -222,7 +222,8 @@ static void file_entry(void *arg, const char *key, struct str value, size_t line
         if (strcmp(settings[i].key, key) != 0) {
             nearest_offer(&near, key, settings[i].key);
         } else if (loader->seen[i] && settings[i].kind != KIND_LIST) {
-            buf_printf(loader->errors, "%s (%s): it is given twice\n", key, source);
+            buf_printf(loader->errors, "%s (%s): it is given twice", key, source);
+            end_line(loader->errors, begin);
             return;
         } else {
             assign(loader, &settings[i], source, value);
