@@ -80,7 +80,8 @@ static void put_pair(struct audit_pairs **pairs, const char *key, size_t key_len
     if (!*pairs)
         *pairs = xcalloc(1, sizeof **pairs);
     size_t i = 0;
-    while (i < (*pairs)->count && (strlen((*pairs)->items[i].key) != key_length || memcmp((*pairs)->items[i].key, key, key_length) != 0))
+    while (i < (*pairs)->count &&
+           (strlen((*pairs)->items[i].key) != key_length || memcmp((*pairs)->items[i].key, key, key_length) != 0))
         i++;
     if (i == AUDIT_PAIRS_MAX)
         return;
@@ -132,9 +133,10 @@ enum err_code audit_type_check(const char *name, struct err *err)
     for (size_t i = 0; plain && i < n; i++)
         plain = (name[i] >= '0' && name[i] <= '9') || ((name[i] | 32) >= 'a' && (name[i] | 32) <= 'z');
     if (!plain)
-        return err_set(err, ERR_INVALID, NULL,
-                       "resource type \"%s\" is not allowed; it must be camelCase: 1 to %d letters and digits, the first a small letter",
-                       name, AUDIT_NAME_MAX);
+        return err_set(
+            err, ERR_INVALID, NULL,
+            "resource type \"%s\" is not allowed; it must be camelCase: 1 to %d letters and digits, the first a small letter",
+            name, AUDIT_NAME_MAX);
     enum audit_resource_type known;
     if (audit_resource_from(str_of(name), &known))
         return err_set(err, ERR_INVALID, NULL, "resource type \"%s\" is there already", name);
@@ -176,8 +178,8 @@ static const struct {
     const char *name;
     enum audit_text text;
 } plain_members[] = {
-    {"space_path", AUDIT_TEXT_SPACE_PATH},   {"client_ip", AUDIT_TEXT_CLIENT_IP},   {"user_agent", AUDIT_TEXT_USER_AGENT},
-    {"request_method", AUDIT_TEXT_METHOD},   {"request_id", AUDIT_TEXT_REQUEST_ID}, {"subsystem", AUDIT_TEXT_SUBSYSTEM},
+    {"space_path", AUDIT_TEXT_SPACE_PATH}, {"client_ip", AUDIT_TEXT_CLIENT_IP},   {"user_agent", AUDIT_TEXT_USER_AGENT},
+    {"request_method", AUDIT_TEXT_METHOD}, {"request_id", AUDIT_TEXT_REQUEST_ID}, {"subsystem", AUDIT_TEXT_SUBSYSTEM},
     {"error_message", AUDIT_TEXT_ERROR},
 };
 

@@ -34,17 +34,17 @@ enum {
 #define AUDIT_SYSTEM_UID "system"
 
 enum audit_text { /* the texts of an event, in the order of DATA-30 */
-    AUDIT_TEXT_RESOURCE_ID,
-    AUDIT_TEXT_USER_UID,
-    AUDIT_TEXT_USERNAME,
-    AUDIT_TEXT_SPACE_PATH,
-    AUDIT_TEXT_CLIENT_IP,
-    AUDIT_TEXT_USER_AGENT,
-    AUDIT_TEXT_METHOD,
-    AUDIT_TEXT_REQUEST_ID,
-    AUDIT_TEXT_SUBSYSTEM,
-    AUDIT_TEXT_ERROR, /* set: the event is one of a failure */
-    AUDIT_TEXT_COUNT
+                  AUDIT_TEXT_RESOURCE_ID,
+                  AUDIT_TEXT_USER_UID,
+                  AUDIT_TEXT_USERNAME,
+                  AUDIT_TEXT_SPACE_PATH,
+                  AUDIT_TEXT_CLIENT_IP,
+                  AUDIT_TEXT_USER_AGENT,
+                  AUDIT_TEXT_METHOD,
+                  AUDIT_TEXT_REQUEST_ID,
+                  AUDIT_TEXT_SUBSYSTEM,
+                  AUDIT_TEXT_ERROR, /* set: the event is one of a failure */
+                  AUDIT_TEXT_COUNT
 };
 
 struct audit_pair {
@@ -64,9 +64,9 @@ struct audit_event {
     enum audit_action action;
     char resource_type[AUDIT_NAME_MAX + 1]; /* a name of audit_values.def, or a configured one */
     enum audit_principal_type user_type;
-    char *texts[AUDIT_TEXT_COUNT];           /* owned; NULL = absent */
+    char *texts[AUDIT_TEXT_COUNT];            /* owned; NULL = absent */
     struct audit_pairs *resource_data, *data; /* owned; NULL = none */
-    char *objects[2];                        /* owned JSON texts as they came, before and after; NULL = none */
+    char *objects[2];                         /* owned JSON texts as they came, before and after; NULL = none */
     size_t object_lengths[2];
 };
 

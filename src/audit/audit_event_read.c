@@ -26,7 +26,10 @@ struct user {
 };
 
 enum { ID_BIT, TIMESTAMP_BIT }; /* the first rows of the table */
-#define TEXT(name, text, max) {name, FIELD_TEXT, offsetof(struct members, texts[text]), 0, max, .nullable = true}
+#define TEXT(name, text, max) \
+    { \
+        name, FIELD_TEXT, offsetof(struct members, texts[text]), 0, max, .nullable = true \
+    }
 static const char *const statuses[] = {"success", "failure"};
 static const struct json_field fields[] = {
     [ID_BIT] = {"id", FIELD_TEXT, offsetof(struct members, id), 1, UUID_TEXT_LEN},
@@ -97,7 +100,8 @@ static enum err_code read_pairs(const struct json *object, const char *what, con
         struct str text = json_get_text(value);
         if (!json_is_text(value) || name.n > AUDIT_PAIR_KEY_MAX || text.n > AUDIT_PAIR_VALUE_MAX || memchr(name.p, 0, name.n) ||
             memchr(text.p, 0, text.n))
-            return refuse(err, what, member, "an object of strings: keys of at most 255 bytes, values of at most 4096, no U+0000");
+            return refuse(err, what, member,
+                          "an object of strings: keys of at most 255 bytes, values of at most 4096, no U+0000");
         pairs->items[pairs->count++] = (struct audit_pair){xstrndup(name.p, name.n), xstrndup(text.p, text.n)};
     }
     return OK;

@@ -20,14 +20,15 @@ struct audit_record {
     /* Columns; views into `text` or of names that live as long as the process; n == 0: absent. */
     struct str action, resource_type, resource_id, user_uid, client_ip, request_id, subsystem, space_path;
     bool failure;
-    bool truncated;  /* an object was cut */
-    bool has_id;     /* the caller gave the id */
+    bool truncated;   /* an object was cut */
+    bool has_id;      /* the caller gave the id */
     struct str event; /* the event's JSON */
-    char *owned;     /* all of it */
+    char *owned;      /* all of it */
 };
 
 /* Members that are missing get their defaults: a new id, `now_ms`. `rules` as for audit_object_make. Any thread. */
-void audit_record_make(const struct audit_event *event, const struct audit_rules *rules, int64_t now_ms, struct audit_record *ret);
+void audit_record_make(const struct audit_event *event, const struct audit_rules *rules, int64_t now_ms,
+                       struct audit_record *ret);
 /* From the text of an event, as in an export. ERR_INVALID: it is none. `text` is copied. */
 enum err_code audit_record_from_text(struct str text, struct audit_record *ret, struct err *err);
 void audit_record_release(struct audit_record *record);

@@ -66,8 +66,8 @@ enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t 
     return code;
 }
 
-enum err_code pending_store_each(struct db *db, int64_t after_id, int limit,
-                                 void (*fn)(void *arg, int64_t id, struct str event), void *arg, struct err *err)
+enum err_code pending_store_each(struct db *db, int64_t after_id, int limit, void (*fn)(void *arg, int64_t id, struct str event),
+                                 void *arg, struct err *err)
 {
     struct db_stmt *st;
     bool row = false;

@@ -11,8 +11,8 @@
 enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t now_us, struct err *err);
 
 /* For the writer. Rows after `after_id`, ascending, at most `limit`. */
-enum err_code pending_store_each(struct db *db, int64_t after_id, int limit,
-                                 void (*fn)(void *arg, int64_t id, struct str event), void *arg, struct err *err);
+enum err_code pending_store_each(struct db *db, int64_t after_id, int limit, void (*fn)(void *arg, int64_t id, struct str event),
+                                 void *arg, struct err *err);
 /* Rows up to `id` are in a segment, on disk: the next audit_put removes them. Any thread. */
 void pending_store_moved(int64_t id);
 

@@ -22,17 +22,17 @@ enum segment_state { SEGMENT_OPEN, SEGMENT_FULL /* nothing is added any more, in
 struct segment_meta {
     int64_t number; /* from 1 */
     enum segment_state state;
-    char server[64];      /* id of the data: whose chain it is */
-    int64_t day;          /* of late events: their day (timestamp / 86,400,000); -1: of now; -2: late ones of any day */
+    char server[64]; /* id of the data: whose chain it is */
+    int64_t day;     /* of late events: their day (timestamp / 86,400,000); -1: of now; -2: late ones of any day */
     int64_t opened_ms, sealed_ms;
     struct audit_hash genesis; /* hash of server, number, opened_ms and the genesis of the segment before, see segment.c */
     int64_t count;             /* = seq of the last event */
     struct audit_hash head;    /* genesis while empty */
     struct audit_signature signature;
-    int64_t min_ms, max_ms;    /* timestamps; 0 while empty */
+    int64_t min_ms, max_ms;     /* timestamps; 0 while empty */
     struct uuid min_id, max_id; /* by bytes: where an id cannot be */
-    int64_t pending_id;        /* rows of audit_pending up to here are in this or an earlier segment */
-    int64_t failures;          /* events with status failure */
+    int64_t pending_id;         /* rows of audit_pending up to here are in this or an earlier segment */
+    int64_t failures;           /* events with status failure */
 };
 
 struct segment; /* open for writing */

@@ -15,7 +15,7 @@
 struct trail;
 
 enum {
-    TRAIL_QUEUE_EVENTS = 16384,         /* AUD-35 */
+    TRAIL_QUEUE_EVENTS = 16384, /* AUD-35 */
     TRAIL_QUEUE_BYTES = 64 << 20,
     TRAIL_SEGMENT_EVENTS = 100000,
     TRAIL_DEDUPE_HOURS = 24,
