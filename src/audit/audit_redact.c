@@ -15,7 +15,7 @@ const struct audit_names audit_default_names = {default_names, ARRAY_LEN(default
 
 bool audit_name_is_redacted(const struct audit_names *names, struct str name)
 {
-    char plain[AUDIT_NAME_MAX] = "";
+    char plain[AUDIT_REDACT_NAME_MAX] = "";
     size_t n = 0;
     for (size_t i = 0; i < name.n; i++) {
         const char c = name.p[i];

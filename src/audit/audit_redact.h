@@ -6,9 +6,9 @@
 
 #include "audit/json_tokens.h"
 
-enum { AUDIT_NAME_MAX = 31 };
+enum { AUDIT_REDACT_NAME_MAX = 31 };
 
-/* Names in lower case, without `_` and `-`, at most AUDIT_NAME_MAX bytes each. */
+/* Names in lower case, without `_` and `-`, at most AUDIT_REDACT_NAME_MAX bytes each. */
 struct audit_names {
     const struct str *names; /* borrowed */
     size_t count;
