@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sched/retention.h"
+#include "db/retention.h"
 
 #include "base/str.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
+static struct {
     const char *name;
     int64_t days;
 } kinds[RETENTION_KINDS] = {
     [RETENTION_EXECUTIONS] = {"execution_retention_days", 90},
     [RETENTION_LOCKS] = {"lock_retention_days", 7},
     [RETENTION_LOGS] = {"log_retention_days", 30},
+    [RETENTION_AUDIT] = {"audit_retention_days", 90},
 };
 
 static const struct db_sql sql_get = {"SELECT value, updated_at, updated_by FROM settings WHERE key = ?1"};
@@ -28,7 +29,12 @@ const char *retention_name(enum retention_kind kind)
     return kinds[kind].name;
 }
 
-static enum err_code read_one(struct db *db, size_t kind, struct retention_settings *settings, struct err *err)
+void retention_set_default(enum retention_kind kind, int64_t days)
+{
+    kinds[kind].days = days;
+}
+
+enum err_code retention_read(struct db *db, enum retention_kind kind, struct retention_setting *ret, struct err *err)
 {
     struct db_stmt *st;
     bool row = false;
@@ -36,64 +42,51 @@ static enum err_code read_one(struct db *db, size_t kind, struct retention_setti
     if (code != OK)
         return code;
     db_bind_text(st, 1, kinds[kind].name, strlen(kinds[kind].name));
-    settings->days[kind] = kinds[kind].days;
+    *ret = (struct retention_setting){.days = kinds[kind].days};
     if ((code = db_step(st, &row, err)) == OK && row) {
         size_t length;
         const char *text = db_text(st, 0, &length);
-        (void)str_to_int((struct str){text, length}, RETENTION_DAYS_MIN, RETENTION_DAYS_MAX, &settings->days[kind]);
-        if (db_int(st, 1) > settings->last_updated_us) {
-            settings->last_updated_us = db_int(st, 1);
-            const char *by = db_text(st, 2, &length);
-            (void)str_copy(settings->updated_by, sizeof settings->updated_by, by ? by : "", by ? length : 0);
-        }
+        (void)str_to_int((struct str){text, length}, RETENTION_DAYS_MIN, RETENTION_DAYS_MAX, &ret->days);
+        ret->updated_us = db_int(st, 1);
+        const char *by = db_text(st, 2, &length);
+        (void)str_copy(ret->updated_by, sizeof ret->updated_by, by ? by : "", by ? length : 0);
     }
     db_reset(st);
     return code;
 }
 
-enum err_code retention_read(struct db *db, struct retention_settings *ret, struct err *err)
-{
-    struct retention_settings settings = {0};
-    for (size_t i = 0; i < RETENTION_KINDS; i++) {
-        enum err_code code = read_one(db, i, &settings, err);
-        if (code != OK)
-            return code;
-    }
-    *ret = settings;
-    return OK;
-}
+struct reading {
+    enum retention_kind kind;
+    struct retention_setting setting;
+};
 
-static enum err_code read_all(struct db *db, void *arg, struct err *err)
+static enum err_code read_kind(struct db *db, void *arg, struct err *err)
 {
-    return retention_read(db, arg, err);
+    struct reading *reading = arg;
+    return retention_read(db, reading->kind, &reading->setting, err);
 }
 
 enum err_code retention_days(struct store *store, enum retention_kind kind, int64_t *ret, struct err *err)
 {
-    struct retention_settings settings;
-    enum err_code code = store_read(store, read_all, &settings, err);
+    struct reading reading = {.kind = kind};
+    enum err_code code = store_read(store, read_kind, &reading, err);
     if (code == OK)
-        *ret = settings.days[kind];
+        *ret = reading.setting.days;
     return code;
 }
 
-enum err_code retention_write(struct db *tx, const int64_t days[RETENTION_KINDS], const char *by, int64_t now_us, struct err *err)
+enum err_code retention_write(struct db *tx, enum retention_kind kind, int64_t days, const char *by, int64_t now_us,
+                              struct err *err)
 {
-    for (size_t i = 0; i < RETENTION_KINDS; i++) {
-        if (!days[i])
-            continue;
-        struct db_stmt *st;
-        enum err_code code = db_prepare(tx, &sql_put, &st, err);
-        if (code != OK)
-            return code;
-        char text[24];
-        int n = snprintf(text, sizeof text, "%lld", (long long)days[i]);
-        db_bind_text(st, 1, kinds[i].name, strlen(kinds[i].name));
-        db_bind_text(st, 2, text, (size_t)n);
-        db_bind_int(st, 3, now_us);
-        db_bind_text(st, 4, by, strlen(by));
-        if ((code = db_run(st, NULL, err)) != OK)
-            return code;
-    }
-    return OK;
+    struct db_stmt *st;
+    enum err_code code = db_prepare(tx, &sql_put, &st, err);
+    if (code != OK)
+        return code;
+    char text[24];
+    int n = snprintf(text, sizeof text, "%lld", (long long)days);
+    db_bind_text(st, 1, kinds[kind].name, strlen(kinds[kind].name));
+    db_bind_text(st, 2, text, (size_t)n);
+    db_bind_int(st, 3, now_us);
+    db_bind_text(st, 4, by, strlen(by));
+    return db_run(st, NULL, err);
 }

@@ -7,7 +7,7 @@
 #include "http/idempotency_store.h"
 #include "sched/execution_store.h"
 #include "sched/ledger_store.h"
-#include "sched/retention.h"
+#include "db/retention.h"
 #include "sched/scheduler.h"
 #include "sched/task_types.h"
 #include "base/worker.h"

@@ -10,7 +10,7 @@
 #include "http/event_stream.h"
 #include "http/idempotency_store.h"
 #include "sched/execution_query.h"
-#include "sched/retention.h"
+#include "db/retention.h"
 #include "sched/sched_store.h"
 #include "sched/task_types.h"
 
@@ -68,18 +68,34 @@ static void types(struct http_request *request, void *context)
 
 /* ---- retention ---- */
 
+struct retention_settings {
+    struct retention_setting kinds[RETENTION_SCHED_KINDS];
+};
+
+static enum err_code read_settings(struct db *db, struct retention_settings *ret, struct err *err)
+{
+    enum err_code code = OK;
+    for (int i = 0; i < RETENTION_SCHED_KINDS && code == OK; i++)
+        code = retention_read(db, (enum retention_kind)i, &ret->kinds[i], err);
+    return code;
+}
+
 static void write_config(struct json_writer *w, const struct retention_settings *settings, const char *message)
 {
+    const struct retention_setting *last = &settings->kinds[0];
     json_begin_object(w);
     if (message)
         json_put_text(w, "message", message);
     json_key(w, "data");
     json_begin_object(w);
-    for (int i = 0; i < RETENTION_KINDS; i++)
-        json_put_int(w, retention_name((enum retention_kind)i), settings->days[i]);
-    if (settings->last_updated_us)
-        json_put_time(w, "last_updated_at", settings->last_updated_us, 3);
-    json_put_text_unless_empty(w, "updated_by", settings->updated_by);
+    for (int i = 0; i < RETENTION_SCHED_KINDS; i++) {
+        json_put_int(w, retention_name((enum retention_kind)i), settings->kinds[i].days);
+        if (settings->kinds[i].updated_us > last->updated_us)
+            last = &settings->kinds[i];
+    }
+    if (last->updated_us)
+        json_put_time(w, "last_updated_at", last->updated_us, 3);
+    json_put_text_unless_empty(w, "updated_by", last->updated_by);
     json_end_object(w);
     json_end_object(w);
 }
@@ -88,7 +104,7 @@ static enum err_code read_config(struct db *db, void *arg, struct err *err)
 {
     struct api_read *read = arg;
     struct retention_settings settings;
-    enum err_code code = retention_read(db, &settings, err);
+    enum err_code code = read_settings(db, &settings, err);
     if (code == OK)
         write_config(&read->w, &settings, NULL);
     return code;
@@ -103,7 +119,7 @@ static void show_config(struct http_request *request, void *context)
 struct config_change {
     struct http_request *request;
     struct store_op op;
-    int64_t days[RETENTION_KINDS], now_us;
+    int64_t days[RETENTION_SCHED_KINDS], now_us;
     struct buf out;
 };
 
@@ -113,9 +129,12 @@ static enum err_code write_change(struct db *tx, void *arg, struct err *err)
     struct retention_settings settings;
     struct json_writer w;
     const struct http_idempotency *idempotency = http_idempotency(change->request);
-    enum err_code code = retention_write(tx, change->days, http_principal(change->request)->uid, change->now_us, err);
+    enum err_code code = OK;
+    for (int i = 0; i < RETENTION_SCHED_KINDS && code == OK; i++)
+        if (change->days[i])
+            code = retention_write(tx, (enum retention_kind)i, change->days[i], http_principal(change->request)->uid, change->now_us, err);
     if (code == OK)
-        code = retention_read(tx, &settings, err);
+        code = read_settings(tx, &settings, err);
     if (code != OK)
         return code;
     buf_clear(&change->out);
@@ -140,16 +159,16 @@ static void change_config(struct http_request *request, void *context)
 {
     struct sched_api *api = context;
     struct config_change *change = xcalloc(1, sizeof *change);
-    struct json_field fields[RETENTION_KINDS + 2] = {[RETENTION_KINDS] = {"last_updated_at", FIELD_IGNORED, 0},
-                                                     [RETENTION_KINDS + 1] = {"updated_by", FIELD_IGNORED, 0}};
-    for (int i = 0; i < RETENTION_KINDS; i++)
+    struct json_field fields[RETENTION_SCHED_KINDS + 2] = {[RETENTION_SCHED_KINDS] = {"last_updated_at", FIELD_IGNORED, 0},
+                                                     [RETENTION_SCHED_KINDS + 1] = {"updated_by", FIELD_IGNORED, 0}};
+    for (int i = 0; i < RETENTION_SCHED_KINDS; i++)
         fields[i] = (struct json_field){retention_name((enum retention_kind)i), FIELD_INT,
                                         offsetof(struct config_change, days) + (size_t)i * sizeof(int64_t), RETENTION_DAYS_MIN,
                                         RETENTION_DAYS_MAX};
     struct err err;
     uint64_t present = 0;
     enum err_code code = json_read_fields(http_body_json(request), "", fields, ARRAY_LEN(fields), change, &present, NULL, &err);
-    if (code == OK && !(present & ((1u << RETENTION_KINDS) - 1)))
+    if (code == OK && !(present & ((1u << RETENTION_SCHED_KINDS) - 1)))
         code = err_param(&err, retention_name(RETENTION_EXECUTIONS), "give at least one of %s, %s and %s",
                          retention_name(RETENTION_EXECUTIONS), retention_name(RETENTION_LOCKS), retention_name(RETENTION_LOGS));
     if (code != OK) {

@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "sched/retention.h"
+#include "db/retention.h"
 #include "sched/sched_task.h"
 
 #include <string.h>
