@@ -7,6 +7,7 @@
 #include "db/store.h"
 #include "http/http_priv.h"
 #include "http/in_flight.h"
+#include "http/stream.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -239,26 +240,10 @@ void http_answer_error(struct http_request *request, enum err_code code, const s
     http_answer_json(request, status, &body);
 }
 
-/* ---- streams ---- */
-
 struct http_stream *http_answer_stream(struct http_request *request, const char *type, const struct http_stream_source *source)
 {
-    struct http_stream *stream = xcalloc(1, sizeof *stream);
+    struct http_stream *stream = stream_new(request->connection, source);
     http_add_header(request, "X-Accel-Buffering", "no"); /* a proxy must pass on each event as it comes */
-    mutex_init(&stream->mutex);
-    stream->source = *source;
-    stream->connection = request->connection;
     give(request, &(struct http_answer){.status = 200, .type = type, .stream = stream});
     return stream;
-}
-
-void http_stream_wake(struct http_stream *stream)
-{
-    mutex_lock(&stream->mutex);
-    stream->woken = true;
-    if (stream->asleep) {
-        stream->asleep = false;
-        http_server_resume(stream->connection);
-    }
-    mutex_unlock(&stream->mutex);
 }

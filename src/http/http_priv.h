@@ -67,17 +67,6 @@ struct http_request {
     size_t header_count;
 };
 
-struct http_stream {
-    struct mutex mutex; /* guards what others than the producing thread touch */
-    void *connection;   /* the library's; NULL once closed */
-    struct http_stream_source source;
-    bool asleep, woken, ending;
-    struct http_server *server;
-    struct list_node node; /* in the server's list */
-    char *block;           /* owned by the thread that produces; NULL = nothing waits */
-    size_t block_length, block_sent;
-};
-
 /* request.c: what the request line says; the target is copied. */
 void request_set_method(struct http_request *request, const char *name);
 void request_set_target(struct http_request *request, const char *target);
@@ -106,6 +95,7 @@ enum err_code checks_repeat(struct http_request *request, struct err *err);
 
 /* http_server.c: for answer.c and stream.c, which do not see the library. */
 void http_server_answered(struct http_request *request); /* request->answer was filled in under the mutex */
+void http_server_suspend(void *connection);
 void http_server_resume(void *connection);
 bool http_server_has_plain_headers(const struct http_request *request);
 size_t http_server_count_header(const struct http_request *request, const char *name);

@@ -11,6 +11,7 @@
 #include "http/http_priv.h"
 #include "http/in_flight.h"
 #include "http/listen.h"
+#include "http/stream.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -34,9 +35,7 @@ struct http_server {
     char address[300];
     char *tls_cert, *tls_key; /* owned */
     struct in_flight in_flight;
-    struct mutex mutex; /* guards streams */
-    struct list streams;
-    bool ending;          /* streams end at their next turn */
+    struct streams streams;
     _Atomic int requests; /* being handled or asleep */
 };
 
@@ -118,76 +117,22 @@ bool http_server_has_plain_headers(const struct http_request *request)
 
 /* ---- streams ---- */
 
-/* Sources get room for a whole block; the library may ask for less, as the connection's memory has it. */
-static long take_block(struct http_stream *stream, char *out, size_t capacity)
-{
-    if (!stream->block) {
-        char *block = xmalloc(HTTP_STREAM_BLOCK);
-        long n = stream->source.produce(stream->source.arg, block, HTTP_STREAM_BLOCK);
-        if (n <= 0) {
-            free(block);
-            return n;
-        }
-        stream->block = block;
-        stream->block_length = (size_t)n;
-        stream->block_sent = 0;
-    }
-    size_t left = stream->block_length - stream->block_sent, n = left < capacity ? left : capacity;
-    memcpy(out, stream->block + stream->block_sent, n);
-    stream->block_sent += n;
-    if (n == left) {
-        free(stream->block);
-        stream->block = NULL;
-    }
-    return (long)n;
-}
-
 static ssize_t produce(void *arg, uint64_t position, char *out, size_t capacity)
 {
     (void)position;
-    struct http_stream *stream = arg;
-    for (;;) {
-        mutex_lock(&stream->mutex);
-        stream->woken = false;
-        bool ending = stream->ending;
-        mutex_unlock(&stream->mutex);
-        long n = ending && !stream->block ? -1 : take_block(stream, out, capacity);
-        if (n > 0)
-            return n;
-        if (n < 0)
-            return MHD_CONTENT_READER_END_OF_STREAM;
-        mutex_lock(&stream->mutex);
-        if (!stream->woken) {
-            stream->asleep = true;
-            MHD_suspend_connection(stream->connection);
-            mutex_unlock(&stream->mutex);
-            return 0;
-        }
-        mutex_unlock(&stream->mutex);
-    }
-}
-
-static void close_stream(void *arg)
-{
-    struct http_stream *stream = arg;
-    struct http_server *server = stream->server;
-    mutex_lock(&server->mutex);
-    list_remove(&server->streams, &stream->node);
-    mutex_unlock(&server->mutex);
-    stream->source.closed(stream->source.arg);
-    free(stream->block);
-    mutex_release(&stream->mutex);
-    free(stream);
+    long n = stream_produce(arg, out, capacity);
+    return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)n;
 }
 
 static struct MHD_Response *stream_response(struct http_server *server, struct http_stream *stream)
 {
-    stream->server = server;
-    mutex_lock(&server->mutex);
-    list_push_back(&server->streams, &stream->node);
-    stream->ending = server->ending;
-    mutex_unlock(&server->mutex);
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK, produce, stream, close_stream);
+    streams_add(&server->streams, stream);
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK, produce, stream, stream_close);
+}
+
+void http_server_suspend(void *connection)
+{
+    MHD_suspend_connection(connection);
 }
 
 void http_server_resume(void *connection)
@@ -525,8 +470,7 @@ enum err_code http_server_start(const struct http_server_options *options, struc
     struct http_server *server = xcalloc(1, sizeof *server);
     server->options = *options;
     (void)requests_metric("none", 404); /* the family is there from the start */
-    mutex_init(&server->mutex);
-    list_init(&server->streams);
+    streams_init(&server->streams);
     in_flight_init(&server->in_flight);
     connections_init(&server->connections, (size_t)options->max_connections, options->clock);
     int fd = -1;
@@ -549,25 +493,11 @@ enum err_code http_server_start(const struct http_server_options *options, struc
     return OK;
 }
 
-static void end_streams(struct http_server *server)
-{
-    mutex_lock(&server->mutex);
-    server->ending = true;
-    for (struct list_node *node = list_first(&server->streams); node; node = list_next(&server->streams, node)) {
-        struct http_stream *stream = CONTAINER_OF(node, struct http_stream, node);
-        mutex_lock(&stream->mutex);
-        stream->ending = true;
-        mutex_unlock(&stream->mutex);
-        http_stream_wake(stream);
-    }
-    mutex_unlock(&server->mutex);
-}
-
 void http_server_stop(struct http_server *server, int64_t timeout_us)
 {
     if (server->daemon) {
         int fd = MHD_quiesce_daemon(server->daemon);
-        end_streams(server);
+        streams_end(&server->streams);
         /* Requests that sleep are answered by whoever holds them; the library cannot stop before. */
         for (int64_t waited = 0; atomic_load(&server->requests) > 0 && waited < timeout_us; waited += STOP_POLL_US)
             (void)usleep(STOP_POLL_US);
@@ -577,7 +507,7 @@ void http_server_stop(struct http_server *server, int64_t timeout_us)
     }
     connections_stop(&server->connections);
     in_flight_release(&server->in_flight);
-    mutex_release(&server->mutex);
+    streams_release(&server->streams);
     free(server->tls_cert);
     free(server->tls_key);
     free(server);
