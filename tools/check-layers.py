@@ -10,7 +10,7 @@ import sys
 ORDER = ["base", "cron", "db", "cluster", "http", "keeper", "audit", "trail", "access", "sched", "cli", "app"]
 FOREIGN = {"microhttpd.h": ["http/http_server.c"], "curl/curl.h": ["http/curl_library.h"], "sqlite3.h": ["db/db_sqlite.c"],
            "yyjson.h": ["base/json.c"], "yaml.h": ["app/config_file.c"],
-           "sodium.h": ["access/access.c", "access/secret.c", "http/idempotency_store.c", "sched/webhook_signature.c",
+           "sodium.h": ["access/access.c", "access/secret.c", "http/idempotency_store.c", "http/webhook_signature.c",
                          "audit/audit_record.c", "trail/audit_key.c"]}
 SQL_FILES = re.compile(r"(_store|_query|_sqlite|migrate|store)\.c$|db/claim\.h$")
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 600, 80

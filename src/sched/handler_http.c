@@ -4,10 +4,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "http/http_client.h"
+#include "http/webhook_signature.h"
 #include "sched/output_text.h"
 #include "sched/scheduler.h"
 #include "sched/task_data.h"
-#include "sched/webhook_signature.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

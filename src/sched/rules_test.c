@@ -4,10 +4,10 @@
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "base/mem.h"
+#include "base/retry.h"
 #include "sched/clock_jump.h"
 #include "sched/execution_state.h"
 #include "sched/overlap.h"
-#include "sched/retry.h"
 #include "sched/schedule.h"
 
 #include <setjmp.h>

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/panic.h"
-#include "sched/retry.h"
+#include "base/retry.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,10 +5,10 @@
 #define HORAE_SCHED_SCHED_TASK_H
 
 #include "base/id.h"
+#include "base/retry.h"
 #include "cron/cron.h"
 #include "sched/execution_state.h"
 #include "sched/overlap.h"
-#include "sched/retry.h"
 
 enum {
     TASK_NAME_MAX = 255,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Standard Webhooks: HMAC-SHA256 over "id.timestamp.body". A secret "whsec_<base64>" stands for the bytes that it
  * encodes; any other secret is used as it is. */
-#ifndef HORAE_SCHED_WEBHOOK_SIGNATURE_H
-#define HORAE_SCHED_WEBHOOK_SIGNATURE_H
+#ifndef HORAE_HTTP_WEBHOOK_SIGNATURE_H
+#define HORAE_HTTP_WEBHOOK_SIGNATURE_H
 
 #include <stddef.h>
 #include <stdint.h>

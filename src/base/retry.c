@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sched/retry.h"
+#include "base/retry.h"
 
 static uint64_t mix(uint64_t x)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signatures against the vector that the Standard Webhooks libraries test themselves with, and edges of secrets. */
-#include "sched/webhook_signature.h"
+#include "http/webhook_signature.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

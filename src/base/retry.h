@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long to wait before another attempt (SCH-45): base * 2^(n-1), capped, with jitter from a seed (pure). */
-#ifndef HORAE_SCHED_RETRY_H
-#define HORAE_SCHED_RETRY_H
+/* How long to wait before another attempt, of an execution (SCH-45) or a delivery: base * 2^(n-1), capped, with jitter from a seed (pure). */
+#ifndef HORAE_BASE_RETRY_H
+#define HORAE_BASE_RETRY_H
 
 #include <stdint.h>
 

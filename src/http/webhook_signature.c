@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sched/webhook_signature.h"
+#include "http/webhook_signature.h"
 
 #include <inttypes.h>
 #include <sodium.h>
