@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Load over HTTP from one thread: C keep-alive connections, each with one request on its way, N requests in all.
- *   http_load HOST:PORT CONNECTIONS REQUESTS METHOD PATH TOKEN [BODY]
+ *   http_load HOST:PORT CONNECTIONS REQUESTS METHOD PATH TOKEN [BODY | @FILE [CONTENT-TYPE]]
  * prints one JSON object: rate, latencies in microseconds, answers that were not 2xx, and the wall time (microseconds since 1970)
  * at which each request was sent when there is one connection (for measuring from there to a time in the answer).
  *   http_load serve PORT-FILE
@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER = 65536, CONNECTIONS_MAX = 1024, EVENTS = 256 };
+enum { BUFFER = 65536, CONNECTIONS_MAX = 1024, EVENTS = 256, HEAD_MAX = 4096, BODY_MAX = 64 << 20 };
 
 struct connection {
     int fd;
@@ -220,25 +220,48 @@ static void serve(const char *port_file)
     }
 }
 
+/* The whole request, owned; a body "@FILE" is read from there. */
+static char *make_request(int argc, char **argv, size_t *ret_length)
+{
+    const char *body = argc > 7 ? argv[7] : "", *type = argc > 8 ? argv[8] : "application/json";
+    size_t length = strlen(body);
+    char *read_body = NULL;
+    if (body[0] == '@') {
+        FILE *file = fopen(body + 1, "rb");
+        if (!file || fseek(file, 0, SEEK_END) != 0 || (length = (size_t)ftell(file)) > BODY_MAX ||
+            fseek(file, 0, SEEK_SET) != 0 || !(read_body = malloc(length + 1)) || fread(read_body, 1, length, file) != length ||
+            fclose(file) != 0)
+            die(body);
+        body = read_body;
+    }
+    char *request = malloc(HEAD_MAX + length);
+    if (!request)
+        die("memory");
+    int head = snprintf(request, HEAD_MAX,
+                        "%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"
+                        "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+                        argv[4], argv[5], argv[1], argv[6], type, length);
+    memcpy(request + head, body, length);
+    *ret_length = (size_t)head + length;
+    free(read_body);
+    return request;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
         serve(argv[2]);
     if (argc < 7) {
-        (void)fprintf(stderr,
-                      "usage: http_load HOST:PORT CONNECTIONS REQUESTS METHOD PATH TOKEN [BODY] | http_load serve PORT-FILE\n");
+        (void)fprintf(
+            stderr,
+            "usage: http_load HOST:PORT CONNECTIONS REQUESTS METHOD PATH TOKEN [BODY | @FILE [TYPE]] | http_load serve PORT-FILE\n");
         return 2;
     }
-    static char request[BUFFER];
-    const char *body = argc > 7 ? argv[7] : "";
     int connections = (int)strtol(argv[2], NULL, 10);
-    struct load load = {.request = request, .wanted = strtol(argv[3], NULL, 10)};
+    struct load load = {.wanted = strtol(argv[3], NULL, 10)};
     if (connections < 1 || connections > CONNECTIONS_MAX || load.wanted < 1)
         die("arguments");
-    load.request_length = (size_t)snprintf(request, sizeof request,
-                                           "%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"
-                                           "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                                           argv[4], argv[5], argv[1], argv[6], strlen(body), body);
+    load.request = make_request(argc, argv, &load.request_length);
     load.latencies_us = calloc((size_t)load.wanted, sizeof *load.latencies_us);
     load.sent_at_us = calloc((size_t)load.wanted, sizeof *load.sent_at_us);
     struct sockaddr_in address = parse_address(argv[1]);

@@ -68,12 +68,12 @@ def switches(pid):
     return total
 
 
-def load(server, connections, requests, method, path, body=""):
+def load(server, connections, requests, method, path, body="", content_type="application/json"):
     """Closed-loop load; returns http_load's report with `cpu_us`: server CPU per request."""
     from harness import ADMIN_TOKEN
 
     before = cpu_ns(server.process.pid)
-    report = json.loads(tool("http_load", server.host, connections, requests, method, path, ADMIN_TOKEN, body))
+    report = json.loads(tool("http_load", server.host, connections, requests, method, path, ADMIN_TOKEN, body, content_type))
     report["cpu_us"] = (cpu_ns(server.process.pid) - before) / requests / 1000
     return report
 

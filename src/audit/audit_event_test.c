@@ -56,7 +56,8 @@ static void bad_events_are_refused_by_name(void **state) /* AUD-32, DATA-30 to D
         {"{\"action\":\"read\",\"resource\":{\"type\":\"pod\",\"identifier\":\"\"}," USER "}", "resource.identifier"},
         {"{\"action\":\"read\",\"resource\":{\"type\":\"pod\"}," USER "}", "resource.identifier"},
         {"{\"action\":\"read\",\"resource\":{\"identifier\":\"x\"}," USER "}", "resource.type"},
-        {"{\"action\":\"read\",\"resource\":{\"type\":\"pod\",\"identifier\":\"x\",\"data\":{\"a\":1}}," USER "}", "resource.data"},
+        {"{\"action\":\"read\",\"resource\":{\"type\":\"pod\",\"identifier\":\"x\",\"data\":{\"a\":1}}," USER "}",
+         "resource.data"},
         {"{\"action\":\"read\"," RESOURCE ",\"user\":{\"uid\":\"\",\"username\":\"n\",\"type\":\"user\"}}", "user.uid"},
         {"{\"action\":\"read\"," RESOURCE ",\"user\":{\"uid\":\"u\",\"username\":\"\",\"type\":\"user\"}}", "user.username"},
         {"{\"action\":\"read\"," RESOURCE ",\"user\":{\"uid\":\"u\",\"username\":\"n\",\"type\":\"User\"}}", "user.type"},
@@ -150,9 +151,10 @@ static void later_options_win_and_are_cut(void **state) /* AUD-30 */
     audit_event_set(event, AUDIT_TEXT_USER_AGENT, NULL);
     audit_event_fail(event, "no");
     char *text = written(event);
-    assert_string_equal(text, "{\"action\":\"updated\",\"resource_type\":\"user\",\"resource\":{\"type\":\"user\",\"identifier\":\"u-1\"},"
-                              "\"user\":{\"uid\":\"system\",\"username\":\"system\",\"type\":\"service\"},"
-                              "\"error_message\":\"no\",\"status\":\"failure\",\"data\":{\"k\":\"2\",\"n\":\"-5\"}}");
+    assert_string_equal(
+        text, "{\"action\":\"updated\",\"resource_type\":\"user\",\"resource\":{\"type\":\"user\",\"identifier\":\"u-1\"},"
+              "\"user\":{\"uid\":\"system\",\"username\":\"system\",\"type\":\"service\"},"
+              "\"error_message\":\"no\",\"status\":\"failure\",\"data\":{\"k\":\"2\",\"n\":\"-5\"}}");
     free(text);
     audit_event_free(event);
 }
@@ -160,7 +162,8 @@ static void later_options_win_and_are_cut(void **state) /* AUD-30 */
 static void types_of_a_configuration(void **state) /* DATA-33 */
 {
     (void)state;
-    static const char *const own[] = {"invoice", "vmImage2"}, *const bad[] = {"", "Invoice", "in voice", "in_voice", "2nd", "pod", "é"};
+    static const char *const own[] = {"invoice", "vmImage2"}, *const bad[] = {"",    "Invoice", "in voice", "in_voice",
+                                                                              "2nd", "pod",     "é"};
     const struct audit_types types = {own, ARRAY_LEN(own)};
     struct audit_event *event;
     struct err err;

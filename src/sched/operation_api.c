@@ -132,7 +132,8 @@ static enum err_code write_change(struct db *tx, void *arg, struct err *err)
     enum err_code code = OK;
     for (int i = 0; i < RETENTION_SCHED_KINDS && code == OK; i++)
         if (change->days[i])
-            code = retention_write(tx, (enum retention_kind)i, change->days[i], http_principal(change->request)->uid, change->now_us, err);
+            code = retention_write(tx, (enum retention_kind)i, change->days[i], http_principal(change->request)->uid,
+                                   change->now_us, err);
     if (code == OK)
         code = read_settings(tx, &settings, err);
     if (code != OK)
@@ -160,7 +161,7 @@ static void change_config(struct http_request *request, void *context)
     struct sched_api *api = context;
     struct config_change *change = xcalloc(1, sizeof *change);
     struct json_field fields[RETENTION_SCHED_KINDS + 2] = {[RETENTION_SCHED_KINDS] = {"last_updated_at", FIELD_IGNORED, 0},
-                                                     [RETENTION_SCHED_KINDS + 1] = {"updated_by", FIELD_IGNORED, 0}};
+                                                           [RETENTION_SCHED_KINDS + 1] = {"updated_by", FIELD_IGNORED, 0}};
     for (int i = 0; i < RETENTION_SCHED_KINDS; i++)
         fields[i] = (struct json_field){retention_name((enum retention_kind)i), FIELD_INT,
                                         offsetof(struct config_change, days) + (size_t)i * sizeof(int64_t), RETENTION_DAYS_MIN,
