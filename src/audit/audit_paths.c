@@ -9,7 +9,6 @@ void audit_paths_init(struct audit_paths *p)
 {
     *p = (struct audit_paths){.full = false};
     arena_init(&p->arena, SIZE_MAX); /* `bytes` is the limit */
-    map_init(&p->seen);
 }
 
 void audit_paths_release(struct audit_paths *p)
@@ -23,6 +22,8 @@ void audit_paths_release(struct audit_paths *p)
 
 static void append(struct audit_paths *p, struct str text)
 {
+    if (!p->count) /* most lists stay empty, and the seed of a map costs a call of the kernel */
+        map_init(&p->seen);
     if (p->count == p->capacity) {
         p->capacity = p->capacity ? p->capacity * 2 : ITEMS_AT_FIRST;
         p->items = xrealloc(p->items, p->capacity * sizeof p->items[0]);

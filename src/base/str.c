@@ -104,10 +104,22 @@ size_t str_utf8_next(const char *text, size_t length)
     return length ? utf8_sequence((const unsigned char *)text, length) : 0;
 }
 
+/* Most text is ASCII: eight bytes at a time. */
+static bool are_ascii(const unsigned char p[8])
+{
+    uint64_t bytes;
+    memcpy(&bytes, p, sizeof bytes);
+    return !(bytes & UINT64_C(0x8080808080808080));
+}
+
 bool str_is_utf8(const char *text, size_t length)
 {
     const unsigned char *p = (const unsigned char *)text;
     for (size_t i = 0; i < length;) {
+        if (length - i >= 8 && are_ascii(p + i)) {
+            i += 8;
+            continue;
+        }
         size_t n = utf8_sequence(p + i, length - i);
         if (!n)
             return false;
