@@ -39,7 +39,7 @@ void buf_commit(struct buf *buf, size_t count)
     buf->data[buf->len] = '\0';
 }
 
-void buf_add(struct buf *buf, const void *bytes, size_t count)
+void buf_add_growing(struct buf *buf, const void *bytes, size_t count)
 {
     char *at = buf_reserve(buf, count);
     if (!at)
@@ -47,16 +47,6 @@ void buf_add(struct buf *buf, const void *bytes, size_t count)
     if (count)
         memcpy(at, bytes, count);
     buf_commit(buf, count);
-}
-
-void buf_add_text(struct buf *buf, const char *text)
-{
-    buf_add(buf, text, strlen(text));
-}
-
-void buf_add_char(struct buf *buf, char c)
-{
-    buf_add(buf, &c, 1);
 }
 
 void buf_add_int(struct buf *buf, int64_t value)

@@ -26,22 +26,21 @@ static const struct json *wrap(const yyjson_val *value)
 /* Depth by a scan over brackets outside of text: the parser itself does not recurse, but what walks its values does. */
 static bool too_deep(const char *text, size_t length)
 {
+    static const bool counts[256] = {['"'] = true, ['\\'] = true, ['['] = true, ['{'] = true, [']'] = true, ['}'] = true};
     int depth = 0;
     bool in_text = false;
     for (size_t i = 0; i < length; i++) {
         char c = text[i];
-        if (in_text) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_text = false;
-        } else if (c == '"') {
-            in_text = true;
-        } else if ((c == '[' || c == '{') && ++depth > JSON_DEPTH_MAX) {
+        if (!counts[(unsigned char)c])
+            continue;
+        if (c == '"')
+            in_text = !in_text;
+        else if (in_text)
+            i += c == '\\';
+        else if ((c == '[' || c == '{') && ++depth > JSON_DEPTH_MAX)
             return true;
-        } else if (c == ']' || c == '}') {
+        else if (c == ']' || c == '}')
             depth--;
-        }
     }
     return false;
 }

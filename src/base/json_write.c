@@ -101,10 +101,22 @@ static void add_escaped(struct buf *out, const char *text, size_t length, bool v
     buf_add(out, text + plain, length - plain);
 }
 
+/* Bytes from the front that stand for themselves: printable ASCII without the quote and the backslash. */
+static size_t plain_length(const char *text, size_t length)
+{
+    size_t n = 0;
+    for (unsigned char c; n < length && (c = (unsigned char)text[n]) >= 0x20 && c < 0x80 && c != '"' && c != '\\';)
+        n++;
+    return n;
+}
+
 static void add_quoted(struct buf *out, const char *text, size_t length)
 {
+    size_t plain = plain_length(text, length); /* mostly all of it */
     buf_add_char(out, '"');
-    add_escaped(out, text, length, str_is_utf8(text, length));
+    buf_add(out, text, plain);
+    if (plain < length)
+        add_escaped(out, text + plain, length - plain, str_is_utf8(text + plain, length - plain));
     buf_add_char(out, '"');
 }
 
