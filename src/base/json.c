@@ -306,7 +306,7 @@ static bool find_field(struct reading *reading, struct str name, size_t *ret)
 {
     for (size_t n = 0; n < reading->count; n++) {
         size_t i = reading->guess + n < reading->count ? reading->guess + n : reading->guess + n - reading->count;
-        if (str_equal(name, reading->fields[i].name)) {
+        if (name.n && name.p[0] == reading->fields[i].name[0] && str_equal(name, reading->fields[i].name)) {
             *ret = i;
             reading->guess = i + 1 < reading->count ? i + 1 : 0;
             return true;

@@ -19,75 +19,77 @@ struct fields {
     int64_t interval_s, run_at_us, max_duration_s, max_retries, grace_s, max_concurrent, priority, start_deadline_s, jitter_s,
         anchor_us, version, created_us;
     int misfire, overlap, gap, fold;
-    const struct json *labels, *backoff, *limits;
+    const struct json *labels, *backoff, *limits, *exact;
 };
 
-/* The number of a field is its bit in `present`. */
+/* The number of a field is its bit in `present`. In the order in which tasks are written: json_read_fields looks for the next
+ * name first. */
 enum field_id {
     F_NAME,
     F_TYPE,
-    F_DESCRIPTION,
+    F_ENABLED,
+    F_PRIORITY,
     F_RECURRING,
     F_CRON,
     F_CALENDAR,
     F_TIMEZONE,
     F_INTERVAL,
-    F_NEXT_RUN,
-    F_ENABLED,
+    F_GAP,
+    F_FOLD,
+    F_ANCHOR,
+    F_SEED,
+    F_JITTER,
+    F_DESCRIPTION,
     F_DURATION,
     F_RETRIES,
     F_GRACE,
     F_CONCURRENT,
-    F_PRIORITY,
     F_LABELS,
     F_DATA,
-    F_SECRET,
-    F_SEED,
     F_GROUP,
     F_MISFIRE,
     F_DEADLINE,
-    F_JITTER,
     F_OVERLAP,
-    F_GAP,
-    F_FOLD,
     F_BACKOFF,
     F_LIMITS,
-    F_ANCHOR,
+    F_SECRET,
+    F_NEXT_RUN,
     F_VERSION,
     F_CREATED,
-    F_READ_ONLY
+    F_READ_ONLY,
+    F_EXACT = F_READ_ONLY + 12 /* behind the names of a body: only the stored form has it */
 };
 #define AT(member) .offset = offsetof(struct fields, member)
 static const struct json_field task_fields[] = {
     [F_NAME] = {"name", FIELD_TEXT, AT(name), 1, TASK_NAME_MAX},
     [F_TYPE] = {"type", FIELD_TEXT, AT(type), 1, 255},
-    [F_DESCRIPTION] = {"description", FIELD_TEXT, AT(description), 0, TASK_DESCRIPTION_MAX, .nullable = true},
+    [F_ENABLED] = {"enabled", FIELD_BOOL, AT(enabled), .nullable = true},
+    [F_PRIORITY] = {"priority", FIELD_INT, AT(priority), -TASK_PRIORITY_MAX, TASK_PRIORITY_MAX, .nullable = true},
     [F_RECURRING] = {"is_recurring", FIELD_BOOL, AT(is_recurring), .nullable = true},
     [F_CRON] = {"cron_expr", FIELD_TEXT, AT(cron_expr), 0, TASK_CRON_MAX, .nullable = true},
     [F_CALENDAR] = {"calendar", FIELD_TEXT, AT(calendar), 0, TASK_CRON_MAX, .nullable = true},
     [F_TIMEZONE] = {"timezone", FIELD_TEXT, AT(timezone), 1, CRON_ZONE_NAME_MAX, .nullable = true},
     [F_INTERVAL] = {"interval", FIELD_INT, AT(interval_s), 0, TASK_DURATION_MAX_S, .nullable = true},
-    [F_NEXT_RUN] = {"next_run", FIELD_TIME, AT(run_at_us), .nullable = true},
-    [F_ENABLED] = {"enabled", FIELD_BOOL, AT(enabled), .nullable = true},
+    [F_GAP] = {"gap", FIELD_CHOICE, AT(gap), 0, ARRAY_LEN(gap_names), gap_names, .nullable = true},
+    [F_FOLD] = {"fold", FIELD_CHOICE, AT(fold), 0, ARRAY_LEN(fold_names), fold_names, .nullable = true},
+    [F_ANCHOR] = {"anchor", FIELD_TIME, AT(anchor_us), .nullable = true},
+    [F_SEED] = {"seed", FIELD_TEXT, AT(seed), 1, 255, .nullable = true},
+    [F_JITTER] = {"jitter_seconds", FIELD_INT, AT(jitter_s), 0, TASK_DURATION_MAX_S, .nullable = true},
+    [F_DESCRIPTION] = {"description", FIELD_TEXT, AT(description), 0, TASK_DESCRIPTION_MAX, .nullable = true},
     [F_DURATION] = {"max_duration_seconds", FIELD_INT, AT(max_duration_s), 1, TASK_DURATION_MAX_S, .nullable = true},
     [F_RETRIES] = {"max_retries", FIELD_INT, AT(max_retries), 0, TASK_RETRIES_MAX, .nullable = true},
     [F_GRACE] = {"timeout_grace_period", FIELD_INT, AT(grace_s), 0, TASK_DURATION_MAX_S, .nullable = true},
     [F_CONCURRENT] = {"max_concurrent", FIELD_INT, AT(max_concurrent), 1, TASK_CONCURRENT_MAX, .nullable = true},
-    [F_PRIORITY] = {"priority", FIELD_INT, AT(priority), -TASK_PRIORITY_MAX, TASK_PRIORITY_MAX, .nullable = true},
     [F_LABELS] = {"labels", FIELD_OBJECT, AT(labels), .nullable = true},
     [F_DATA] = {"data", FIELD_TEXT, AT(data), 0, TASK_DATA_MAX, .nullable = true},
-    [F_SECRET] = {"secret", FIELD_TEXT, AT(secret), 0, TASK_SECRET_MAX, .nullable = true},
-    [F_SEED] = {"seed", FIELD_TEXT, AT(seed), 1, 255, .nullable = true},
     [F_GROUP] = {"group_id", FIELD_TEXT, AT(group_id), 0, 255, .nullable = true},
     [F_MISFIRE] = {"misfire_policy", FIELD_CHOICE, AT(misfire), 0, ARRAY_LEN(misfire_names), misfire_names, .nullable = true},
     [F_DEADLINE] = {"start_deadline_seconds", FIELD_INT, AT(start_deadline_s), 0, TASK_DURATION_MAX_S, .nullable = true},
-    [F_JITTER] = {"jitter_seconds", FIELD_INT, AT(jitter_s), 0, TASK_DURATION_MAX_S, .nullable = true},
     [F_OVERLAP] = {"overlap", FIELD_CHOICE, AT(overlap), 0, ARRAY_LEN(overlap_names), overlap_names, .nullable = true},
-    [F_GAP] = {"gap", FIELD_CHOICE, AT(gap), 0, ARRAY_LEN(gap_names), gap_names, .nullable = true},
-    [F_FOLD] = {"fold", FIELD_CHOICE, AT(fold), 0, ARRAY_LEN(fold_names), fold_names, .nullable = true},
     [F_BACKOFF] = {"retry_backoff", FIELD_OBJECT, AT(backoff), .nullable = true},
     [F_LIMITS] = {"limits", FIELD_OBJECT, AT(limits), .nullable = true},
-    [F_ANCHOR] = {"anchor", FIELD_TIME, AT(anchor_us), .nullable = true},
+    [F_SECRET] = {"secret", FIELD_TEXT, AT(secret), 0, TASK_SECRET_MAX, .nullable = true},
+    [F_NEXT_RUN] = {"next_run", FIELD_TIME, AT(run_at_us), .nullable = true},
     [F_VERSION] = {"version", FIELD_INT, AT(version), 1, INT64_MAX, .nullable = true},
     [F_CREATED] = {"created_at", FIELD_TIME, AT(created_us)},
     /* shown, not settable: GET, edit, PUT must work (rulings, Writes) */
@@ -103,8 +105,10 @@ static const struct json_field task_fields[] = {
     {"consecutive_failures", FIELD_IGNORED, 0},
     {"health", FIELD_IGNORED, 0},
     {"has_secret", FIELD_IGNORED, 0},
+    [F_EXACT] = {"x", FIELD_ARRAY, AT(exact), 4, 4, .required = true},
 };
 #undef AT
+_Static_assert(ARRAY_LEN(task_fields) == F_EXACT + 1, "F_EXACT is the last one");
 
 static bool has(uint64_t bits, enum field_id id)
 {
@@ -327,7 +331,7 @@ static enum err_code apply(const struct json *root, enum sched_task_json_mode mo
     struct fields f = {0};
     uint64_t present = 0, null = 0;
     fill_defaults(&f, defaults);
-    enum err_code code = json_read_fields(root, "", task_fields, ARRAY_LEN(task_fields), &f, &present, &null, err);
+    enum err_code code = json_read_fields(root, "", task_fields, F_EXACT, &f, &present, &null, err);
     if (code == OK)
         code = check_required(mode, present, err);
     if (code == OK && base && has(present, F_VERSION) && f.version != base->version)
@@ -383,22 +387,15 @@ static enum err_code read_exact(const struct json *exact, struct sched_task *tas
 
 static enum err_code read_stored(const struct json *root, struct sched_task *task, struct err *err)
 {
-    struct stored {
-        struct fields f;
-        const struct json *exact;
-    } stored = {0};
-    struct json_field fields[ARRAY_LEN(task_fields) + 1];
-    memcpy(fields, task_fields, sizeof task_fields);
-    fields[ARRAY_LEN(task_fields)] =
-        (struct json_field){"x", FIELD_ARRAY, offsetof(struct stored, exact), 4, 4, .required = true};
+    struct fields f = {0};
     uint64_t present = 0, null = 0;
-    enum err_code code = json_read_fields(root, "", fields, ARRAY_LEN(fields), &stored, &present, &null, err);
+    enum err_code code = json_read_fields(root, "", task_fields, ARRAY_LEN(task_fields), &f, &present, &null, err);
     if (code != OK)
         return code;
-    set_texts(task, &stored.f, present);
-    set_numbers(task, &stored.f, present);
-    code = set_objects(task, &stored.f, present, null, false, err);
-    return code == OK ? read_exact(stored.exact, task, err) : code;
+    set_texts(task, &f, present);
+    set_numbers(task, &f, present);
+    code = set_objects(task, &f, present, null, false, err);
+    return code == OK ? read_exact(f.exact, task, err) : code;
 }
 
 enum err_code sched_task_from_stored(const char *text, size_t length, struct sched_task *task, struct err *err)
