@@ -72,6 +72,7 @@ void api_read(struct sched_api *api, struct http_request *request,
     struct api_read read = {.api = api, .request = request};
     struct err err;
     buf_init(&read.out, API_ANSWER_MAX);
+    (void)buf_reserve(&read.out, API_ANSWER_USUAL);
     json_writer_init(&read.w, &read.out);
     if (store_read(api->store, fn, &read, &err) == OK) {
         http_answer_json(request, 200, &read.out);

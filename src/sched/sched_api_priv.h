@@ -7,7 +7,7 @@
 #include "http/page.h"
 #include "sched/sched_api.h"
 
-enum { API_ANSWER_MAX = 64 << 20 };
+enum { API_ANSWER_MAX = 64 << 20, API_ANSWER_USUAL = 1500 /* one task: the buffer need not grow step by step */ };
 
 extern const struct http_route task_api_routes[], occurrence_api_routes[], execution_api_routes[], operation_api_routes[];
 extern const size_t task_api_route_count, occurrence_api_route_count, execution_api_route_count, operation_api_route_count;
