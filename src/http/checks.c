@@ -11,34 +11,10 @@ enum { REPLAY_MAX = 1 << 20 };
 
 static const char *const method_names[HTTP_METHOD_COUNT] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
-/* What is ambiguous: where the message ends, for whom it is, who sends it (RFC 9112 sections 6.3 and 3.2). NULL = nothing. */
-static const char *find_ambiguity(const struct http_request *request)
-{
-    static const struct {
-        const char *name, *problem;
-    } singles[] = {{"Content-Length", "more than one Content-Length"},
-                   {"Transfer-Encoding", "more than one Transfer-Encoding"},
-                   {"Host", "more than one Host"},
-                   {"Authorization", "more than one Authorization"},
-                   {"Content-Type", "more than one Content-Type"},
-                   {"Idempotency-Key", "more than one Idempotency-Key"}};
-    const char *coding = http_header(request, "Transfer-Encoding");
-    if (!http_server_has_plain_headers(request))
-        return "a header that is malformed";
-    if (coding && http_header(request, "Content-Length"))
-        return "Content-Length and Transfer-Encoding together";
-    for (size_t i = 0; i < ARRAY_LEN(singles); i++)
-        if (http_server_count_header(request, singles[i].name) > 1)
-            return singles[i].problem;
-    if (coding && !str_equal_ignoring_case(str_trim(str_of(coding)), "chunked"))
-        return "a Transfer-Encoding other than chunked";
-    return http_header(request, "Host") ? NULL : "no Host";
-}
-
 /* Such messages are refused and the connection closed; the library lets them through. */
 static enum err_code check_framing(struct http_request *request, struct err *err)
 {
-    const char *what = find_ambiguity(request);
+    const char *what = request->head.problem;
     if (!what)
         return OK;
     request->answer.close_connection = true;
@@ -48,7 +24,7 @@ static enum err_code check_framing(struct http_request *request, struct err *err
 /* A caller's id is taken over when it is short and plain; it goes into logs and answers. */
 static void set_request_id(struct http_request *request)
 {
-    const char *given = http_header(request, "X-Request-Id");
+    const char *given = request->head.values[HEAD_REQUEST_ID];
     size_t n = given ? strlen(given) : 0;
     bool sane = n > 0 && n <= 128;
     for (size_t i = 0; sane && i < n; i++) {
@@ -110,13 +86,13 @@ static bool is_json_type(enum http_method method, struct str type)
 
 static enum err_code check_body_head(struct http_request *request, struct err *err)
 {
-    const char *length = http_header(request, "Content-Length"), *type = http_header(request, "Content-Type");
+    const char *length = request->head.values[HEAD_CONTENT_LENGTH], *type = request->head.values[HEAD_CONTENT_TYPE];
     int64_t n = 0;
     if (length && !str_to_int(str_of(length), 0, INT64_MAX, &n))
         return err_param(err, "Content-Length", "Content-Length must be a number");
     if (n > (int64_t)body_max(request))
         return too_large(request, err);
-    bool has_body = n > 0 || http_header(request, "Transfer-Encoding");
+    bool has_body = n > 0 || request->head.values[HEAD_TRANSFER_ENCODING];
     if (!has_body || !type || !(request->route->flags & HTTP_JSON_BODY))
         return OK;
     if (is_json_type(request->method, str_of(type)))
@@ -127,7 +103,7 @@ static enum err_code check_body_head(struct http_request *request, struct err *e
 
 static enum err_code read_idempotency_key(struct http_request *request, struct err *err)
 {
-    const char *key = http_header(request, "Idempotency-Key");
+    const char *key = request->head.values[HEAD_IDEMPOTENCY_KEY];
     if (!key || request->method == HTTP_GET || request->route->permission == HTTP_PUBLIC)
         return OK;
     size_t n = strlen(key);

@@ -6,6 +6,7 @@
 
 #include "base/list.h"
 #include "base/thread.h"
+#include "http/client_address.h"
 
 enum connection_state { CONNECTION_IDLE, CONNECTION_READING, CONNECTION_BUSY, CONNECTION_CUT };
 
@@ -14,6 +15,9 @@ struct http_connection {
     int fd;
     int64_t since_us; /* monotonic: of the state it is in */
     enum connection_state state;
+    /* set once, before the first request; the thread of the connection */
+    char peer[CLIENT_ADDRESS_MAX];   /* text of the socket's address; "" = none */
+    char client[CLIENT_ADDRESS_MAX]; /* who that is while no header says otherwise */
 };
 
 struct connections {

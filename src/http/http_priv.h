@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "http/http_server.h"
 #include "http/idempotency_store.h"
+#include "http/request_head.h"
 
 enum { HTTP_ANSWER_HEADERS_MAX = 8 };
 
@@ -38,11 +39,13 @@ struct http_request {
     enum http_phase phase;
     enum http_method method;
     bool is_head, method_known;
-    char *target;                   /* owned: as sent */
-    char *path;                     /* owned: without the query */
-    char *query;                    /* owned, NULL = none; decoded in place */
-    char *ids[HTTP_PATH_IDS_MAX];   /* owned */
+    char *target;                 /* owned: as sent */
+    char *path;                   /* owned: without the query */
+    char *query;                  /* owned, NULL = none; decoded in place */
+    char *ids[HTTP_PATH_IDS_MAX]; /* owned */
+    struct request_head head;
     const struct http_route *route; /* NULL: refused before routing */
+    size_t route_number;            /* among all routes of the server */
     void *context;
     struct http_param params[HTTP_PARAMS_MAX];
     size_t param_count;
@@ -97,8 +100,8 @@ enum err_code checks_repeat(struct http_request *request, struct err *err);
 void http_server_answered(struct http_request *request); /* request->answer was filled in under the mutex */
 void http_server_suspend(void *connection);
 void http_server_resume(void *connection);
-bool http_server_has_plain_headers(const struct http_request *request);
-size_t http_server_count_header(const struct http_request *request, const char *name);
+typedef void (*http_header_fn)(void *arg, const char *name, const char *value);
+void http_server_walk_headers(const struct http_request *request, http_header_fn visit, void *arg);
 struct in_flight *http_server_in_flight(struct http_server *server);
 struct store *http_server_store(const struct http_server *server);
 const struct http_server_options *http_server_options(const struct http_server *server);

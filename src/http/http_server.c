@@ -5,12 +5,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "base/panic.h"
 #include "http/connections.h"
 #include "http/http_priv.h"
 #include "http/in_flight.h"
 #include "http/listen.h"
+#include "http/request_counts.h"
 #include "http/stream.h"
 
 #include <arpa/inet.h>
@@ -36,6 +36,7 @@ struct http_server {
     char *tls_cert, *tls_key; /* owned */
     struct in_flight in_flight;
     struct streams streams;
+    struct request_counts counts;
     _Atomic int requests; /* being handled or asleep */
 };
 
@@ -75,44 +76,23 @@ bool http_cookie(const struct http_request *request, const char *name, char *out
     return true;
 }
 
-struct header_count {
-    const char *name;
-    size_t count;
+struct header_walk {
+    http_header_fn visit;
+    void *arg;
 };
 
-static enum MHD_Result count_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result visit_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    (void)kind, (void)value;
-    struct header_count *count = arg;
-    if (str_equal_ignoring_case(str_of(name), count->name))
-        count->count++;
+    (void)kind;
+    const struct header_walk *walk = arg;
+    walk->visit(walk->arg, name, value ? value : "");
     return MHD_YES;
 }
 
-size_t http_server_count_header(const struct http_request *request, const char *name)
+void http_server_walk_headers(const struct http_request *request, http_header_fn visit, void *arg)
 {
-    struct header_count count = {name, 0};
-    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_one, &count);
-    return count.count;
-}
-
-/* A name is a token (RFC 9110 section 5.1), a value has no control characters but the tab. */
-static enum MHD_Result check_one(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    (void)kind;
-    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    bool *plain = arg;
-    *plain = *name && name[strspn(name, token)] == '\0';
-    for (const char *p = value; p && *p; p++)
-        *plain &= (unsigned char)*p >= ' ' || *p == '\t';
-    return *plain ? MHD_YES : MHD_NO; /* NO ends the walk */
-}
-
-bool http_server_has_plain_headers(const struct http_request *request)
-{
-    bool plain = true;
-    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, check_one, &plain);
-    return plain;
+    struct header_walk walk = {visit, arg};
+    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, visit_header, &walk);
 }
 
 /* ---- streams ---- */
@@ -185,22 +165,10 @@ static struct MHD_Response *make_response(struct http_request *request)
     return response;
 }
 
-static struct metric *requests_metric(const char *route, int status)
-{
-    char labels[200];
-    (void)snprintf(labels, sizeof labels, "route=\"%s\",status=\"%d\"", route, status);
-    return metric_get(METRIC_COUNTER, "horae_http_requests_total", "Requests answered, by route and status.", labels);
-}
-
-static void count_request(const struct http_request *request)
-{
-    metric_add(requests_metric(request->route ? request->route->path : "none", request->answer.status), 1);
-}
-
 static enum MHD_Result queue_answer(struct http_request *request)
 {
     request->phase = HTTP_ANSWERED;
-    count_request(request);
+    request_counts_add(&request->server->counts, request->route, request->route_number, request->answer.status);
     struct MHD_Response *response = make_response(request);
     enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)request->answer.status, response);
     MHD_destroy_response(response);
@@ -215,47 +183,18 @@ static void refuse(struct http_request *request, enum err_code code, const struc
 
 /* ---- one request ---- */
 
-/* The headers that may name the client, in their order. */
-struct header_lines {
-    const struct client_address_rules *rules;
-    struct client_header *lines; /* owned; bounded by the size of a request's head */
-    size_t count, capacity;
-};
-
-static enum MHD_Result take_line(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    (void)kind;
-    struct header_lines *lines = arg;
-    bool wanted = false;
-    for (size_t i = 0; i < lines->rules->header_count && value; i++)
-        wanted |= str_equal_ignoring_case(str_of(name), lines->rules->headers[i]);
-    if (!wanted)
-        return MHD_YES;
-    if (lines->count == lines->capacity) {
-        lines->capacity = lines->capacity ? 2 * lines->capacity : 8;
-        lines->lines = xrealloc(lines->lines, lines->capacity * sizeof *lines->lines);
-    }
-    lines->lines[lines->count++] = (struct client_header){str_of(name), str_of(value)};
-    return MHD_YES;
-}
-
+/* The peer of a connection stays; what its headers say counts for one request. */
 static void set_address(struct http_request *request)
 {
-    const struct http_server_options *options = &request->server->options;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char *peer = request->peer_address;
-    const size_t size = sizeof request->peer_address;
-    const struct sockaddr *address = info ? info->client_addr : NULL;
-    if (address && address->sa_family == AF_INET)
-        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, peer, size);
-    else if (address && address->sa_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, peer, size);
-    struct header_lines lines = {.rules = options->client_rules};
     struct client_address found;
-    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, take_line, &lines);
-    enum err_code code = client_address_find(options->client_rules, peer, lines.lines, lines.count, NULL, NULL, &found, NULL);
-    (void)snprintf(request->client_address, sizeof request->client_address, "%s", code == OK ? found.ip : peer);
-    free(lines.lines);
+    const struct http_connection *connection = request->registered;
+    const struct request_head *head = &request->head;
+    if (!connection)
+        return;
+    (void)snprintf(request->peer_address, sizeof request->peer_address, "%s", connection->peer);
+    bool named = head->line_count && client_address_find(request->server->options.client_rules, connection->peer, head->lines,
+                                                         head->line_count, NULL, NULL, &found, NULL) == OK;
+    (void)snprintf(request->client_address, sizeof request->client_address, "%s", named ? found.ip : connection->client);
 }
 
 /* The target as sent, before anything is decoded. */
@@ -281,6 +220,7 @@ static enum MHD_Result first_call(struct http_request *request, const char *meth
     if (request->registered)
         connections_reading(&request->server->connections, request->registered);
     request_set_method(request, method);
+    request_head_read(request, request->server->options.client_rules);
     set_address(request);
     buf_init(&request->body, HTTP_BODY_BULK_MAX + 1);
     enum err_code code = checks_head(request, &err);
@@ -289,7 +229,7 @@ static enum MHD_Result first_call(struct http_request *request, const char *meth
     if (code == OK)
         return MHD_YES;
     refuse(request, code, &err);
-    const char *length = http_header(request, "Content-Length");
+    const char *length = request->head.values[HEAD_CONTENT_LENGTH];
     int64_t n = 0;
     bool long_body = length && (!str_to_int(str_of(length), 0, INT64_MAX, &n) || n > DISCARD_MAX);
     if (request->answer.close_connection || long_body || http_header(request, "Expect"))
@@ -391,6 +331,7 @@ static void free_request(struct http_request *request)
     }
     if (!request->answer.is_static)
         free(request->answer.body);
+    request_head_release(&request->head);
     json_doc_free(request->json);
     buf_release(&request->body);
     mutex_release(&request->mutex);
@@ -415,12 +356,27 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **sl
     *slot = NULL;
 }
 
+static void name_peer(struct http_server *server, struct MHD_Connection *connection, struct http_connection *registered)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    struct client_address found;
+    char *peer = registered->peer;
+    if (address && address->sa_family == AF_INET)
+        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, peer, CLIENT_ADDRESS_MAX);
+    else if (address && address->sa_family == AF_INET6)
+        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, peer, CLIENT_ADDRESS_MAX);
+    enum err_code code = client_address_find(server->options.client_rules, peer, NULL, 0, NULL, NULL, &found, NULL);
+    (void)snprintf(registered->client, sizeof registered->client, "%s", code == OK ? found.ip : peer);
+}
+
 static void on_connection(void *arg, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what)
 {
     struct http_server *server = arg;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         *context = connections_add(&server->connections, info->connect_fd);
+        name_peer(server, connection, *context);
     } else if (*context) {
         connections_remove(&server->connections, *context);
         *context = NULL;
@@ -469,7 +425,7 @@ enum err_code http_server_start(const struct http_server_options *options, struc
 {
     struct http_server *server = xcalloc(1, sizeof *server);
     server->options = *options;
-    (void)requests_metric("none", 404); /* the family is there from the start */
+    request_counts_init(&server->counts, options->groups, options->group_count);
     streams_init(&server->streams);
     in_flight_init(&server->in_flight);
     connections_init(&server->connections, (size_t)options->max_connections, options->clock);
@@ -508,6 +464,7 @@ void http_server_stop(struct http_server *server, int64_t timeout_us)
     connections_stop(&server->connections);
     in_flight_release(&server->in_flight);
     streams_release(&server->streams);
+    request_counts_release(&server->counts);
     free(server->tls_cert);
     free(server->tls_key);
     free(server);

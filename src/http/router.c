@@ -34,29 +34,23 @@ bool router_decode(char *text, bool plus)
     return str_is_utf8(text, (size_t)(out - text));
 }
 
-/* One segment of pattern and path; both begin after a slash. */
-static size_t segment_length(const char *text)
-{
-    return strcspn(text, "/");
-}
-
-/* Compares segment by segment; fills `ids` with where the {…} segments are. */
+/* Fills `ids` with where the {…} segments are: all of a segment, never empty. */
 static bool matches(const char *pattern, const char *path, struct str ids[HTTP_PATH_IDS_MAX])
 {
-    size_t id_count = 0;
-    while (*pattern == '/' && *path == '/') {
-        size_t n = segment_length(++pattern), m = segment_length(++path);
-        if (pattern[0] == '{') {
-            if (!m || id_count == HTTP_PATH_IDS_MAX)
-                return false;
-            ids[id_count++] = (struct str){path, m};
-        } else if (n != m || memcmp(pattern, path, n) != 0) {
-            return false;
+    for (size_t id_count = 0;;) {
+        while (*pattern && *pattern != '{' && *pattern == *path) {
+            pattern++;
+            path++;
         }
-        pattern += n;
-        path += m;
+        if (*pattern != '{')
+            return !*pattern && !*path;
+        size_t n = strcspn(path, "/");
+        if (!n || id_count == HTTP_PATH_IDS_MAX)
+            return false;
+        ids[id_count++] = (struct str){path, n};
+        pattern += strcspn(pattern, "/");
+        path += n;
     }
-    return !*pattern && !*path;
 }
 
 static enum err_code take_ids(struct http_request *request, const struct str ids[HTTP_PATH_IDS_MAX], struct err *err)
@@ -72,14 +66,16 @@ static enum err_code take_ids(struct http_request *request, const struct str ids
 enum err_code router_match(struct http_request *request, const struct http_routes *groups, size_t count, struct err *err)
 {
     char allow[64] = "";
+    size_t number = 0;
     for (size_t g = 0; g < count; g++)
-        for (size_t i = 0; i < groups[g].count; i++) {
+        for (size_t i = 0; i < groups[g].count; i++, number++) {
             const struct http_route *route = &groups[g].rows[i];
             struct str ids[HTTP_PATH_IDS_MAX] = {{0}};
             if (!matches(route->path, request->path, ids))
                 continue;
             if (request->method_known && route->method == request->method) {
                 request->route = route;
+                request->route_number = number;
                 request->context = groups[g].context;
                 return take_ids(request, ids, err);
             }
