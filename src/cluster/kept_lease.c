@@ -54,14 +54,14 @@ enum err_code kept_lease_renew(struct kept_lease *kept, struct err *err)
     return code;
 }
 
-enum err_code kept_lease_retake(struct kept_lease *kept, const char *key, struct err *err)
+enum err_code kept_lease_retake(struct kept_lease *kept, const char *key, const struct lease_along *along, struct err *err)
 {
     mutex_lock(&kept->mutex);
     enum err_code code = OK;
     if (!kept->held || strcmp(kept->lease.key, key) != 0)
         code = err_set(err, ERR_NOT_FOUND, "LOCK_NOT_HELD", "the lock %s is not kept here", key);
     if (code == OK)
-        code = lease_release(kept->provider, &kept->lease, err);
+        code = lease_release(kept->provider, &kept->lease, along, err);
     if (code == OK) {
         struct lease former = kept->lease;
         code = take(kept, former.key, former.purpose, err);
@@ -73,7 +73,7 @@ enum err_code kept_lease_retake(struct kept_lease *kept, const char *key, struct
 enum err_code kept_lease_release(struct kept_lease *kept, struct err *err)
 {
     mutex_lock(&kept->mutex);
-    enum err_code code = kept->held ? lease_release(kept->provider, &kept->lease, err) : OK;
+    enum err_code code = kept->held ? lease_release(kept->provider, &kept->lease, NULL, err) : OK;
     kept->held = false;
     kept->lease.key[0] = '\0'; /* and is not taken again */
     mutex_unlock(&kept->mutex);

@@ -22,8 +22,9 @@ enum err_code kept_lease_acquire(struct kept_lease *kept, const char *key, int64
 /* Renews when a third of the time has passed since the last try; a lease whose time had passed, or that could not be taken
  * again, is taken anew with a new fence. OK when it is not due or nothing was acquired. */
 enum err_code kept_lease_renew(struct kept_lease *kept, struct err *err);
-/* Ends it and takes it again, with a new fence. ERR_NOT_FOUND when `key` is not the one that is kept. */
-enum err_code kept_lease_retake(struct kept_lease *kept, const char *key, struct err *err);
+/* Ends it, with `along` (NULL = nothing), and takes it again, with a new fence. ERR_NOT_FOUND when `key` is not the one that is
+ * kept. */
+enum err_code kept_lease_retake(struct kept_lease *kept, const char *key, const struct lease_along *along, struct err *err);
 enum err_code kept_lease_release(struct kept_lease *kept, struct err *err);
 
 #endif

@@ -97,10 +97,10 @@ enum err_code lease_renew(struct lease_provider *p, struct lease *lease, struct 
     return end(p, "renew", begun, p->ops->renew(p, lease, err));
 }
 
-enum err_code lease_release(struct lease_provider *p, const struct lease *lease, struct err *err)
+enum err_code lease_release(struct lease_provider *p, const struct lease *lease, const struct lease_along *along, struct err *err)
 {
     int64_t begun = begin();
-    return end(p, "release", begun, p->ops->release(p, lease, err));
+    return end(p, "release", begun, p->ops->release(p, lease, along, err));
 }
 
 enum err_code lease_inspect(struct lease_provider *p, const char *key, struct lease *ret, struct err *err)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/id.h"
+#include "db/store.h"
 
 enum { LEASE_KEY_MAX = 255, LEASE_HOLDER_MAX = 255, LEASE_PURPOSE_MAX = 255 };
 #define LEASE_PLANNER_KEY "scheduler_global" /* DATA-21 */
@@ -23,6 +24,12 @@ struct lease {
     int64_t acquired_us, expires_us; /* wall time, for people */
 };
 
+/* What is written in the transaction that records a release: there is neither without the other. */
+struct lease_along {
+    store_run_fn run;
+    void *arg;
+};
+
 struct lease_provider;
 
 struct lease_provider_ops {
@@ -32,7 +39,8 @@ struct lease_provider_ops {
     /* Extends by the ttl of the acquisition. */
     enum err_code (*renew)(struct lease_provider *p, struct lease *lease, struct err *err);
     /* By token: somebody else's lock under the same key is never released. */
-    enum err_code (*release)(struct lease_provider *p, const struct lease *lease, struct err *err);
+    enum err_code (*release)(struct lease_provider *p, const struct lease *lease, const struct lease_along *along,
+                             struct err *err);
     enum err_code (*inspect)(struct lease_provider *p, const char *key, struct lease *ret, struct err *err);
     /* All that are held now. */
     enum err_code (*each)(struct lease_provider *p, void (*fn)(void *arg, const struct lease *lease), void *arg, struct err *err);
@@ -63,12 +71,13 @@ struct lease_request {
 /* Tries again only while another holds the lock; errors of the provider end it. */
 enum err_code lease_acquire(struct lease_provider *p, const struct lease_request *request, struct lease *ret, struct err *err);
 enum err_code lease_renew(struct lease_provider *p, struct lease *lease, struct err *err);
-enum err_code lease_release(struct lease_provider *p, const struct lease *lease, struct err *err);
+enum err_code lease_release(struct lease_provider *p, const struct lease *lease,
+                            const struct lease_along *along, /* NULL = nothing */
+                            struct err *err);
 enum err_code lease_inspect(struct lease_provider *p, const char *key, struct lease *ret, struct err *err);
 enum err_code lease_each(struct lease_provider *p, void (*fn)(void *arg, const struct lease *lease), void *arg, struct err *err);
 void lease_provider_free(struct lease_provider *p); /* NULL allowed */
 
-struct store;
 /* For one server on its own store: holders are threads of this process. Locks of an earlier process are closed as
  * expired. History goes to the store. */
 enum err_code lease_local_new(struct store *store, const struct clock *clock, const char *holder, struct lease_provider **ret,

@@ -38,12 +38,14 @@ static enum err_code write_acquire(struct db *tx, void *arg, struct err *err)
 struct release {
     const char *token;
     int64_t now_us;
+    const struct lease_along *along; /* NULL = nothing */
 };
 
 static enum err_code write_release(struct db *tx, void *arg, struct err *err)
 {
     const struct release *release = arg;
-    return lease_store_release(tx, release->token, release->now_us, err);
+    enum err_code code = lease_store_release(tx, release->token, release->now_us, err);
+    return code == OK && release->along ? release->along->run(tx, release->along->arg, err) : code;
 }
 
 static enum err_code write_expire_all(struct db *tx, void *arg, struct err *err)
@@ -74,7 +76,7 @@ static enum err_code acquire_free(struct lease_local *local, struct held *held, 
     if (old && !has_ended(local, old))
         return err_set(err, ERR_CONFLICT, "LOCK_HELD", "the lock %s is held already", held->lease.key);
     if (old) {
-        struct release release = {old->lease.token, clock_wall(local->clock).us};
+        struct release release = {old->lease.token, clock_wall(local->clock).us, NULL};
         enum err_code code = store_write(local->store, write_release, &release, err);
         if (code != OK && code != ERR_NOT_FOUND)
             return code;
@@ -134,14 +136,15 @@ static enum err_code local_renew(struct lease_provider *p, struct lease *lease, 
     return held ? OK : not_held(lease, err);
 }
 
-static enum err_code local_release(struct lease_provider *p, const struct lease *lease, struct err *err)
+static enum err_code local_release(struct lease_provider *p, const struct lease *lease, const struct lease_along *along,
+                                   struct err *err)
 {
     struct lease_local *local = of(p);
     mutex_lock(&local->mutex);
     struct held *held = find_ours(local, lease);
     enum err_code code = held ? OK : not_held(lease, err);
     if (held) {
-        struct release release = {held->lease.token, clock_wall(local->clock).us};
+        struct release release = {held->lease.token, clock_wall(local->clock).us, along};
         code = store_write(local->store, write_release, &release, err);
         if (code == OK)
             forget(local, held);

@@ -76,7 +76,7 @@ static void one_holder_at_a_time_and_fences_grow(void **state)
     assert_int_equal(seen.fence, first.fence);
     assert_string_equal(seen.purpose, "why");
     assert_true(seen.expires_us > seen.acquired_us); /* DATA-24 */
-    assert_int_equal(lease_release(kit->provider, &first, &err), OK);
+    assert_int_equal(lease_release(kit->provider, &first, NULL, &err), OK);
     assert_int_equal(lease_try_acquire(kit->provider, "k", 10 * US_PER_S, "", &second, &err), OK);
     assert_true(second.fence > first.fence);
 }
@@ -89,10 +89,10 @@ static void a_release_needs_the_token_of_the_holder(void **state)
     assert_int_equal(lease_try_acquire(kit->provider, "k", US_PER_S, "", &first, &err), OK);
     fake_clock_advance(&kit->clock, 2 * US_PER_S);
     assert_int_equal(lease_try_acquire(kit->provider, "k", US_PER_S, "", &second, &err), OK);
-    assert_int_equal(lease_release(kit->provider, &first, &err), ERR_NOT_FOUND);
+    assert_int_equal(lease_release(kit->provider, &first, NULL, &err), ERR_NOT_FOUND);
     assert_string_equal(err.api_code, "LOCK_NOT_HELD");
     assert_int_equal(lease_renew(kit->provider, &first, &err), ERR_NOT_FOUND);
-    assert_int_equal(lease_release(kit->provider, &second, &err), OK);
+    assert_int_equal(lease_release(kit->provider, &second, NULL, &err), OK);
 }
 
 static void a_lease_lasts_while_it_is_renewed(void **state)
@@ -288,7 +288,7 @@ static void a_kept_lease_whose_time_has_passed_is_taken_anew_when_it_is_free(voi
     assert_int_equal(lease_try_acquire(kit->provider, "k", 3 * US_PER_S, "", &other, &err), OK); /* somebody else was faster */
     assert_int_equal(kept_lease_renew(&kept, &err), ERR_CONFLICT);
     assert_false(kept.held);
-    assert_int_equal(kept_lease_retake(&kept, "k", &err), ERR_NOT_FOUND);
+    assert_int_equal(kept_lease_retake(&kept, "k", NULL, &err), ERR_NOT_FOUND);
     fake_clock_advance(&kit->clock, 4 * US_PER_S);
     assert_int_equal(kept_lease_renew(&kept, &err), OK);
     assert_true(kept.held && kept.lease.fence > other.fence);
