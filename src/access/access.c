@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "trail/pending_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -286,7 +287,15 @@ static enum err_code count_users(struct db *db, void *arg, struct err *err)
 
 static enum err_code write_user(struct db *tx, void *arg, struct err *err)
 {
-    return user_store_add(tx, arg, err);
+    struct user *user = arg;
+    struct audit_event *event = audit_event_new(AUDIT_ACTION_CREATED, AUDIT_RESOURCE_USER, user->username);
+    audit_event_set(event, AUDIT_TEXT_SUBSYSTEM, "auth");
+    access_audit_user(event, AUDIT_NEW_OBJECT, user);
+    enum err_code code = user_store_add(tx, user, err);
+    if (code == OK)
+        code = audit_put(tx, event, user->created_us, err);
+    audit_event_free(event);
+    return code;
 }
 
 static enum err_code prepare_first_user(struct access *access, struct err *err)

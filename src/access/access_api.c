@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "http/idempotency_store.h"
 #include "http/page.h"
+#include "trail/pending_store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct change {
     int64_t now_us;
     int status;
     struct buf out;
+    struct audit_event *audit; /* filled in by `apply` */
     enum err_code (*apply)(struct db *tx, struct change *change, struct json_writer *w, struct err *err);
     struct user user;
     struct api_token token;
@@ -40,6 +42,8 @@ static enum err_code run_change(struct db *tx, void *arg, struct err *err)
     buf_clear(&change->out);
     json_writer_init(&w, &change->out);
     enum err_code code = change->apply(tx, change, &w, err);
+    if (code == OK)
+        code = audit_put(tx, change->audit, change->now_us, err);
     if (code != OK || !idempotency)
         return code;
     return idempotency_save(tx, idempotency, change->status, change->out.data, change->out.len, change->now_us, err);
@@ -52,8 +56,10 @@ static void make_change(struct change *change, struct access *access, struct htt
     change->request = request;
     change->status = status;
     change->now_us = http_arrived_us(request);
+    change->audit = audit_event_of_request(request, NULL);
     buf_init(&change->out, 65536);
     enum err_code code = store_write(access->options.store, run_change, change, &err);
+    audit_event_free(change->audit);
     if (code == OK)
         access_forget(access);
     if (code != OK || status == 204)
@@ -123,24 +129,11 @@ static void answer_read(struct access *access, struct listing *list, store_run_f
 
 /* ---- users ---- */
 
-static void write_user(struct json_writer *w, const struct user *user)
-{
-    json_begin_object(w);
-    json_put_uuid(w, "uid", &user->uid);
-    json_put_text(w, "username", user->username);
-    json_put_text(w, "role", role_names[user->role]);
-    json_put_bool(w, "enabled", user->enabled);
-    json_put_time(w, "created_at", user->created_us, 3);
-    json_put_time(w, "updated_at", user->updated_us, 3);
-    json_put_time_or_null(w, "last_login_at", user->last_login_us, 3);
-    json_end_object(w);
-}
-
 static void write_user_data(struct json_writer *w, const struct user *user)
 {
     json_begin_object(w);
     json_key(w, "data");
-    write_user(w, user);
+    user_write_json(w, user);
     json_end_object(w);
 }
 
@@ -148,7 +141,7 @@ static void add_user_row(void *arg, const struct user *user)
 {
     struct listing *list = arg;
     if (is_shown(list, user->id))
-        write_user(&list->w, user);
+        user_write_json(&list->w, user);
 }
 
 static enum err_code user_rows(struct db *db, struct listing *list, const struct access_range *range, struct err *err)
@@ -181,9 +174,11 @@ static void show_user(struct http_request *request, void *context)
 static enum err_code apply_add_user(struct db *tx, struct change *change, struct json_writer *w, struct err *err)
 {
     enum err_code code = user_store_add(tx, &change->user, err);
-    if (code == OK)
-        write_user_data(w, &change->user);
-    return code;
+    if (code != OK)
+        return code;
+    write_user_data(w, &change->user);
+    access_audit_user(change->audit, AUDIT_NEW_OBJECT, &change->user);
+    return OK;
 }
 
 /* The last enabled administrator stays one. */
@@ -202,6 +197,7 @@ static enum err_code apply_update_user(struct db *tx, struct change *change, str
         return code;
     if (change->user.username[0] && strcmp(change->user.username, user.username) != 0)
         return err_param(err, "username", "username cannot be changed: the history names it");
+    access_audit_user(change->audit, AUDIT_OLD_OBJECT, &user);
     bool was_admin = user.role == ROLE_ADMIN && user.enabled;
     if (change->set_role)
         user.role = change->user.role;
@@ -215,9 +211,13 @@ static enum err_code apply_update_user(struct db *tx, struct change *change, str
         code = keep_an_admin(tx, err);
     if (code == OK && (change->set_password || !user.enabled))
         code = session_store_delete_user(tx, user.id, err);
-    if (code == OK)
-        write_user_data(w, &user);
-    return code;
+    if (code != OK)
+        return code;
+    write_user_data(w, &user);
+    access_audit_user(change->audit, AUDIT_NEW_OBJECT, &user);
+    if (change->set_password) /* nothing in the objects tells it */
+        audit_event_put(change->audit, "password_changed", "true");
+    return OK;
 }
 
 static enum err_code apply_delete_user(struct db *tx, struct change *change, struct json_writer *w, struct err *err)
@@ -225,8 +225,10 @@ static enum err_code apply_delete_user(struct db *tx, struct change *change, str
     (void)w;
     struct user user;
     enum err_code code = user_store_get(tx, http_path_id(change->request, 0), &user, err);
-    if (code == OK)
+    if (code == OK) {
+        access_audit_user(change->audit, AUDIT_OLD_OBJECT, &user);
         code = user_store_delete(tx, user.id, err);
+    }
     return code == OK && user.role == ROLE_ADMIN && user.enabled ? keep_an_admin(tx, err) : code;
 }
 
@@ -317,25 +319,11 @@ static void delete_user(struct http_request *request, void *context)
 
 /* ---- tokens ---- */
 
-static void write_token(struct json_writer *w, const struct api_token *token, const char *text)
-{
-    json_begin_object(w);
-    json_put_uuid(w, "id", &token->uid);
-    json_put_text(w, "name", token->name);
-    json_put_text(w, "role", role_names[token->role]);
-    json_put_time_or_null(w, "expires_at", token->expires_us, 3);
-    json_put_time_or_null(w, "last_used_at", token->last_used_us, 3);
-    json_put_time(w, "created_at", token->created_us, 3);
-    json_put_text(w, "created_by", token->created_by);
-    json_put_text_unless_empty(w, "token", text);
-    json_end_object(w);
-}
-
 static void write_token_data(struct json_writer *w, const struct api_token *token, const char *text)
 {
     json_begin_object(w);
     json_key(w, "data");
-    write_token(w, token, text);
+    token_write_json(w, token, text);
     json_end_object(w);
 }
 
@@ -343,7 +331,7 @@ static void add_token_row(void *arg, const struct api_token *token)
 {
     struct listing *list = arg;
     if (is_shown(list, token->id))
-        write_token(&list->w, token, NULL);
+        token_write_json(&list->w, token, NULL);
 }
 
 static enum err_code token_rows(struct db *db, struct listing *list, const struct access_range *range, struct err *err)
@@ -385,9 +373,11 @@ static void show_token(struct http_request *request, void *context)
 static enum err_code apply_add_token(struct db *tx, struct change *change, struct json_writer *w, struct err *err)
 {
     enum err_code code = token_store_add(tx, &change->token, err);
-    if (code == OK)
-        write_token_data(w, &change->token, change->token_text);
-    return code;
+    if (code != OK)
+        return code;
+    write_token_data(w, &change->token, change->token_text);
+    access_audit_token(change->audit, AUDIT_NEW_OBJECT, &change->token);
+    return OK;
 }
 
 struct token_fields {
@@ -427,8 +417,14 @@ static enum err_code apply_delete_token(struct db *tx, struct change *change, st
 {
     (void)w;
     struct uuid uid;
+    struct api_token token;
     enum err_code code = parse_token_id(change->request, &uid, err);
-    return code == OK ? token_store_delete(tx, &uid, err) : code;
+    if (code == OK)
+        code = token_store_get(tx, &uid, &token, err);
+    if (code != OK)
+        return code;
+    access_audit_token(change->audit, AUDIT_OLD_OBJECT, &token);
+    return token_store_delete(tx, &uid, err);
 }
 
 static void delete_token(struct http_request *request, void *context)
@@ -442,20 +438,24 @@ static void delete_token(struct http_request *request, void *context)
 enum { BODY = HTTP_JSON_BODY | HTTP_BODY_REQUIRED, SAVED = BODY | HTTP_IDEMPOTENT_SAVE };
 
 const struct http_route access_api_routes[] = {
-    {HTTP_POST, "/api/v1/auth/login", session_login, HTTP_PUBLIC, BODY, 65536, NULL, "sign in"},
+    {HTTP_POST, "/api/v1/auth/login", session_login, HTTP_PUBLIC, BODY, 65536, NULL, "sign in", AUDITS(LOGIN, SESSION)},
     {HTTP_POST, "/api/v1/auth/refresh", session_refresh, HTTP_PUBLIC, BODY, 65536, NULL, "new tokens for a refresh token"},
-    {HTTP_POST, "/api/v1/auth/logout", session_logout, HTTP_MAY_SELF, 0, 0, NULL, "end the session"},
+    {HTTP_POST, "/api/v1/auth/logout", session_logout, HTTP_MAY_SELF, 0, 0, NULL, "end the session", AUDITS(LOGOUT, SESSION)},
     {HTTP_GET, "/api/v1/auth/me", session_me, HTTP_MAY_SELF, 0, 0, NULL, "who the caller is"},
-    {HTTP_POST, "/api/v1/auth/password", session_password, HTTP_MAY_SELF, BODY, 65536, NULL, "change the caller's password"},
+    {HTTP_POST, "/api/v1/auth/password", session_password, HTTP_MAY_SELF, BODY, 65536, NULL, "change the caller's password",
+     AUDITS(UPDATED, USER)},
     {HTTP_GET, "/api/v1/users", list_users, HTTP_MAY_ADMIN, 0, 0, page_params, "users"},
-    {HTTP_POST, "/api/v1/users", add_user, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "add a user"},
+    {HTTP_POST, "/api/v1/users", add_user, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "add a user", AUDITS(CREATED, USER)},
     {HTTP_GET, "/api/v1/users/{uid}", show_user, HTTP_MAY_ADMIN, 0, 0, NULL, "one user"},
-    {HTTP_PUT, "/api/v1/users/{uid}", update_user, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "change a user"},
-    {HTTP_PATCH, "/api/v1/users/{uid}", update_user, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "change a user"},
-    {HTTP_DELETE, "/api/v1/users/{uid}", delete_user, HTTP_MAY_ADMIN, HTTP_IDEMPOTENT_SAVE, 0, NULL, "delete a user"},
+    {HTTP_PUT, "/api/v1/users/{uid}", update_user, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "change a user", AUDITS(UPDATED, USER)},
+    {HTTP_PATCH, "/api/v1/users/{uid}", update_user, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "change a user", AUDITS(UPDATED, USER)},
+    {HTTP_DELETE, "/api/v1/users/{uid}", delete_user, HTTP_MAY_ADMIN, HTTP_IDEMPOTENT_SAVE, 0, NULL, "delete a user",
+     AUDITS(DELETED, USER)},
     {HTTP_GET, "/api/v1/tokens", list_tokens, HTTP_MAY_ADMIN, 0, 0, page_params, "API tokens"},
-    {HTTP_POST, "/api/v1/tokens", add_token, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "make an API token; shown once"},
+    {HTTP_POST, "/api/v1/tokens", add_token, HTTP_MAY_ADMIN, SAVED, 65536, NULL, "make an API token; shown once",
+     AUDITS(CREATED, TOKEN)},
     {HTTP_GET, "/api/v1/tokens/{id}", show_token, HTTP_MAY_ADMIN, 0, 0, NULL, "one API token"},
-    {HTTP_DELETE, "/api/v1/tokens/{id}", delete_token, HTTP_MAY_ADMIN, HTTP_IDEMPOTENT_SAVE, 0, NULL, "revoke an API token"},
+    {HTTP_DELETE, "/api/v1/tokens/{id}", delete_token, HTTP_MAY_ADMIN, HTTP_IDEMPOTENT_SAVE, 0, NULL, "revoke an API token",
+     AUDITS(REVOKED, TOKEN)},
 };
 const size_t access_api_route_count = ARRAY_LEN(access_api_routes);

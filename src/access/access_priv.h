@@ -6,6 +6,7 @@
 #include "access/access.h"
 #include "access/access_store.h"
 #include "access/throttle.h"
+#include "audit/audit_request.h"
 #include "base/map.h"
 #include "base/worker.h"
 #include "db/store.h"
@@ -34,6 +35,13 @@ struct access_job {
 };
 void access_submit(struct access *access, struct http_request *request, const struct access_job *job,
                    void (*work)(struct worker_item *item));
+
+/* access_json.c. Neither has a hash; `text` is the token itself, shown once, NULL = it is not shown. */
+void user_write_json(struct json_writer *w, const struct user *user);
+void token_write_json(struct json_writer *w, const struct api_token *token, const char *text);
+/* The resource of an event, and how it is (AUDIT_NEW_OBJECT) or was. */
+void access_audit_user(struct audit_event *event, int which, const struct user *user);
+void access_audit_token(struct audit_event *event, int which, const struct api_token *token);
 
 extern const struct http_route access_api_routes[];
 extern const size_t access_api_route_count;

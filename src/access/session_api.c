@@ -4,6 +4,7 @@
 
 #include "base/json_write.h"
 #include "base/mem.h"
+#include "trail/pending_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,8 @@ struct sign_in {
     struct session session;
     struct user user;
     char access[TOKEN_TEXT_MAX], refresh[TOKEN_TEXT_MAX];
-    struct token_hash shown; /* refresh: the token that was shown */
+    struct token_hash shown;   /* refresh: the token that was shown */
+    struct audit_event *audit; /* login */
     int64_t now_us;
 };
 
@@ -60,7 +62,24 @@ static enum err_code write_login(struct db *tx, void *arg, struct err *err)
     struct sign_in *s = arg;
     enum err_code code = session_store_add(tx, &s->session, err);
     s->user.last_login_us = s->now_us;
-    return code == OK ? user_store_update(tx, &s->user, err) : code;
+    if (code == OK)
+        code = user_store_update(tx, &s->user, err);
+    if (code != OK)
+        return code;
+    char id[24];
+    (void)snprintf(id, sizeof id, "%lld", (long long)s->session.id);
+    audit_event_set(s->audit, AUDIT_TEXT_RESOURCE_ID, id);
+    return audit_put(tx, s->audit, s->now_us, err);
+}
+
+/* Nobody was known when the request came; now somebody is. */
+static struct audit_event *login_event(const struct http_request *request, const struct user *user)
+{
+    char uid[UUID_TEXT_LEN + 1];
+    struct audit_event *event = audit_event_of_request(request, NULL);
+    uuid_format(&user->uid, uid);
+    audit_event_set_user(event, AUDIT_PRINCIPAL_USER, uid, user->username);
+    return event;
 }
 
 static void set_cookie(struct http_request *request, const char *token, int seconds)
@@ -143,7 +162,9 @@ static void log_in(struct worker_item *item)
         s.user = named.user;
         s.session = (struct session){.user_id = s.user.id, .created_us = s.now_us};
         new_tokens(&s);
+        s.audit = login_event(request, &s.user);
         code = store_write(access->options.store, write_login, &s, &err);
+        audit_event_free(s.audit);
     }
     wipe_free(password);
     free(name);
@@ -222,19 +243,31 @@ void session_refresh(struct http_request *request, void *context)
 
 /* ---- logout, me ---- */
 
+struct logout {
+    int64_t session, now_us; /* session 0: the caller has none, as tokens do */
+    struct audit_event *audit;
+};
+
 static enum err_code write_logout(struct db *tx, void *arg, struct err *err)
 {
-    return session_store_delete(tx, *(const int64_t *)arg, err);
+    const struct logout *logout = arg;
+    enum err_code code = logout->session ? session_store_delete(tx, logout->session, err) : OK;
+    return code == OK ? audit_put(tx, logout->audit, logout->now_us, err) : code;
 }
 
 void session_logout(struct http_request *request, void *context)
 {
     struct access *access = context;
     const struct http_principal *caller = http_principal(request);
-    int64_t id = 0;
+    struct logout logout = {.now_us = http_arrived_us(request)};
     struct err err;
-    if (caller->session[0] && str_to_int(str_of(caller->session), 1, INT64_MAX, &id) &&
-        store_write(access->options.store, write_logout, &id, &err) != OK) {
+    (void)str_to_int(str_of(caller->session), 1, INT64_MAX, &logout.session);
+    logout.audit = audit_event_of_request(request, caller->session);
+    if (!logout.session)
+        audit_event_put(logout.audit, "changed", "false");
+    enum err_code code = store_write(access->options.store, write_logout, &logout, &err);
+    audit_event_free(logout.audit);
+    if (code != OK) {
         refuse(request, &err);
         return;
     }
@@ -263,14 +296,16 @@ void session_me(struct http_request *request, void *context)
 struct password_change {
     struct user user;
     int64_t now_us;
+    struct audit_event *audit;
 };
 
 static enum err_code write_password(struct db *tx, void *arg, struct err *err)
 {
     struct password_change *change = arg;
-    change->user.updated_us = change->now_us;
     enum err_code code = user_store_update(tx, &change->user, err);
-    return code == OK ? session_store_delete_user(tx, change->user.id, err) : code;
+    if (code == OK)
+        code = session_store_delete_user(tx, change->user.id, err);
+    return code == OK ? audit_put(tx, change->audit, change->now_us, err) : code;
 }
 
 static enum err_code replace_password(struct access *access, struct http_request *request, const char *old, const char *new,
@@ -284,9 +319,16 @@ static enum err_code replace_password(struct access *access, struct http_request
     throttle_note(&access->throttle, http_client_address(request), http_principal(request)->username, fits);
     if (!fits)
         return err_param(err, "current_password", "current_password is wrong");
-    struct password_change change = {named.user, http_arrived_us(request)};
+    struct password_change change = {named.user, http_arrived_us(request), audit_event_of_request(request, NULL)};
+    access_audit_user(change.audit, AUDIT_OLD_OBJECT, &change.user);
+    change.user.updated_us = change.now_us;
+    access_audit_user(change.audit, AUDIT_NEW_OBJECT, &change.user);
+    audit_event_put(change.audit, "password_changed", "true");
     code = secret_hash_password(new, change.user.password_hash, err);
-    return code == OK ? store_write(access->options.store, write_password, &change, err) : code;
+    if (code == OK)
+        code = store_write(access->options.store, write_password, &change, err);
+    audit_event_free(change.audit);
+    return code;
 }
 
 static void change_password(struct worker_item *item)

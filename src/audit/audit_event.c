@@ -94,10 +94,20 @@ static void put_pair(struct audit_pairs **pairs, const char *key, size_t key_len
     pair->value = xstrndup(value, length);
 }
 
-void audit_event_put(struct audit_event *event, const char *key, const char *value)
+static void put_cut(struct audit_pairs **pairs, const char *key, const char *value)
 {
     size_t n = strlen(value);
-    put_pair(&event->data, key, strlen(key), value, n <= AUDIT_PAIR_VALUE_MAX ? n : str_utf8_cut(value, n, AUDIT_PAIR_VALUE_MAX));
+    put_pair(pairs, key, strlen(key), value, n <= AUDIT_PAIR_VALUE_MAX ? n : str_utf8_cut(value, n, AUDIT_PAIR_VALUE_MAX));
+}
+
+void audit_event_put(struct audit_event *event, const char *key, const char *value)
+{
+    put_cut(&event->data, key, value);
+}
+
+void audit_event_put_resource(struct audit_event *event, const char *key, const char *value)
+{
+    put_cut(&event->resource_data, key, value);
 }
 
 void audit_event_put_int(struct audit_event *event, const char *key, int64_t value)

@@ -83,7 +83,8 @@ void audit_event_set_user(struct audit_event *event, enum audit_principal_type t
 void audit_event_set_object(struct audit_event *event, int which, const char *json, size_t length);
 void audit_event_put(struct audit_event *event, const char *key, const char *value); /* member of `data` */
 void audit_event_put_int(struct audit_event *event, const char *key, int64_t value);
-void audit_event_fail(struct audit_event *event, const char *message); /* status failure */
+void audit_event_put_resource(struct audit_event *event, const char *key, const char *value); /* member of `resource.data` */
+void audit_event_fail(struct audit_event *event, const char *message);                        /* status failure */
 
 /* Resource types that a configuration adds to those of audit_values.def; borrowed. */
 struct audit_types {
