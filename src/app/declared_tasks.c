@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/declared_tasks.h"
 
+#include "audit/audit_event.h"
 #include "sched/sched_task_json.h"
 
 #include <string.h>
@@ -23,6 +24,8 @@ enum err_code declare_tasks(struct scheduler *scheduler, int64_t now_us, struct 
             return code;
         struct sched_command *command = sched_command_new(SCHED_DECLARE, NULL, NULL);
         command->task = task;
+        command->audit = audit_event_new(AUDIT_ACTION_CREATED, AUDIT_RESOURCE_SCHEDULED_TASK, task->name);
+        audit_event_set(command->audit, AUDIT_TEXT_SUBSYSTEM, "scheduler");
         code = scheduler_execute(scheduler, command, err);
         sched_command_free(command);
         if (code != OK)

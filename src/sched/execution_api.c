@@ -2,6 +2,7 @@
 /* REST of executions: API-15, API-16, cancel, retry, logs (contract section 3). */
 #include "sched/sched_api_priv.h"
 
+#include "audit/audit_request.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -180,7 +181,8 @@ const struct http_route execution_api_routes[] = {
     {HTTP_GET, EXECUTION, show_execution, HTTP_MAY_READ, 0, 0, NULL, "one execution, by id or uid"},
     {HTTP_GET, EXECUTION "/logs", show_logs, HTTP_MAY_READ, 0, 0, log_params, "output of an execution"},
     {HTTP_POST, EXECUTION "/cancel", cancel_execution, HTTP_MAY_OPERATE, HTTP_JSON_BODY | HTTP_IDEMPOTENT_SAVE, 0, NULL,
-     "cancel an execution"},
-    {HTTP_POST, EXECUTION "/retry", retry_execution, HTTP_MAY_OPERATE, HTTP_IDEMPOTENT_SAVE, 0, NULL, "run the same again"},
+     "cancel an execution", AUDITS(CANCELLED, EXECUTION)},
+    {HTTP_POST, EXECUTION "/retry", retry_execution, HTTP_MAY_OPERATE, HTTP_IDEMPOTENT_SAVE, 0, NULL, "run the same again",
+     AUDITS(TRIGGERED, EXECUTION)},
 };
 const size_t execution_api_route_count = ARRAY_LEN(execution_api_routes);

@@ -2,6 +2,7 @@
 /* REST of what surrounds tasks: statistics (API-17), types, retention (RET-01..04), locks, instances (API-18). */
 #include "sched/sched_api_priv.h"
 
+#include "audit/audit_request.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -13,6 +14,7 @@
 #include "db/retention.h"
 #include "sched/sched_store.h"
 #include "sched/task_types.h"
+#include "trail/pending_store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -80,13 +82,9 @@ static enum err_code read_settings(struct db *db, struct retention_settings *ret
     return code;
 }
 
-static void write_config(struct json_writer *w, const struct retention_settings *settings, const char *message)
+static void write_settings(struct json_writer *w, const struct retention_settings *settings)
 {
     const struct retention_setting *last = &settings->kinds[0];
-    json_begin_object(w);
-    if (message)
-        json_put_text(w, "message", message);
-    json_key(w, "data");
     json_begin_object(w);
     for (int i = 0; i < RETENTION_SCHED_KINDS; i++) {
         json_put_int(w, retention_name((enum retention_kind)i), settings->kinds[i].days);
@@ -97,6 +95,15 @@ static void write_config(struct json_writer *w, const struct retention_settings 
         json_put_time(w, "last_updated_at", last->updated_us, 3);
     json_put_text_unless_empty(w, "updated_by", last->updated_by);
     json_end_object(w);
+}
+
+static void write_config(struct json_writer *w, const struct retention_settings *settings, const char *message)
+{
+    json_begin_object(w);
+    if (message)
+        json_put_text(w, "message", message);
+    json_key(w, "data");
+    write_settings(w, settings);
     json_end_object(w);
 }
 
@@ -119,9 +126,21 @@ static void show_config(struct http_request *request, void *context)
 struct config_change {
     struct http_request *request;
     struct store_op op;
+    struct audit_event *audit; /* owned */
     int64_t days[RETENTION_SCHED_KINDS], now_us;
     struct buf out;
 };
+
+static void put_settings(struct audit_event *event, int which, const struct retention_settings *settings)
+{
+    struct buf text;
+    struct json_writer w;
+    buf_init(&text, 4096);
+    json_writer_init(&w, &text);
+    write_settings(&w, settings);
+    audit_event_set_object(event, which, text.data, text.len);
+    buf_release(&text);
+}
 
 static enum err_code write_change(struct db *tx, void *arg, struct err *err)
 {
@@ -129,7 +148,9 @@ static enum err_code write_change(struct db *tx, void *arg, struct err *err)
     struct retention_settings settings;
     struct json_writer w;
     const struct http_idempotency *idempotency = http_idempotency(change->request);
-    enum err_code code = OK;
+    enum err_code code = read_settings(tx, &settings, err);
+    if (code == OK)
+        put_settings(change->audit, AUDIT_OLD_OBJECT, &settings);
     for (int i = 0; i < RETENTION_SCHED_KINDS && code == OK; i++)
         if (change->days[i])
             code = retention_write(tx, (enum retention_kind)i, change->days[i], http_principal(change->request)->uid,
@@ -137,6 +158,9 @@ static enum err_code write_change(struct db *tx, void *arg, struct err *err)
     if (code == OK)
         code = read_settings(tx, &settings, err);
     if (code != OK)
+        return code;
+    put_settings(change->audit, AUDIT_NEW_OBJECT, &settings);
+    if ((code = audit_put(tx, change->audit, change->now_us, err)) != OK)
         return code;
     buf_clear(&change->out);
     json_writer_init(&w, &change->out);
@@ -153,6 +177,7 @@ static void change_done(void *arg, enum err_code code, const struct err *err)
         buf_release(&change->out);
         http_answer_error(change->request, code, err);
     }
+    audit_event_free(change->audit);
     free(change);
 }
 
@@ -179,6 +204,7 @@ static void change_config(struct http_request *request, void *context)
     }
     change->request = request;
     change->now_us = clock_wall(api->clock).us;
+    change->audit = audit_event_of_request(request, "retention");
     buf_init(&change->out, 4096);
     change->op = (struct store_op){.run = write_change, .done = change_done, .arg = change};
     if (!store_submit(api->store, &change->op))
@@ -282,6 +308,44 @@ static void list_locks(struct http_request *request, void *context)
     api_read(context, request, read_locks);
 }
 
+/* An event that goes into a transaction of somebody else, or one of its own. */
+struct event_write {
+    struct audit_event *event; /* owned */
+    int64_t now_us;
+};
+
+static enum err_code write_event(struct db *tx, void *arg, struct err *err)
+{
+    const struct event_write *write = arg;
+    return audit_put(tx, write->event, write->now_us, err);
+}
+
+/* Who held it is what the event tells. */
+static struct audit_event *release_event(const struct http_request *request, const struct lease *lease)
+{
+    struct audit_event *event = audit_event_of_request(request, NULL);
+    struct buf text;
+    struct json_writer w;
+    buf_init(&text, 4096);
+    json_writer_init(&w, &text);
+    lease_write_json(&w, lease, "active", 0);
+    audit_event_set_object(event, AUDIT_OLD_OBJECT, text.data, text.len);
+    buf_release(&text);
+    return event;
+}
+
+static enum err_code release(struct sched_api *api, const struct http_request *request, const struct lease *lease,
+                             struct err *err)
+{
+    struct event_write write = {release_event(request, lease), clock_wall(api->clock).us};
+    struct lease_along along = {write_event, &write};
+    enum err_code code = kept_lease_retake(api->planner, lease->key, &along, err);
+    if (code == ERR_NOT_FOUND) /* not the planner's */
+        code = lease_release(api->leases, lease, &along, err);
+    audit_event_free(write.event);
+    return code;
+}
+
 /* By hand, when a holder is stuck. The planner takes its lock again at once, with a new number. */
 static void release_lock(struct http_request *request, void *context)
 {
@@ -289,17 +353,14 @@ static void release_lock(struct http_request *request, void *context)
     const char *key = http_path_id(request, 0);
     struct lease lease;
     struct err err;
-    if (strncmp(key, "task:", 5) == 0 && lease_inspect(api->leases, key, &lease, &err) != OK) {
+    enum err_code code = lease_inspect(api->leases, key, &lease, &err);
+    if (strncmp(key, "task:", 5) == 0 && code != OK) {
         (void)err_set(&err, ERR_CONFLICT, NULL, "%.100s is held by its running execution: cancel that instead", key);
         api_refuse(request, &err);
         return;
     }
-    enum err_code code = kept_lease_retake(api->planner, key, &err);
-    if (code == ERR_NOT_FOUND) { /* not the planner's */
-        code = lease_inspect(api->leases, key, &lease, &err);
-        if (code == OK)
-            code = lease_release(api->leases, &lease, &err);
-    }
+    if (code == OK)
+        code = release(api, request, &lease, &err);
     if (code == ERR_NOT_FOUND)
         (void)err_set(&err, code, NULL, "Resource not found");
     if (code != OK) {
@@ -372,6 +433,19 @@ static void list_instances(struct http_request *request, void *context)
     api_read(context, request, read_instances);
 }
 
+/* A change of this process's memory: that it was asked for is on disk before it takes effect. */
+static enum err_code record_drain(struct sched_api *api, const struct http_request *request, bool drain, struct err *err)
+{
+    static const char no[] = "{\"draining\":false}", yes[] = "{\"draining\":true}";
+    struct event_write write = {audit_event_of_request(request, NULL), clock_wall(api->clock).us};
+    bool was = scheduler_figures(api->scheduler).draining;
+    audit_event_set_object(write.event, AUDIT_OLD_OBJECT, was ? yes : no, strlen(was ? yes : no));
+    audit_event_set_object(write.event, AUDIT_NEW_OBJECT, drain ? yes : no, strlen(drain ? yes : no));
+    enum err_code code = store_write(api->store, write_event, &write, err);
+    audit_event_free(write.event);
+    return code;
+}
+
 /* Starts nothing new until `drain` is false again or the server is restarted; what runs goes on. */
 static void drain_instance(struct http_request *request, void *context)
 {
@@ -386,6 +460,10 @@ static void drain_instance(struct http_request *request, void *context)
         return;
     }
     if (body && json_read_fields(body, "", fields, ARRAY_LEN(fields), &drain, NULL, NULL, &err) != OK) {
+        api_refuse(request, &err);
+        return;
+    }
+    if (record_drain(api, request, drain, &err) != OK) {
         api_refuse(request, &err);
         return;
     }
@@ -407,12 +485,13 @@ const struct http_route operation_api_routes[] = {
     {HTTP_GET, SCHEDULER "/types", types, HTTP_MAY_READ, 0, 0, NULL, "task types with the JSON Schema of their data"},
     {HTTP_GET, SCHEDULER "/config", show_config, HTTP_MAY_READ, 0, 0, NULL, "retention"},
     {HTTP_PUT, SCHEDULER "/config", change_config, HTTP_MAY_ADMIN, HTTP_JSON_BODY | HTTP_BODY_REQUIRED | HTTP_IDEMPOTENT_SAVE, 0,
-     NULL, "change retention"},
+     NULL, "change retention", AUDITS(UPDATED, SCHEDULER_CONFIG)},
     {HTTP_GET, SCHEDULER "/locks", list_locks, HTTP_MAY_READ, 0, 0, lock_params, "locks"},
-    {HTTP_POST, SCHEDULER "/locks/{key}/release", release_lock, HTTP_MAY_ADMIN, 0, 0, NULL, "release a lock by hand"},
+    {HTTP_POST, SCHEDULER "/locks/{key}/release", release_lock, HTTP_MAY_ADMIN, 0, 0, NULL, "release a lock by hand",
+     AUDITS(REVOKED, LOCK)},
     {HTTP_GET, SCHEDULER "/instances", list_instances, HTTP_MAY_READ, 0, 0, instance_params, "instances"},
     {HTTP_POST, SCHEDULER "/instances/{id}/drain", drain_instance, HTTP_MAY_ADMIN, HTTP_JSON_BODY, 0, NULL,
-     "start nothing new there"},
+     "start nothing new there", AUDITS(UPDATED, INSTANCE)},
     {HTTP_GET, "/api/v1/stream", stream, HTTP_MAY_READ, 0, 0, event_stream_params, "server-sent events"},
 };
 const size_t operation_api_route_count = ARRAY_LEN(operation_api_routes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/sched_api_priv.h"
 
+#include "audit/audit_request.h"
 #include "base/mem.h"
 #include "http/idempotency_store.h"
 
@@ -47,6 +48,7 @@ struct sched_command *api_command(struct http_request *request, enum sched_comma
     command->caller_uid = xstrdup(http_principal(request)->uid);
     command->idempotency = http_idempotency(request);
     command->answer = answer;
+    command->audit = audit_event_of_request(request, NULL);
     return command;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A command as its caller holds it: made, freed, and waited for. */
+#include "audit/audit_event.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/sched_task.h"
@@ -30,6 +31,9 @@ void sched_command_free(struct sched_command *command)
     free(command->reason);
     sched_task_free(command->task);
     sched_task_free(command->result_task);
+    audit_event_free(command->audit);
+    free(command->audited.task_name);
+    sched_task_free(command->audited.before);
     free(command);
 }
 

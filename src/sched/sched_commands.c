@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/sched_audit.h"
 #include "sched/sched_task_json.h"
 
 #include <stdio.h>
@@ -20,16 +21,27 @@ static void refuse(struct sched_command *command, enum err_code code, const char
 static struct sched_work *write_work(struct scheduler *s, struct sched_command *command, struct task_runtime *rt,
                                      enum task_write_kind kind, struct sched_task *task)
 {
-    struct sched_work *work = work_new(s, s->options.instance_id);
-    work->command = command;
+    struct sched_work *work = scheduler_command_work(s, command);
     work->runtime = rt;
     work->write = xcalloc(1, sizeof *work->write);
     *work->write = (struct task_write){
         .kind = kind, .task = task, .settled_us = rt->settled_us, .epoch_id = rt->epoch_id, .snapshot_id = rt->snapshot_id};
-    command->work = work;
     rt->frozen = true;
     rt->armed_us = 0;
     return work;
+}
+
+/* Nothing is to be done; that it was asked for is recorded, and answered when that is on disk. */
+static void answer_unchanged(struct scheduler *s, struct sched_command *command, const struct task_runtime *rt)
+{
+    command->result_task = sched_task_clone(rt->task);
+    if (!command->audit || command->kind == SCHED_DECLARE) {
+        scheduler_answer(command, OK, NULL);
+        return;
+    }
+    sched_audit_task(command, rt->task);
+    command->audited.unchanged = true;
+    scheduler_send(s, scheduler_command_work(s, command));
 }
 
 /* ---- create ---- */
@@ -64,6 +76,7 @@ static void create_task(struct scheduler *s, struct sched_command *command)
     int64_t next = schedule_next(&rt->schedule, rt->settled_us);
     task->next_run_us = task->enabled && next != SCHEDULE_NEVER ? next : 0;
     command->result_task = sched_task_clone(task);
+    sched_audit_task(command, task);
     struct sched_work *work = write_work(s, command, rt, TASK_WRITE_CREATE, sched_task_clone(task));
     work->write->new_epoch = work->write->new_snapshot = true;
     scheduler_send(s, work);
@@ -112,6 +125,7 @@ static struct sched_work *rewrite(struct scheduler *s, struct sched_command *com
     if (renamed)
         work->write->snapshot_id = s->next_snapshot_id++;
     command->result_task = sched_task_clone(next);
+    sched_audit_change(command, old);
     return work;
 }
 
@@ -150,8 +164,7 @@ static void update_task(struct scheduler *s, struct sched_command *command, stru
 static void enable_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt, bool enabled)
 {
     if (rt->task->enabled == enabled && !command->cancel_running) {
-        command->result_task = sched_task_clone(rt->task);
-        scheduler_answer(command, OK, NULL);
+        answer_unchanged(s, command, rt);
         return;
     }
     struct sched_task *next = sched_task_clone(rt->task);
@@ -172,8 +185,7 @@ static void declare_task(struct scheduler *s, struct sched_command *command, str
     }
     struct sched_task *next = sched_task_redeclare(rt->task, command->task);
     if (!next) { /* the same definition */
-        command->result_task = sched_task_clone(rt->task);
-        scheduler_answer(command, OK, NULL);
+        answer_unchanged(s, command, rt);
         return;
     }
     rewrite_task(s, command, rt, next);
@@ -184,6 +196,7 @@ static void declare_task(struct scheduler *s, struct sched_command *command, str
 static void delete_task(struct scheduler *s, struct sched_command *command, struct task_runtime *rt)
 {
     struct sched_work *work = write_work(s, command, rt, TASK_WRITE_DELETE, sched_task_clone(rt->task));
+    sched_audit_change(command, rt->task);
     cancel_all(s, rt, command->caller_uid, "the task was deleted", work);
     scheduler_send(s, work);
 }
@@ -193,11 +206,9 @@ static void delete_task(struct scheduler *s, struct sched_command *command, stru
 /* Answered when the ledger is on disk up to here: the step that holds it went before. */
 static void settle_task(struct scheduler *s, struct sched_command *command, const struct task_runtime *rt)
 {
-    struct sched_work *work = work_new(s, s->options.instance_id);
+    struct sched_work *work = scheduler_command_work(s, command);
     work->check_task_id = rt->task->id;
     work->check_settled_us = rt->recorded_us;
-    work->command = command;
-    command->work = work;
     scheduler_send(s, work);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/panic.h"
+#include "sched/sched_audit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,14 +52,6 @@ static enum err_code check_overrides(const struct sched_command *command, const 
     return OK;
 }
 
-static struct sched_work *command_work(struct scheduler *s, struct sched_command *command)
-{
-    struct sched_work *work = work_new(s, s->options.instance_id);
-    work->command = command;
-    command->work = work;
-    return work;
-}
-
 /* Nobody is promised an execution that the store may still refuse. */
 static bool joins_unrecorded(struct scheduler *s, const struct sched_command *command, const struct task_runtime *rt)
 {
@@ -93,7 +86,7 @@ void sched_trigger(struct scheduler *s, struct sched_command *command, struct ta
         scheduler_answer(command, ERR_INVALID, &err);
         return;
     }
-    struct sched_work *work = command_work(s, command);
+    struct sched_work *work = scheduler_command_work(s, command);
     for (size_t i = 0; i < command->item_count; i++) {
         struct trigger_item *item = &command->items[i];
         struct execution *ex = unfinished_with_key(s, rt, item->unique_key);
@@ -110,6 +103,8 @@ void sched_trigger(struct scheduler *s, struct sched_command *command, struct ta
         item->uid = ex->uid;
     }
     command->execution_uid = command->items[0].uid;
+    sched_audit_task(command, rt->task);
+    command->audited.unchanged = !work->inserts.count; /* all of them joined executions that wait already */
     scheduler_send(s, work);
 }
 
@@ -159,7 +154,7 @@ void sched_retry(struct scheduler *s, struct sched_command *command)
         list_push_back(&s->deferred, &command->node);
         return;
     }
-    struct sched_work *work = command_work(s, command);
+    struct sched_work *work = scheduler_command_work(s, command);
     struct new_execution request = {.cause = CAUSE_RETRY,
                                     .scheduled_us = s->now.us,
                                     .due_us = s->now.us,
@@ -168,6 +163,8 @@ void sched_retry(struct scheduler *s, struct sched_command *command)
                                     .override_data = data,
                                     .retry_of = &brief.uid};
     command->execution_uid = sched_new_execution(s, rt, &request, work)->uid;
+    sched_audit_task(command, rt->task);
+    command->audited.execution_uid = brief.uid;
     scheduler_send(s, work);
 }
 
@@ -262,14 +259,23 @@ void sched_cancel(struct scheduler *s, struct sched_command *command)
         enum err_code code = look_up(s, command->execution_ref, &brief, &err);
         free(brief.override_data);
         command->execution_state = brief.state;
-        scheduler_answer(command, code, &err);
+        command->audited.execution_uid = brief.uid;
+        command->audited.state_before = brief.state;
+        command->audited.unchanged = true;
+        if (code == OK && command->audit)
+            scheduler_send(s, scheduler_command_work(s, command));
+        else
+            scheduler_answer(command, code, &err);
         return;
     }
     if (scheduler_has_unsent(s, ex->task)) { /* perhaps its own row: the wish must not arrive before it */
         list_push_back(&s->deferred, &command->node);
         return;
     }
-    struct sched_work *work = command_work(s, command);
+    struct sched_work *work = scheduler_command_work(s, command);
+    sched_audit_task(command, ex->task->task);
+    command->audited.execution_uid = ex->uid;
+    command->audited.state_before = ex->state;
     sched_cancel_execution(s, ex, command->caller_uid, command->reason, work);
     command->execution_state = ex->state;
     scheduler_send(s, work);

@@ -93,6 +93,14 @@ void scheduler_send(struct scheduler *s, struct sched_work *work)
     work_done(work, code, &err);
 }
 
+struct sched_work *scheduler_command_work(struct scheduler *s, struct sched_command *command)
+{
+    struct sched_work *work = work_new(s, s->options.instance_id);
+    work->command = command;
+    command->work = work;
+    return work;
+}
+
 struct sched_work *scheduler_step_work(struct scheduler *s)
 {
     if (!s->step) {

@@ -12,6 +12,7 @@
 #include "db/store.h"
 #include "sched/handler.h"
 
+struct audit_event;
 struct scheduler;
 struct buf;
 struct event_hub;
@@ -80,6 +81,16 @@ struct trigger_item {
     struct uuid uid; /* out */
 };
 
+/* What the scheduler notes of a command that is recorded, for the event to be rendered in its transaction (sched_audit.h). */
+struct sched_audited {
+    struct uuid task_uid;
+    char *task_name;           /* owned, NULL = not known */
+    struct sched_task *before; /* owned: update, delete, enable, disable */
+    struct uuid execution_uid; /* cancel, retry: the one that was named */
+    enum execution_state state_before;
+    bool unchanged; /* what was asked for was so already */
+};
+
 struct sched_command;
 /* `code` OK: the outputs are filled in. Else `err` says why. The callee owns the command from here on. */
 typedef void (*sched_reply_fn)(struct sched_command *command, enum err_code code, const struct err *err);
@@ -104,6 +115,8 @@ struct sched_command {
     const struct http_idempotency *idempotency; /* borrowed until the reply; NULL = none */
     /* Writes the answer's status and body for the idempotency record, inside the transaction; NULL = none is kept. */
     int (*answer)(struct sched_command *command, struct buf *out);
+    struct audit_event *audit; /* owned: what it leaves in the audit log, in the transaction of its change; NULL = nothing */
+    struct sched_audited audited;
 
     /* out */
     struct sched_task *result_task;       /* owned copy: create, update, enable, disable */

@@ -115,6 +115,8 @@ bool scheduler_has_unsent(const struct scheduler *s, const struct task_runtime *
 struct sched_work *scheduler_step_work(struct scheduler *s);                         /* the step being filled */
 bool scheduler_step_is_full(const struct scheduler *s); /* rows per transaction are bounded; the rest when it is sent */
 void scheduler_send(struct scheduler *s, struct sched_work *work); /* to the store; comes back as a notice */
+/* Empty, and of the command: to be filled and sent. */
+struct sched_work *scheduler_command_work(struct scheduler *s, struct sched_command *command);
 void scheduler_answer(struct sched_command *command, enum err_code code, const struct err *err);
 struct task_change *scheduler_change(struct scheduler *s, struct sched_work *work, struct task_runtime *rt);
 void scheduler_publish_execution(struct scheduler *s, const struct execution *ex, const char *event);

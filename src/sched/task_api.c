@@ -2,6 +2,7 @@
 /* REST of tasks: API-10..14, API-18, contract section 3. */
 #include "sched/sched_api_priv.h"
 
+#include "audit/audit_request.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -301,15 +302,20 @@ enum { SAVES = HTTP_IDEMPOTENT_SAVE, BODY = HTTP_JSON_BODY | HTTP_BODY_REQUIRED 
 
 const struct http_route task_api_routes[] = {
     {HTTP_GET, "/api/v1/scheduler/tasks", list_tasks, HTTP_MAY_READ, 0, 0, list_params, "tasks, a page"},
-    {HTTP_POST, "/api/v1/scheduler/tasks", create_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "create a task"},
+    {HTTP_POST, "/api/v1/scheduler/tasks", create_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "create a task",
+     AUDITS(CREATED, SCHEDULED_TASK)},
     {HTTP_GET, TASK, show_task, HTTP_MAY_READ, 0, 0, NULL, "one task"},
-    {HTTP_PUT, TASK, put_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "replace a task's definition"},
-    {HTTP_PATCH, TASK, patch_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "change a task (JSON merge patch)"},
-    {HTTP_DELETE, TASK, delete_task, HTTP_MAY_OPERATE, SAVES, 0, NULL, "delete a task; its history stays"},
-    {HTTP_POST, TASK "/enable", enable_task, HTTP_MAY_OPERATE, SAVES, 0, NULL, "enable a task"},
-    {HTTP_POST, TASK "/disable", disable_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY | SAVES, 0, disable_params, "disable a task"},
-    {HTTP_POST, TASK "/trigger", trigger_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY | SAVES, 0, NULL, "run a task now or at a time"},
+    {HTTP_PUT, TASK, put_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "replace a task's definition", AUDITS(UPDATED, SCHEDULED_TASK)},
+    {HTTP_PATCH, TASK, patch_task, HTTP_MAY_OPERATE, BODY, 0, NULL, "change a task (JSON merge patch)",
+     AUDITS(UPDATED, SCHEDULED_TASK)},
+    {HTTP_DELETE, TASK, delete_task, HTTP_MAY_OPERATE, SAVES, 0, NULL, "delete a task; its history stays",
+     AUDITS(DELETED, SCHEDULED_TASK)},
+    {HTTP_POST, TASK "/enable", enable_task, HTTP_MAY_OPERATE, SAVES, 0, NULL, "enable a task", AUDITS(ENABLED, SCHEDULED_TASK)},
+    {HTTP_POST, TASK "/disable", disable_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY | SAVES, 0, disable_params, "disable a task",
+     AUDITS(DISABLED, SCHEDULED_TASK)},
+    {HTTP_POST, TASK "/trigger", trigger_task, HTTP_MAY_OPERATE, HTTP_JSON_BODY | SAVES, 0, NULL, "run a task now or at a time",
+     AUDITS(TRIGGERED, SCHEDULED_TASK)},
     {HTTP_POST, "/api/v1/scheduler/executions", bulk_trigger, HTTP_MAY_OPERATE, BODY, HTTP_BODY_BULK_MAX, NULL,
-     "queue many executions of one task"},
+     "queue many executions of one task", AUDITS(TRIGGERED, SCHEDULED_TASK)},
 };
 const size_t task_api_route_count = ARRAY_LEN(task_api_routes);

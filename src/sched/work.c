@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "http/idempotency_store.h"
 #include "sched/reboot_store.h"
+#include "sched/sched_audit.h"
 
 void work_grow(void **rows, size_t *count, size_t *capacity, size_t size)
 {
@@ -190,6 +191,8 @@ enum err_code work_apply(struct db *tx, void *arg, struct err *err)
         code = task_store_change(tx, work->tasks.rows, work->tasks.count, err);
     if (code == OK)
         code = stats_store_add(tx, work->stats.rows, work->stats.count, err);
+    if (code == OK)
+        code = sched_audit_put(tx, work, err);
     if (code == OK)
         code = apply_idempotency(tx, work, err);
     return code;
