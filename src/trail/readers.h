@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections for reading segments, kept for the next question: opening one costs more than most questions. A connection
+ * belongs to one thread at a time. Thread-safe. */
+#ifndef HORAE_TRAIL_READERS_H
+#define HORAE_TRAIL_READERS_H
+
+#include "db/db.h"
+
+enum { READERS_IDLE_MAX = 128 }; /* so many segments are answered from without opening any */
+
+struct readers;
+
+struct readers *readers_new(const char *folder); /* of the segments; copied */
+void readers_free(struct readers *readers);      /* all were given back; NULL allowed */
+
+/* ERR_NOT_FOUND: the segment is gone (retention). Any number may be out; each request holds one at a time. */
+enum err_code readers_take(struct readers *readers, int64_t segment, struct db **ret, struct err *err);
+/* `ok` false: something went wrong with it, it is closed. */
+void readers_give(struct readers *readers, int64_t segment, struct db *db, bool ok);
+/* The segment is being removed: its idle connections are closed, so that its space is free. */
+void readers_forget(struct readers *readers, int64_t segment);
+
+#endif
