@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-ORDER = ["base", "cron", "db", "cluster", "http", "keeper", "audit", "trail", "access", "sched", "cli", "app"]
+ORDER = ["base", "cron", "db", "cluster", "http", "keeper", "audit", "trail", "alert", "access", "sched", "cli", "app"]
 FOREIGN = {"microhttpd.h": ["http/http_server.c"], "curl/curl.h": ["http/curl_library.h"], "sqlite3.h": ["db/db_sqlite.c"],
            "yyjson.h": ["base/json.c"], "yaml.h": ["app/config_file.c"],
            "sodium.h": ["access/access.c", "access/secret.c", "http/idempotency_store.c", "http/webhook_signature.c",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/config_check.h"
 
+#include "alert/alert_values.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "http/client_address.h"
@@ -76,6 +77,26 @@ static void check_proxies(const struct config *config, struct buf *errors)
             buf_printf(errors, "%s\n", err.message);
 }
 
+static void check_alerts(const struct config *config, struct buf *errors)
+{
+    const char *url = config->alert_webhook_url;
+    unsigned kinds = 0;
+    for (size_t i = 0; i < config->alert_on.count; i++) {
+        const char *word = config->alert_on.items[i];
+        if (alert_kinds_add(&kinds, str_of(word)))
+            continue;
+        buf_printf(errors, "alerts.on: \"%.*s\" is not allowed; it must be all, none", (int)str_utf8_cut(word, strlen(word), 100),
+                   word);
+        for (int kind = 0; kind < ALERT_KIND_COUNT; kind++)
+            buf_printf(errors, "%s%s", kind + 1 < ALERT_KIND_COUNT ? ", " : " or ", alert_kind_names[kind]);
+        buf_add_char(errors, '\n');
+    }
+    if (url[0] && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+        buf_add_text(errors, "alerts.webhook_url: \"***\" is not allowed; it must begin with http:// or https://\n");
+    if (config->alert_webhook_secret[0] && !url[0])
+        buf_add_text(errors, "alerts.webhook_url is missing: alerts.webhook_secret signs what is posted there\n");
+}
+
 void config_check(const struct config *config, struct buf *errors)
 {
     struct err err;
@@ -87,4 +108,5 @@ void config_check(const struct config *config, struct buf *errors)
     check_labels(config, errors);
     check_proxies(config, errors);
     check_tls(config, errors);
+    check_alerts(config, errors);
 }

@@ -2,6 +2,7 @@
 /* docs/openapi.yaml against the tables of routes, in both directions: every route with its permission, parameters and body
  * is described, and nothing else is (API-01). */
 #include "access/access.h"
+#include "alert/alert_api.h"
 #include "app/assets.h"
 #include "app/probes.h"
 #include "base/json.h"
@@ -31,6 +32,7 @@ static int set_up(void **state)
     assert_int_equal(json_parse((const char *)asset_openapi_json, asset_openapi_json_size, &f.doc, &err), OK);
     f.groups[f.count++] = probes_routes(NULL);
     f.groups[f.count++] = access_routes(NULL);
+    f.groups[f.count++] = alert_routes(NULL);
     f.count += sched_api_routes(NULL, f.groups + f.count);
     *state = &f;
     return 0;

@@ -2,6 +2,8 @@
 #include "app/server.h"
 
 #include "access/access.h"
+#include "alert/alert_api.h"
+#include "app/alerting.h"
 #include "app/declared_tasks.h"
 #include "app/instance.h"
 #include "app/probes.h"
@@ -46,6 +48,7 @@ struct server {
     struct kept_lease planner;
     bool joined;
     struct event_hub *events;
+    struct alerts *alerts;
     struct handler_noop *noop;
     struct handler_http *http_handler;
     struct handler_command *command;
@@ -198,6 +201,7 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
     struct scheduler_options options = {.store = server->store,
                                         .clock = server->clock,
                                         .events = server->events,
+                                        .alerts = server->alerts,
                                         .instance_id = server->identity.id,
                                         .labels = server->identity.labels,
                                         .label_count = server->identity.label_count,
@@ -261,6 +265,7 @@ static enum err_code start_http(struct server *server, struct err *err)
     size_t n = 0;
     server->routes[n++] = probes_routes(&server->probes);
     server->routes[n++] = access_routes(server->access);
+    server->routes[n++] = alert_routes(server->alerts);
     n += sched_api_routes(&server->api, server->routes + n);
     struct http_server_options options = {.listen = c->listen,
                                           .tls_cert_file = c->tls_cert[0] ? c->tls_cert : NULL,
@@ -318,6 +323,7 @@ enum err_code server_start(const struct config *config, struct server **ret, str
         code = join(server, err);
     if (code == OK) {
         server->events = event_hub_new();
+        server->alerts = alerting_start(config, server->store, server->clock, server->events, server->identity.id);
         register_build_info();
         register_audit_metrics();
         code = start_scheduler(server, err);
@@ -378,8 +384,11 @@ void server_stop(struct server *server, bool handover)
     handler_http_free(server->http_handler);
     handler_noop_free(server->noop);
     leave(server);
+    if (server->alerts)
+        alerts_stop(server->alerts);
     if (server->store)
         store_close(server->store);
+    alerts_free(server->alerts);
     scheduler_free(server->scheduler);
     log_followers_free(server->followers);
     access_free(server->access);

@@ -70,7 +70,7 @@ static void names_match_exactly(void **state) /* DATA-32 to DATA-35 */
     assert_true(audit_resource_from(str_of("scheduledTask"), &resource) && resource == AUDIT_RESOURCE_SCHEDULED_TASK);
     assert_true(audit_principal_from(str_of("anonymous"), &principal) && principal == AUDIT_PRINCIPAL_ANONYMOUS);
     assert_int_equal(AUDIT_ACTION_COUNT, 12 + 7);
-    assert_int_equal(AUDIT_RESOURCE_COUNT, 17 + 7);
+    assert_int_equal(AUDIT_RESOURCE_COUNT, 17 + 8);
     assert_int_equal(AUDIT_PRINCIPAL_COUNT, 3);
 }
 

@@ -28,6 +28,9 @@ struct store {
     struct thread thread;
     struct db *writer; /* writer thread only */
     struct metric *commit_time, *batch_ops;
+    struct mutex watch_mutex; /* guards the next two */
+    void (*watch)(void *arg, const struct err *err);
+    void *watch_arg;
 
     struct mutex readers_mutex; /* guards all below */
     struct condition reader_free;
@@ -124,6 +127,35 @@ static void run_each(struct store *store, struct list *batch, bool begun, struct
     }
 }
 
+/* Nothing could be written, or not to its end: as against an operation that is refused for what it asks. */
+static bool is_trouble(enum err_code code)
+{
+    return code == ERR_UNAVAILABLE || code == ERR_CORRUPT || code == ERR_BUSY;
+}
+
+static void tell_trouble(struct store *store, const struct list *batch)
+{
+    const struct err *err = NULL;
+    for (struct list_node *node = list_first(batch); node && !err; node = list_next(batch, node)) {
+        const struct store_op *op = CONTAINER_OF(node, struct store_op, node);
+        err = is_trouble(op->code) ? op->err : NULL;
+    }
+    if (!err)
+        return;
+    mutex_lock(&store->watch_mutex);
+    if (store->watch)
+        store->watch(store->watch_arg, err);
+    mutex_unlock(&store->watch_mutex);
+}
+
+void store_watch(struct store *store, void (*fn)(void *arg, const struct err *err), void *arg)
+{
+    mutex_lock(&store->watch_mutex);
+    store->watch = fn;
+    store->watch_arg = arg;
+    mutex_unlock(&store->watch_mutex);
+}
+
 static void run_batch(struct store *store, struct list *batch)
 {
     struct err err;
@@ -132,6 +164,8 @@ static void run_batch(struct store *store, struct list *batch)
     bool together = begun && run_together(store, batch, &err) == OK;
     if (!together)
         run_each(store, batch, begun, &err);
+    if (!together)
+        tell_trouble(store, batch);
     for (struct list_node *node; (node = list_pop_front(batch));) {
         struct store_op *op = CONTAINER_OF(node, struct store_op, node);
         struct err *own = op->err; /* `done` may free the operation */
@@ -342,6 +376,7 @@ static void store_free(struct store *store)
     queue_release(&store->queue);
     condition_release(&store->reader_free);
     mutex_release(&store->readers_mutex);
+    mutex_release(&store->watch_mutex);
     free(store->path);
     free(store);
 }
@@ -362,6 +397,7 @@ enum err_code store_open(const struct store_options *options, struct store **ret
     store->max_readers = options->readers;
     queue_init(&store->queue, STORE_QUEUE_MAX);
     mutex_init(&store->readers_mutex);
+    mutex_init(&store->watch_mutex);
     condition_init(&store->reader_free);
     store->commit_time = metric_get(METRIC_HISTOGRAM, "horae_store_commit_seconds", "Time of one group commit.", "");
     store->batch_ops = metric_get(METRIC_HISTOGRAM, "horae_store_batch_ops", "Operations per group commit.", "");

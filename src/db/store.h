@@ -43,6 +43,9 @@ void store_explain(const struct store *store, struct err *err);
 bool store_submit(struct store *store, struct store_op *op) MUST_CHECK;
 /* Submits and waits. */
 enum err_code store_write(struct store *store, store_run_fn run, void *arg, struct err *err);
+/* From now on `fn` hears on the writer's thread when the store refused changes, once for each commit that failed; what is wrong
+ * with an operation itself is not told. It must not wait. NULL: nobody. One listener; `arg` is borrowed until the close. */
+void store_watch(struct store *store, void (*fn)(void *arg, const struct err *err), void *arg);
 /* On a reader connection, one snapshot, the caller's thread; waits at most 5 s for a connection (ERR_BUSY). */
 enum err_code store_read(struct store *store, store_run_fn run, void *arg, struct err *err);
 /* inline_writer: writes what waits; returns how many operations were completed. */

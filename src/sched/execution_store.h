@@ -9,6 +9,8 @@
 #include "sched/execution_state.h"
 #include "sched/sched_task.h"
 
+struct end_alert;
+
 /* A new execution. Texts are borrowed. With started_us != 0 it is inserted already claimed: one write instead of two. */
 struct execution_insert {
     int64_t id, task_id, snapshot_id;
@@ -44,6 +46,7 @@ struct execution_finish {
     bool stack_is_stored; /* with the end of the last attempt; it stays */
     int64_t duration_us;
     int32_t change_row, stats_row; /* of the work: where it is counted; -1 = nowhere */
+    struct end_alert *alert;       /* owned by the work: what is told of it; NULL = nothing */
     bool lost;                     /* out: compare-and-set found another state or fence (DATA-14, SCH-73); not counted then */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/handler_maintenance.h"
 
+#include "alert/alert_store.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cluster/lease_store.h"
@@ -107,6 +108,9 @@ static enum err_code clean_executions(struct maintenance_run *run, struct buf *r
     run->purge = ledger_store_purge;
     if (code == OK)
         code = purge_all(run, "occurrence rows", result, err);
+    run->purge = alert_store_purge;
+    if (code == OK)
+        code = purge_all(run, "alerts", result, err);
     run->purge = idempotency_purge; /* answers kept for repeats of requests */
     run->before_us = clock_wall(run->maintenance->clock).us - (int64_t)IDEMPOTENCY_HOURS * 3600 * US_PER_S;
     if (code == OK)

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "base/retry.h"
+#include "sched/end_alert.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -243,6 +244,8 @@ void sched_finish(struct scheduler *s, struct execution *ex, enum execution_stat
         .cancel_reason = xstrdup_or_null(ex->cancel_reason),
         .cancelled_by = xstrdup_or_null(ex->cancelled_by),
     };
+    struct execution_finish *row = &work->finishes.rows[work->finishes.count - 1];
+    row->alert = end_alert_new(s, ex, row);
     r->result = r->error_message = r->error_stack = NULL; /* moved */
     ex->state = state;
     ex->phase = PHASE_FINISHING;
@@ -287,6 +290,8 @@ static void backoff_recorded(struct scheduler *s, const struct execution_backoff
 
 void sched_finished(struct scheduler *s, struct sched_work *work)
 {
+    if (work->code == OK)
+        end_alerts_committed(s, work);
     for (size_t i = 0; work->code == OK && i < work->backoffs.count; i++)
         backoff_recorded(s, &work->backoffs.rows[i]);
     for (size_t i = 0; work->code == OK && i < work->finishes.count; i++)

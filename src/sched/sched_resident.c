@@ -56,6 +56,7 @@ struct task_runtime *sched_add_runtime(struct scheduler *s, const struct task_ro
     rt->settled_us = rt->recorded_us = row->settled_us;
     rt->epoch_id = row->epoch_id;
     rt->snapshot_id = row->snapshot_id;
+    rt->failed_lately = row->task->consecutive_failures > 0;
     rt->change_row = -1;
     sched_refresh_runtime(s, rt);
     (void)int_map_put(&s->tasks, row->task->id, rt);

@@ -71,6 +71,7 @@ static const struct db_sql sql_change_verdicts = {
     " missed = missed + ?6, shifted = shifted + ?7 WHERE id = ?1"};
 static const struct db_sql sql_change_slots = {
     "UPDATE sched_tasks SET next_run = ?2, settled_until = ?3 WHERE id = ?1 AND epoch_id = ?4"};
+static const struct db_sql sql_streak = {"SELECT consecutive_failures FROM sched_tasks WHERE id = ?1"};
 static const struct db_sql sql_is_settled = {"SELECT 1 FROM sched_tasks WHERE id = ?1 AND settled_until = ?2"};
 
 const struct db_sql *const sched_store_sql[] = {&sql_keep_totals,     &sql_add_to_deleted, &sql_insert,     &sql_update,
@@ -78,7 +79,7 @@ const struct db_sql *const sched_store_sql[] = {&sql_keep_totals,     &sql_add_t
                                                 &sql_taken,           &sql_each_due,       &sql_by_id,      &sql_by_name,
                                                 &sql_by_uid,          &sql_list,           &sql_count,      &sql_last_task,
                                                 &sql_last_snapshot,   &sql_verdicts,       &sql_is_settled, &sql_change_counters,
-                                                &sql_change_verdicts, &sql_change_slots};
+                                                &sql_change_verdicts, &sql_change_slots,   &sql_streak};
 const size_t sched_store_sql_count = ARRAY_LEN(sched_store_sql);
 
 void task_write_free(struct task_write *write)
@@ -301,6 +302,23 @@ static enum err_code change_slots(struct db *tx, const struct task_change *c, st
     db_bind_int(st, 3, c->settled_us);
     db_bind_int(st, 4, c->epoch_id);
     return db_run(st, NULL, err);
+}
+
+enum err_code task_store_streak(struct db *db, int64_t task_id, int64_t *ret, struct err *err)
+{
+    struct db_stmt *st;
+    bool row = false;
+    *ret = 0;
+    enum err_code code = db_prepare(db, &sql_streak, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, task_id);
+    if ((code = db_step(st, &row, err)) != OK)
+        return code;
+    if (row)
+        *ret = db_int(st, 0);
+    db_reset(st);
+    return OK;
 }
 
 enum err_code task_store_check_settled(struct db *tx, int64_t task_id, int64_t settled_us, struct err *err)

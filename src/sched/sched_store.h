@@ -23,6 +23,7 @@ void task_write_free(struct task_write *write);
 enum err_code task_store_write(struct db *tx, const struct task_write *write, struct err *err);
 
 /* What executions and slots change in a task's row: sums to add, and values to set. */
+struct end_alert;
 struct task_change {
     int64_t task_id;
     bool slots_set;      /* the next three count */
@@ -33,8 +34,12 @@ struct task_change {
     struct verdict_counts verdicts; /* to add */
     int64_t expected;               /* to add: counted from the schedule itself */
     struct end_counts ends;         /* to add (SCH-30) */
+    const struct end_alert *alert;  /* borrowed, of one of these ends; within work_apply */
 };
 enum err_code task_store_change(struct db *tx, const struct task_change *changes, size_t count, struct err *err);
+
+/* Failures in a row as they stand now; 0 for a task that is gone. */
+enum err_code task_store_streak(struct db *db, int64_t task_id, int64_t *ret, struct err *err);
 
 /* OK when the ledger of the task is on disk up to `settled_us`; else ERR_UNAVAILABLE. For writes that build on it. */
 enum err_code task_store_check_settled(struct db *tx, int64_t task_id, int64_t settled_us, struct err *err);

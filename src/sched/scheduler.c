@@ -84,6 +84,7 @@ static void work_done(void *arg, enum err_code code, const struct err *err)
 void scheduler_send(struct scheduler *s, struct sched_work *work)
 {
     work->now_us = s->now.us;
+    work->alerts = s->options.alerts;
     work->op = (struct store_op){.run = work_apply, .done = work_done, .arg = work};
     s->works_in_flight++;
     if (store_submit(s->options.store, &work->op))

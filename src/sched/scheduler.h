@@ -14,6 +14,7 @@
 
 struct audit_event;
 struct scheduler;
+struct alerts;
 struct buf;
 struct event_hub;
 struct http_idempotency;
@@ -28,6 +29,7 @@ struct scheduler_options {
     struct store *store;       /* borrowed */
     const struct clock *clock; /* borrowed */
     struct event_hub *events;  /* borrowed, may be NULL */
+    struct alerts *alerts;     /* borrowed, may be NULL: who is told of ends */
     const char *instance_id;
     const struct sched_label *labels; /* borrowed: what this instance offers (SCH-05) */
     size_t label_count;

@@ -48,6 +48,7 @@ struct task_runtime {
     bool reboot_due;      /* @reboot: has not run for this boot */
     bool frozen;          /* a change of it is on its way to the store */
     bool deleted;
+    bool failed_lately; /* a success may end a row of failures that somebody was told of */
 };
 
 struct scheduler {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/idempotency_store.h"
+#include "sched/end_alert.h"
 #include "sched/reboot_store.h"
 #include "sched/sched_audit.h"
 
@@ -34,6 +35,7 @@ static void free_finish(struct execution_finish *row)
     free(row->attempts);
     free(row->cancel_reason);
     free(row->cancelled_by);
+    end_alert_free(row->alert);
 }
 
 void work_free(struct sched_work *work)
@@ -191,6 +193,8 @@ enum err_code work_apply(struct db *tx, void *arg, struct err *err)
         code = task_store_change(tx, work->tasks.rows, work->tasks.count, err);
     if (code == OK)
         code = stats_store_add(tx, work->stats.rows, work->stats.count, err);
+    if (code == OK && work->alerts)
+        code = end_alerts_put(tx, work, err);
     if (code == OK)
         code = sched_audit_put(tx, work, err);
     if (code == OK)

@@ -50,6 +50,7 @@ struct sched_work {
     struct store_op op;
     struct scheduler *scheduler;
     const char *instance_id;
+    struct alerts *alerts; /* borrowed; NULL = nobody is told */
     enum err_code code; /* out */
     struct err err;     /* out */
     int64_t now_us;
