@@ -32,7 +32,7 @@ def check_file(path, problems):
         lines = file.read().splitlines()
     relative = path.removeprefix("src/")
     folder = relative.split("/")[0]
-    is_test = relative.endswith("_test.c")
+    is_test = bool(re.search(r"_test(_kit)?\.[ch]$", relative))
     if not lines or "SPDX-License-Identifier" not in lines[0]:
         problems.append(f"{path}:1: the first line names the licence")
     if len(lines) > FILE_LINES_MAX:
