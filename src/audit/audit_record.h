@@ -36,5 +36,7 @@ void audit_record_release(struct audit_record *record);
 /* The chain: BLAKE2b-256 over the link before, the position and every column with its length, so that no byte of a row can
  * change without the hash. */
 void audit_record_hash(const struct audit_hash *before, int64_t seq, const struct audit_record *record, struct audit_hash *ret);
+/* BLAKE2b-256 of any bytes. */
+void audit_hash_of(const void *bytes, size_t count, struct audit_hash *ret);
 
 #endif

@@ -38,6 +38,9 @@ void db_reset(struct db_stmt *st);
 void db_limit_time(struct db *db, int64_t until_us);
 
 int64_t db_int(struct db_stmt *st, int column);
+/* What is stored there, which a damaged file need not have from its column. */
+enum db_kind { DB_NULL, DB_INT, DB_TEXT, DB_BLOB, DB_REAL };
+enum db_kind db_kind_of(struct db_stmt *st, int column);
 bool db_is_null(struct db_stmt *st, int column);
 /* Valid until the next step or reset; NULL when null. `ret_length` may be NULL. */
 const char *db_text(struct db_stmt *st, int column, size_t *ret_length);

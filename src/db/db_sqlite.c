@@ -178,6 +178,17 @@ int64_t db_int(struct db_stmt *st, int column)
     return sqlite3_column_int64(st->st, column);
 }
 
+enum db_kind db_kind_of(struct db_stmt *st, int column)
+{
+    switch (sqlite3_column_type(st->st, column)) {
+    case SQLITE_INTEGER: return DB_INT;
+    case SQLITE_TEXT: return DB_TEXT;
+    case SQLITE_BLOB: return DB_BLOB;
+    case SQLITE_FLOAT: return DB_REAL;
+    default: return DB_NULL;
+    }
+}
+
 bool db_is_null(struct db_stmt *st, int column)
 {
     return sqlite3_column_type(st->st, column) == SQLITE_NULL;
@@ -263,8 +274,9 @@ enum err_code db_sqlite_open(const struct db_open_options *options, struct db **
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     must(pthread_once(&once, configure_library) == 0);
     struct db *db = xcalloc(1, sizeof *db);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    int result = sqlite3_open_v2(options->path, &db->handle, flags, NULL);
+    int flags = options->existing ? options->readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE
+                                  : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int result = sqlite3_open_v2(options->path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
     enum err_code code = OK;
     if (result != SQLITE_OK)
         code = fail(db, result, err);
@@ -294,6 +306,12 @@ void db_close(struct db *db)
     int_map_release(&db->cache);
     (void)sqlite3_close(db->handle);
     free(db);
+}
+
+void db_roll_back(struct db *db)
+{
+    if (!sqlite3_get_autocommit(db->handle))
+        (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
 void db_release_memory(struct db *db)

@@ -21,6 +21,8 @@ struct audit_key {
 
 /* Reads the file, or makes it. ERR_CORRUPT: the file is none of ours; ERR_UNAVAILABLE. */
 enum err_code audit_key_load(const char *path, struct audit_key *ret, struct err *err);
+/* Only what everybody may know, and never makes the file. ERR_NOT_FOUND. */
+enum err_code audit_key_read_public(const char *path, uint8_t ret[AUDIT_PUBLIC_BYTES], struct err *err);
 void audit_key_wipe(struct audit_key *key);
 void audit_key_sign(const struct audit_key *key, const void *bytes, size_t count, struct audit_signature *ret);
 bool audit_key_verify(const uint8_t public_key[AUDIT_PUBLIC_BYTES], const void *bytes, size_t count,

@@ -25,17 +25,18 @@ struct segment_meta {
     char server[64]; /* id of the data: whose chain it is */
     int64_t day;     /* of late events: their day (timestamp / 86,400,000); -1: of now; -2: late ones of any day */
     int64_t opened_ms, sealed_ms;
-    struct audit_hash genesis; /* hash of server, number, opened_ms and the genesis of the segment before, see segment.c */
-    int64_t count;             /* = seq of the last event */
-    struct audit_hash head;    /* genesis while empty */
-    struct audit_signature signature;
-    int64_t min_ms, max_ms;     /* timestamps; 0 while empty */
-    struct uuid min_id, max_id; /* by bytes: where an id cannot be */
-    int64_t pending_id;         /* rows of audit_pending up to here are in this or an earlier segment */
-    int64_t failures;           /* events with status failure */
+    struct audit_hash genesis;        /* segment_genesis */
+    int64_t count;                    /* = seq of the last event */
+    struct audit_hash head;           /* genesis while empty */
+    struct audit_signature signature; /* over all other members */
+    int64_t min_ms, max_ms;           /* timestamps; 0 while empty */
+    struct uuid min_id, max_id;       /* by bytes: where an id cannot be */
+    int64_t pending_id;               /* rows of audit_pending up to here are in this or an earlier segment */
+    int64_t failures;                 /* events with status failure */
 };
 
 struct segment; /* open for writing */
+struct heads;
 
 struct segment_options {
     const char *folder;
@@ -44,6 +45,7 @@ struct segment_options {
     int64_t day;
     const struct audit_hash *before; /* genesis of segment number - 1; NULL: it is the first */
     const struct audit_key *key;     /* borrowed; signs heads */
+    struct heads *heads;             /* borrowed; takes a record after each commit (heads.h); NULL: none */
     bool relaxed;                    /* as the store */
     int64_t now_ms;
     const struct store_fault *fault; /* borrowed, may be NULL */
@@ -63,9 +65,29 @@ enum err_code segment_seal(struct segment *segment, int64_t now_ms, struct err *
 const struct segment_meta *segment_meta(const struct segment *segment);
 void segment_close(struct segment *segment); /* NULL allowed */
 
+/* ---- files ---- */
+enum { SEGMENT_PATH_SIZE = 4200 };
+/* For segment.c: an empty file beside the place (0600; its path is owned), and what becomes of it: with OK it is put in place,
+ * else it goes. ERR_CONFLICT: the segment exists. */
+char *segment_file_begin(const char *folder, int64_t number, struct err *err);
+enum err_code segment_file_end(const char *folder, int64_t number, const char *fresh, enum err_code code, struct err *err);
+void segment_file_protect(const char *path);
+
+/* ---- what is signed; pure ---- */
+/* What the chain begins with: server, number, day, opened_ms, and the genesis of the segment before (NULL: there is none). */
+void segment_genesis(const struct segment_meta *meta, const struct audit_hash *before, struct audit_hash *ret);
+void segment_sign(struct segment_meta *meta, const struct audit_key *key);
+bool segment_is_signed(const struct segment_meta *meta, const uint8_t public_key[AUDIT_PUBLIC_BYTES]);
+/* All members, as fixed bytes; as JSON members of an object that is open. */
+enum { SEGMENT_META_BYTES = 304 };
+void segment_meta_pack(const struct segment_meta *meta, uint8_t out[SEGMENT_META_BYTES]);
+void segment_meta_unpack(const uint8_t bytes[SEGMENT_META_BYTES], struct segment_meta *ret);
+void segment_meta_write(const struct segment_meta *meta, struct json_writer *w);
+enum err_code segment_meta_from_json(const struct json *object, struct segment_meta *ret, struct err *err);
+
 /* ---- reading ---- */
 void segment_path(const char *folder, int64_t number, char *out, size_t capacity);
-/* A connection that cannot write. ERR_NOT_FOUND. */
+/* A connection that cannot write (db_file_close). ERR_NOT_FOUND. */
 enum err_code segment_open_reader(const char *folder, int64_t number, struct db **ret, struct err *err);
 enum err_code segment_read_meta(struct db *reader, struct segment_meta *ret, struct err *err);
 /* Numbers of the files in the folder, ascending. `*ret` is owned (free). A folder that is not there holds none. */

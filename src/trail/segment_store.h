@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The SQL of a segment's file; its life is segment.c. */
+#ifndef HORAE_TRAIL_SEGMENT_STORE_H
+#define HORAE_TRAIL_SEGMENT_STORE_H
+
+#include "trail/segment.h"
+
+/* In a transaction each. */
+enum err_code segment_store_create(struct db *tx, const struct segment_meta *meta, struct err *err);
+enum err_code segment_store_set_meta(struct db *tx, const struct segment_meta *meta, struct err *err);
+enum err_code segment_store_insert(struct db *tx, int64_t seq, const struct audit_record *record, const struct audit_hash *hash,
+                                   struct err *err);
+enum err_code segment_store_index(struct db *tx, struct err *err); /* those of a sealed segment */
+
+enum err_code segment_store_find(struct db *db, const struct uuid *id, bool *ret_found, struct err *err);
+/* ERR_CORRUPT: the file is no segment. */
+enum err_code segment_store_meta(struct db *db, struct segment_meta *ret, struct err *err);
+
+/* All events by seq, ascending, from `first`; views are valid until the next call. */
+struct segment_row {
+    int64_t seq;
+    struct audit_record record; /* owns nothing */
+    struct audit_hash hash;
+    bool damaged; /* a column holds what was never stored there */
+};
+enum err_code segment_store_scan(struct db *db, int64_t first, struct db_stmt **ret, struct err *err);
+enum err_code segment_store_next(struct db_stmt *scan, struct segment_row *ret, bool *ret_row, struct err *err);
+/* First and last seq of events with from_ms ≤ timestamp ≤ to_ms, 0 when there are none; and their number. */
+struct segment_span {
+    int64_t first, last, count;
+};
+enum err_code segment_store_span(struct db *db, int64_t from_ms, int64_t to_ms, struct segment_span *ret, struct err *err);
+
+#endif
