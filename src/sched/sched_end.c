@@ -177,37 +177,6 @@ void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struc
 
 /* ---- finishing ---- */
 
-static struct metric *finished_metric(int type, enum execution_state state)
-{
-    char labels[160];
-    (void)snprintf(labels, sizeof labels, "type=\"%s\",state=\"%s\"", task_type_name(type), execution_state_name(state));
-    return metric_get(METRIC_COUNTER, "horae_executions_finished_total", "Executions finished, by type and state.", labels);
-}
-
-static struct metric *duration_metric(int type)
-{
-    char labels[80];
-    (void)snprintf(labels, sizeof labels, "type=\"%s\"", task_type_name(type));
-    return metric_get(METRIC_HISTOGRAM, "horae_execution_duration_seconds", "From first start to end.", labels);
-}
-
-void sched_register_metrics(int type)
-{
-    char labels[80];
-    (void)snprintf(labels, sizeof labels, "type=\"%s\"", task_type_name(type));
-    (void)metric_get(METRIC_COUNTER, "horae_executions_started_total", "Attempts started, by type.", labels);
-    (void)duration_metric(type);
-    for (int state = EXECUTION_SUCCESS; state < EXECUTION_STATE_COUNT; state++)
-        (void)finished_metric(type, (enum execution_state)state);
-}
-
-static void count_finish(const struct execution *ex, enum execution_state state, int64_t duration_us)
-{
-    int type = ex->task->task->type;
-    metric_add(finished_metric(type, state), 1);
-    metric_observe(duration_metric(type), duration_us);
-}
-
 void sched_finish(struct scheduler *s, struct execution *ex, enum execution_state state, struct attempt_result *result,
                   struct sched_work *work)
 {
@@ -275,7 +244,7 @@ static void end_recorded(struct scheduler *s, struct execution *ex, const struct
     if (row->lost)
         log_warn("scheduler", "execution %lld had another end or fence in the store; this end is dropped", (long long)ex->id);
     else
-        count_finish(ex, row->state, row->duration_us);
+        execution_metrics_finished(&s->execution_metrics, ex->task->task->type, row->state, row->duration_us);
     scheduler_publish_execution(s, ex, "execution.updated");
     sched_forget_execution(s, ex);
 }

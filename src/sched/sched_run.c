@@ -336,13 +336,6 @@ static struct handler_job *make_job(const struct scheduler *s, const struct exec
     return job;
 }
 
-static void count_start(const struct execution *ex)
-{
-    char labels[320];
-    (void)snprintf(labels, sizeof labels, "type=\"%s\"", task_type_name(ex->task->task->type));
-    metric_add(metric_get(METRIC_COUNTER, "horae_executions_started_total", "Attempts started, by type.", labels), 1);
-}
-
 /* Its claim is on disk: now the effect may begin. */
 static void start_attempt(struct scheduler *s, struct execution *ex)
 {
@@ -358,7 +351,7 @@ static void start_attempt(struct scheduler *s, struct execution *ex)
     }
     ex->phase = PHASE_ACTIVE;
     sched_set_timer(s, ex, ex->task->task->max_duration_s * US_PER_S);
-    count_start(ex);
+    execution_metrics_started(&s->execution_metrics, ex->task->task->type);
     if (ex->cause == CAUSE_SCHEDULE && ex->attempt == 1)
         metric_observe(s->metric_lateness, s->now.us - ex->scheduled_us);
     scheduler_publish_execution(s, ex, "execution.updated");
@@ -382,7 +375,7 @@ static void run_instantly(struct scheduler *s, struct execution *ex)
     ex->attempt++;
     ex->started_us = ex->attempt_started_us = s->now.us;
     ex->progress = 100;
-    count_start(ex);
+    execution_metrics_started(&s->execution_metrics, ex->task->task->type);
     if (ex->cause == CAUSE_SCHEDULE)
         metric_observe(s->metric_lateness, s->now.us - ex->scheduled_us);
     struct attempt_result result = {.success = true, .finished_us = s->now.us};

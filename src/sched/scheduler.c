@@ -493,8 +493,7 @@ static void init_metrics(struct scheduler *s)
         (void)snprintf(labels, sizeof labels, "verdict=\"%s\"", verdict_name((enum verdict)v));
         s->metric_verdicts[v] = metric_get(METRIC_COUNTER, "horae_occurrences_total", "Slots by verdict.", labels);
     }
-    for (int type = 0; type < TASK_TYPE_COUNT; type++)
-        sched_register_metrics(type); /* there from the start, with zeros */
+    execution_metrics_init(&s->execution_metrics);
     s->metric_queue = metric_get(METRIC_GAUGE, "horae_queue_depth", "Executions that wait for their start.", "");
     s->metric_lateness =
         metric_get(METRIC_HISTOGRAM, "horae_start_lateness_seconds", "Start of scheduled executions after their slot.", "");

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/queue.h"
+#include "sched/execution_metrics.h"
 #include "sched/schedule.h"
 #include "sched/scheduler.h"
 #include "sched/slot_queue.h"
@@ -108,6 +109,7 @@ struct scheduler {
     _Atomic bool draining; /* any thread */
     _Atomic bool store_refuses;
     _Atomic int64_t figure_tasks, figure_pending, figure_running;
+    struct execution_metrics execution_metrics;
     struct metric *metric_expected, *metric_verdicts[VERDICT_COUNT], *metric_queue, *metric_lateness;
 };
 
@@ -203,7 +205,6 @@ void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cau
 /* Whoever started it may forget it when all that was decided up to now is on disk: its end is, or is not wanted. */
 void sched_acknowledge(struct scheduler *s, int64_t id, int32_t attempt);
 void sched_progress(struct scheduler *s, int64_t id, int32_t attempt, int percent);
-void sched_register_metrics(int type);             /* the families of a task type */
 void sched_fill_progress(struct sched_work *step); /* with the newest reports, before it is sent */
 void sched_cancelled(struct scheduler *s, struct sched_work *work);
 void sched_count_committed(struct scheduler *s, struct sched_work *work);
