@@ -255,7 +255,7 @@ static void open_stream(struct http_request *request, struct event_hub *hub, uns
     set_wanted(hub);
     if (hub->subscribers.count == 1)
         condition_signal(&hub->changed);
-    const struct http_stream_source source = {produce, closed, subscriber};
+    const struct http_stream_source source = {produce, closed, subscriber, false};
     subscriber->stream = http_answer_stream(request, "text/event-stream", &source);
 }
 

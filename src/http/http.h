@@ -129,10 +129,11 @@ void http_write_error(struct buf *out, const struct err *err);
 struct http_stream;
 struct http_stream_source {
     /* Writes up to `capacity` (HTTP_STREAM_BLOCK) bytes; 0 = nothing now (the stream sleeps until http_stream_wake), -1 = the
-     * end. */
+     * end, -2 = it cannot be completed: the connection is broken off, so that the client sees it. */
     long (*produce)(void *arg, char *out, size_t capacity);
     void (*closed)(void *arg); /* once, when the client or the server ended it; no produce after it */
     void *arg;
+    bool whole; /* worth nothing without its end: a stop of the server breaks it off */
 };
 /* The stream lives until `closed` returns: wake it from any thread, holding the lock that `closed` takes; never from
  * within produce. */

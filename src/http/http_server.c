@@ -101,7 +101,7 @@ static ssize_t produce(void *arg, uint64_t position, char *out, size_t capacity)
 {
     (void)position;
     long n = stream_produce(arg, out, capacity);
-    return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)n;
+    return n == -1 ? MHD_CONTENT_READER_END_OF_STREAM : n < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : (ssize_t)n;
 }
 
 static struct MHD_Response *stream_response(struct http_server *server, struct http_stream *stream)

@@ -59,7 +59,7 @@ long stream_produce(struct http_stream *stream, char *out, size_t capacity)
         stream->woken = false;
         bool ending = stream->ending;
         mutex_unlock(&stream->mutex);
-        long n = ending && !stream->block ? -1 : take_block(stream, out, capacity);
+        long n = ending && !stream->block ? (stream->source.whole ? -2 : -1) : take_block(stream, out, capacity);
         if (n)
             return n;
         mutex_lock(&stream->mutex);

@@ -23,7 +23,8 @@ void streams_add(struct streams *streams, struct http_stream *stream); /* once, 
 
 /* `connection` is the library's; the source is copied. The caller owns the stream until it was added. */
 struct http_stream *stream_new(void *connection, const struct http_stream_source *source);
-/* Up to `capacity` bytes of the source; 0 = none now, the connection was suspended; -1 = the end. The thread of the connection. */
+/* Up to `capacity` bytes of the source; 0 = none now, the connection was suspended; -1, -2 = the end as
+ * http_stream_source says. The thread of the connection. */
 long stream_produce(struct http_stream *stream, char *out, size_t capacity);
 /* Takes the stream off its list, tells the source (closed) and frees it. Of type void *, as the library calls it. */
 void stream_close(void *stream);

@@ -241,7 +241,7 @@ enum err_code execution_log_follow(struct log_followers *followers, struct http_
                            .start = start};
     buf_init(&f->pending, EVENT_SIZE_MAX);
     list_push_back(&followers->open, &f->node);
-    const struct http_stream_source source = {produce, closed, f};
+    const struct http_stream_source source = {produce, closed, f, false};
     f->stream = http_answer_stream(http, "text/event-stream", &source);
     condition_signal(&followers->changed);
     mutex_unlock(&followers->mutex);
