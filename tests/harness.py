@@ -8,6 +8,7 @@ import re
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -210,6 +211,18 @@ def end_keeper(folder):
                 os.kill(int(entry), signal.SIGTERM)
         except OSError:
             continue
+
+
+def audit_events(server):
+    """What the audit log has by now, in the order of its making; `old` and `new` are the objects as values. Also of a server that
+    was stopped."""
+    with sqlite3.connect(f"file:{server.folder}/horae.db?mode=ro", uri=True) as db:
+        events = [json.loads(row[0]) for row in db.execute("SELECT event FROM audit_pending ORDER BY id")]
+    for event in events:
+        event["old"], event["new"] = event.pop("old_object", None), event.pop("new_object", None)
+        event.setdefault("data", {})
+        event["resource"].setdefault("data", {})
+    return events
 
 
 class ServerCase(unittest.TestCase):

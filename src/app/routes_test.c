@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docs/openapi.yaml against the tables of routes, in both directions: every route with its permission, parameters and body
+/* Tables of routes: every change is recorded (AUD-40), and docs/openapi.yaml against the tables of routes, in both directions: every route with its permission, parameters and body
  * is described, and nothing else is (API-01). */
 #include "access/access.h"
 #include "alert/alert_api.h"
 #include "app/assets.h"
 #include "app/probes.h"
+#include "audit/audit_request.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "http/http_server.h"
@@ -173,9 +174,76 @@ static void every_description_has_a_route(void **state)
     assert_int_equal(seen, routes);
 }
 
+/* ---- audit ---- */
+
+/* Calls that are no GET and leave no event when they are carried out. */
+static const struct {
+    enum http_method method;
+    const char *path, *why;
+} not_recorded[] = {
+    {HTTP_POST, "/api/v1/auth/refresh", "AUD-40 names token refresh among what is skipped"},
+};
+
+static bool is_exception(const struct http_route *route)
+{
+    for (size_t i = 0; i < ARRAY_LEN(not_recorded); i++)
+        if (route->method == not_recorded[i].method && strcmp(route->path, not_recorded[i].path) == 0)
+            return true;
+    return false;
+}
+
+static void every_change_is_recorded(void **state) /* AUD-40, AUD-41 */
+{
+    const struct fixture *f = *state;
+    size_t exceptions = 0;
+    for (size_t g = 0; g < f->count; g++)
+        for (size_t i = 0; i < f->groups[g].count; i++) {
+            const struct http_route *route = &f->groups[g].rows[i];
+            enum audit_action action = AUDIT_ACTION_COUNT;
+            enum audit_resource_type type = AUDIT_RESOURCE_COUNT;
+            bool recorded = audit_route_pair(route->audits, &action, &type);
+            exceptions += is_exception(route);
+            if (route->method != HTTP_GET && recorded == is_exception(route))
+                fail_msg("%s %s %s", methods[route->method], route->path,
+                         recorded ? "is recorded, although it is listed as an exception"
+                                  : "changes something and has no audit action");
+            if (recorded)
+                assert_true(action < AUDIT_ACTION_COUNT && type < AUDIT_RESOURCE_COUNT);
+        }
+    assert_int_equal(exceptions, ARRAY_LEN(not_recorded)); /* none is left of a route that is gone */
+}
+
+/* The verbs of paths mean what they say, whatever the method is. */
+static void actions_come_from_operations(void **state) /* AUD-41 */
+{
+    static const struct {
+        const char *ending;
+        enum audit_action action;
+    } verbs[] = {{"/enable", AUDIT_ACTION_ENABLED},   {"/disable", AUDIT_ACTION_DISABLED},  {"/trigger", AUDIT_ACTION_TRIGGERED},
+                 {"/cancel", AUDIT_ACTION_CANCELLED}, {"/executions/{id}/retry", AUDIT_ACTION_TRIGGERED},   {"/release", AUDIT_ACTION_REVOKED},
+                 {"/auth/login", AUDIT_ACTION_LOGIN}, {"/auth/logout", AUDIT_ACTION_LOGOUT}};
+    const struct fixture *f = *state;
+    size_t seen = 0;
+    for (size_t g = 0; g < f->count; g++)
+        for (size_t i = 0; i < f->groups[g].count; i++)
+            for (size_t v = 0; v < ARRAY_LEN(verbs); v++) {
+                const struct http_route *route = &f->groups[g].rows[i];
+                enum audit_action action;
+                enum audit_resource_type type;
+                size_t n = strlen(route->path), ending = strlen(verbs[v].ending);
+                if (n < ending || strcmp(route->path + n - ending, verbs[v].ending) != 0)
+                    continue;
+                assert_true(audit_route_pair(route->audits, &action, &type));
+                assert_int_equal(action, verbs[v].action);
+                seen++;
+            }
+    assert_int_equal(seen, ARRAY_LEN(verbs));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_route_is_described),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_change_is_recorded), cmocka_unit_test(actions_come_from_operations),
+                                       cmocka_unit_test(every_route_is_described),
                                        cmocka_unit_test(every_description_has_a_route)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -4,9 +4,11 @@
 #include "access/access.h"
 #include "alert/alert_api.h"
 #include "app/alerting.h"
+#include "app/audit_refusals.h"
 #include "app/declared_tasks.h"
 #include "app/instance.h"
 #include "app/probes.h"
+#include "app/server_events.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -22,6 +24,7 @@
 #include "sched/handler_maintenance.h"
 #include "sched/handler_noop.h"
 #include "sched/sched_api.h"
+#include "trail/pending_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +66,9 @@ struct server {
     struct client_address_rules client_rules;
     uint64_t files; /* soft limit of open files as it was given to us */
     struct http_routes routes[HTTP_ROUTE_GROUPS_MAX];
+    struct audit_refusals refusals;
     struct http_server *http;
+    bool handover; /* how it stops */
 };
 
 const char *server_address(const struct server *server)
@@ -132,20 +137,34 @@ static enum err_code open_store(struct server *server, struct err *err)
     return store_open(&options, &server->store, err);
 }
 
+static struct server_life life_of(const struct server *server)
+{
+    return (struct server_life){.config = server->config,
+                                .instance_id = server->identity.id,
+                                .now_us = clock_wall(server->clock).us,
+                                .handover = server->handover,
+                                .failed = !server->http};
+}
+
 static enum err_code write_instance(struct db *tx, void *arg, struct err *err)
 {
     const struct server *server = arg;
-    int64_t now = clock_wall(server->clock).us;
+    const struct server_life life = life_of(server);
+    int64_t now = life.now_us;
     struct instance row = {server->identity.id,     server->identity.host, HORAE_VERSION, server->identity.labels_json, now, now,
                            server->config->capacity};
-    enum err_code code = instance_store_stop_others(tx, server->identity.id, now, err);
+    enum err_code code = server_event_started(tx, &life, err);
+    if (code == OK)
+        code = instance_store_stop_others(tx, server->identity.id, now, err);
     return code == OK ? instance_store_put(tx, &row, err) : code;
 }
 
 static enum err_code write_stop(struct db *tx, void *arg, struct err *err)
 {
     const struct server *server = arg;
-    return instance_store_stop(tx, server->identity.id, clock_wall(server->clock).us, err);
+    const struct server_life life = life_of(server);
+    enum err_code code = server_event_stopped(tx, &life, err);
+    return code == OK ? instance_store_stop(tx, server->identity.id, life.now_us, err) : code;
 }
 
 static enum err_code join(struct server *server, struct err *err)
@@ -226,6 +245,40 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
     return declare_tasks(server->scheduler, clock_wall(server->clock).us, err);
 }
 
+/* ---- refused calls ---- */
+
+struct refusal_write {
+    struct store_op op;
+    struct audit_event *event; /* owned */
+};
+
+static enum err_code write_refusal(struct db *tx, void *arg, struct err *err)
+{
+    const struct refusal_write *write = arg;
+    return audit_put(tx, write->event, 0, err);
+}
+
+static void refusal_written(void *arg, enum err_code code, const struct err *err)
+{
+    struct refusal_write *write = arg;
+    if (code != OK)
+        log_warn("audit", "a refused call was not recorded: %s", err->message);
+    audit_event_free(write->event);
+    free(write);
+}
+
+/* To be the trail's queue (trail_post) as soon as there is one. */
+static void post_refusal(void *arg, struct audit_event *event)
+{
+    struct server *server = arg;
+    struct refusal_write *write = xcalloc(1, sizeof *write);
+    *write = (struct refusal_write){{.run = write_refusal, .done = refusal_written, .arg = write}, event};
+    if (store_submit(server->store, &write->op))
+        return;
+    audit_event_free(event);
+    free(write);
+}
+
 /* ---- HTTP ---- */
 
 static enum err_code trust_proxies(struct server *server, struct err *err)
@@ -277,7 +330,10 @@ static enum err_code start_http(struct server *server, struct err *err)
                                           .group_count = n,
                                           .client_rules = &server->client_rules,
                                           .authenticate = access_authenticate,
-                                          .arg = server->access};
+                                          .arg = server->access,
+                                          .refused = audit_refused,
+                                          .refused_arg = &server->refusals};
+    server->refusals = (struct audit_refusals){.post = post_refusal, .arg = server};
     return http_server_start(&options, &server->http, err);
 }
 
@@ -374,6 +430,7 @@ int64_t server_running(const struct server *server)
 
 void server_stop(struct server *server, bool handover)
 {
+    server->handover = handover;
     server_drain(server, handover);
     if (server->access)
         access_drain(server->access);

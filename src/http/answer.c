@@ -228,6 +228,8 @@ void http_answer_error(struct http_request *request, enum err_code code, const s
         (void)err_set(&hidden, ERR_INTERNAL, NULL, "Internal server error");
         err = &hidden;
     }
+    free(request->refusal); /* of an answer that was too large */
+    request->refusal = xstrdup(err->message);
     buf_init(&body, ERROR_MAX);
     http_write_error(&body, err);
     if (status == 503 || status == 429) {

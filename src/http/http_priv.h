@@ -62,6 +62,7 @@ struct http_request {
     bool in_flight;           /* holds its key in the server's table */
     struct list_node waiting; /* for the request that holds the same key */
     struct http_answer answer;
+    char *refusal; /* owned: message of an answer that is an error; NULL = none, or one that is given again */
     void (*go_on)(struct http_request *request, void *arg); /* http_continue */
     void *go_on_arg;
     struct {

@@ -165,10 +165,21 @@ static struct MHD_Response *make_response(struct http_request *request)
     return response;
 }
 
+static void tell_refused(const struct http_request *request)
+{
+    const struct http_server_options *options = &request->server->options;
+    const struct http_route *route = request->route;
+    int status = request->answer.status;
+    bool denied = status == 401 || status == 403;
+    if (options->refused && route && request->refusal && (route->audits || (denied && route->permission != HTTP_PUBLIC)))
+        options->refused(options->refused_arg, request, status, request->refusal);
+}
+
 static enum MHD_Result queue_answer(struct http_request *request)
 {
     request->phase = HTTP_ANSWERED;
     request_counts_add(&request->server->counts, request->route, request->route_number, request->answer.status);
+    tell_refused(request);
     struct MHD_Response *response = make_response(request);
     enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)request->answer.status, response);
     MHD_destroy_response(response);
@@ -335,6 +346,7 @@ static void free_request(struct http_request *request)
     json_doc_free(request->json);
     buf_release(&request->body);
     mutex_release(&request->mutex);
+    free(request->refusal);
     free(request->target);
     free(request->path);
     free(request->query);

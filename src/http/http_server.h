@@ -31,6 +31,11 @@ struct http_server_options {
     enum err_code (*authenticate)(void *arg, struct http_request *request, struct http_principal *ret, struct err *err);
     const struct client_address_rules *client_rules; /* borrowed; whose forwarding headers are believed, and which */
     void *arg;
+    /* An answer of 400 or more that is to be recorded: of a route with `audits`, and 401 and 403 of any that is not public.
+     * Once per request, just before the answer goes out; not for an answer that is given again (Idempotency-Key). Pool thread,
+     * must not block. `message` is what the caller is told. May be NULL. */
+    void (*refused)(void *arg, const struct http_request *request, int status, const char *message);
+    void *refused_arg;
 };
 
 enum err_code http_server_start(const struct http_server_options *options, struct http_server **ret, struct err *err);

@@ -2,6 +2,7 @@
 #include "sched/handler_maintenance.h"
 
 #include "alert/alert_store.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cluster/lease_store.h"
@@ -11,6 +12,7 @@
 #include "db/retention.h"
 #include "sched/scheduler.h"
 #include "sched/task_types.h"
+#include "trail/pending_store.h"
 #include "base/worker.h"
 
 #include <dirent.h>
@@ -37,15 +39,43 @@ struct maintenance_run {
     struct maintenance *maintenance;
     struct handler_job *job; /* owned */
     enum err_code (*clean)(struct maintenance_run *run, struct buf *result, struct err *err);
-    int64_t deleted; /* of the batch */
+    int64_t deleted, sum; /* of the batch; of those before it */
+    const char *what;     /* as the result names it */
+    bool recorded;        /* in the audit log, as `type` */
+    enum audit_resource_type type;
     int64_t before_us;
     enum err_code (*purge)(struct db *tx, int64_t before_us, int limit, int64_t *ret_deleted, struct err *err);
 };
 
+/* RET-06: one event for each purge, with count and cut-off. */
+static enum err_code put_event(struct db *tx, const struct maintenance_run *run, int64_t count, struct err *err)
+{
+    char text[40];
+    struct audit_event *event = audit_event_new(AUDIT_ACTION_PURGED, run->type, run->what);
+    audit_event_set(event, AUDIT_TEXT_SUBSYSTEM, "scheduler");
+    audit_event_put_int(event, "count", count);
+    (void)time_format_utc(run->before_us, 3, text, sizeof text);
+    audit_event_put(event, "before", text);
+    uuid_format(&run->job->uid, text);
+    audit_event_put(event, "execution_uid", text);
+    enum err_code code = audit_put(tx, event, clock_wall(run->maintenance->clock).us, err);
+    audit_event_free(event);
+    return code;
+}
+
+/* The event goes with the last batch. */
 static enum err_code purge_batch(struct db *tx, void *arg, struct err *err)
 {
     struct maintenance_run *run = arg;
-    return run->purge(tx, run->before_us, BATCH_ROWS, &run->deleted, err);
+    enum err_code code = run->purge(tx, run->before_us, BATCH_ROWS, &run->deleted, err);
+    bool last = run->deleted < BATCH_ROWS;
+    return code == OK && last && run->recorded ? put_event(tx, run, run->sum + run->deleted, err) : code;
+}
+
+static enum err_code record_part(struct db *tx, void *arg, struct err *err)
+{
+    const struct maintenance_run *run = arg;
+    return put_event(tx, run, run->sum, err);
 }
 
 static bool is_stopped(const struct maintenance_run *run)
@@ -55,16 +85,23 @@ static bool is_stopped(const struct maintenance_run *run)
 
 static enum err_code purge_all(struct maintenance_run *run, const char *what, struct buf *result, struct err *err)
 {
-    int64_t sum = 0;
+    enum err_code code;
+    run->what = what;
+    run->sum = 0;
     do {
-        enum err_code code = store_write(run->maintenance->store, purge_batch, run, err);
-        if (code != OK)
-            return code;
-        sum += run->deleted;
-    } while (run->deleted == BATCH_ROWS && !is_stopped(run));
+        code = store_write(run->maintenance->store, purge_batch, run, err);
+        run->sum += code == OK ? run->deleted : 0;
+    } while (code == OK && run->deleted == BATCH_ROWS && !is_stopped(run));
+    if (run->recorded && run->sum && (code != OK || run->deleted == BATCH_ROWS)) { /* broken off */
+        struct err inner;
+        if (store_write(run->maintenance->store, record_part, run, &inner) != OK)
+            log_warn("maintenance", "a purge of %lld %s was not recorded: %s", (long long)run->sum, what, inner.message);
+    }
+    if (code != OK)
+        return code;
     char cutoff[40];
     (void)time_format_utc(run->before_us, 3, cutoff, sizeof cutoff);
-    buf_printf(result, "%sdeleted %lld %s before %s", result->len ? "; " : "", (long long)sum, what, cutoff);
+    buf_printf(result, "%sdeleted %lld %s before %s", result->len ? "; " : "", (long long)run->sum, what, cutoff);
     return OK;
 }
 
@@ -103,6 +140,8 @@ static enum err_code clean_executions(struct maintenance_run *run, struct buf *r
 {
     enum err_code code = cutoff_of(run, RETENTION_EXECUTIONS, err);
     run->purge = execution_store_purge;
+    run->type = AUDIT_RESOURCE_EXECUTION;
+    run->recorded = true;
     if (code == OK)
         code = purge_all(run, "executions", result, err);
     run->purge = ledger_store_purge;
@@ -111,7 +150,8 @@ static enum err_code clean_executions(struct maintenance_run *run, struct buf *r
     run->purge = alert_store_purge;
     if (code == OK)
         code = purge_all(run, "alerts", result, err);
-    run->purge = idempotency_purge; /* answers kept for repeats of requests */
+    run->purge = idempotency_purge; /* answers kept for repeats of requests: nobody's data */
+    run->recorded = false;
     run->before_us = clock_wall(run->maintenance->clock).us - (int64_t)IDEMPOTENCY_HOURS * 3600 * US_PER_S;
     if (code == OK)
         code = purge_all(run, "kept answers", result, err);
@@ -122,15 +162,19 @@ static enum err_code clean_executions(struct maintenance_run *run, struct buf *r
         return code;
     char folder[4096];
     (void)snprintf(folder, sizeof folder, "%s/logs", run->maintenance->data_dir);
-    int64_t before = clock_wall(run->maintenance->clock).us - log_days * US_PER_DAY;
-    buf_printf(result, "; removed %lld log files", (long long)remove_old_files(folder, before, 2));
-    return OK;
+    run->before_us = clock_wall(run->maintenance->clock).us - log_days * US_PER_DAY;
+    run->sum = remove_old_files(folder, run->before_us, 2);
+    run->what = "log files";
+    buf_printf(result, "; removed %lld log files", (long long)run->sum);
+    return store_write(run->maintenance->store, record_part, run, err);
 }
 
 static enum err_code clean_locks(struct maintenance_run *run, struct buf *result, struct err *err)
 {
     enum err_code code = cutoff_of(run, RETENTION_LOCKS, err);
     run->purge = lease_store_purge;
+    run->type = AUDIT_RESOURCE_LOCK;
+    run->recorded = true;
     return code == OK ? purge_all(run, "locks", result, err) : code;
 }
 

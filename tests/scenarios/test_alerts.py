@@ -16,7 +16,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import ADMIN_TOKEN, Server, ServerCase, run_cli, wait_until
+from harness import ADMIN_TOKEN, Server, ServerCase, audit_events, run_cli, wait_until
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
 
@@ -164,6 +164,9 @@ class Webhook(Case):
         self.assertEqual(server.post(path, headers={"Idempotency-Key": "once"}).status, 202)
         wait_until("it to be sent", lambda: server.get(f"/alerts/{dead['id']}").data["state"] == "sent")
         self.assertEqual((len(receiver.seen), len(set(receiver.ids()))), (5, 1))
+        recorded = [(event["action"], event["resource"]["type"], event["resource"]["identifier"], event["status"])
+                    for event in audit_events(server) if event["resource"]["type"] == "alert"]
+        self.assertEqual(recorded, [("updated", "alert", str(dead["id"]), "success")])  # AUD-40; a repeat is none
         answer = server.post(path)
         self.assertEqual((answer.status, answer.json["code"]), (409, "CONFLICT"), answer.body)
         for missing in ("/alerts/999999/retry", "/alerts/none/retry"):

@@ -14,7 +14,7 @@ import time
 import unittest
 
 import openapi_check
-from harness import ROOT, Server, ServerCase, run_cli, wait_until
+from harness import ROOT, Server, ServerCase, audit_events, run_cli, wait_until
 from scenarios.test_events import Stream
 
 LONG = '{"sleep_ms":600000}'
@@ -618,6 +618,10 @@ class Retention(ServersOfTests):
         done = server.finished(server.trigger("execution_cleanup"))
         self.assertRegex(done["result"], r"deleted 12000 executions before 2026-01-02T00:0\d")
         self.assertEqual((done["task_name"], done["task_type"], done["progress"]), ("execution_cleanup", "execution_cleanup", 100))
+        purged = [event for event in audit_events(server) if event["data"].get("execution_uid") == done["execution_uid"]]
+        counts = {event["resource"]["identifier"]: event["data"]["count"] for event in purged}  # one event for all batches
+        self.assertEqual((counts["executions"], len(counts), {event["action"] for event in purged}), ("12000", len(purged), {"purged"}))
+        self.assertRegex(purged[0]["data"]["before"], "^2026-01-02T00:0")
         self.assertEqual([run["execution_uid"] for run in server.executions(task_name="old")], [recent])
         self.assertGreaterEqual(len(server.executions(task_name="execution_cleanup")), 2)
 
@@ -632,7 +636,8 @@ class Tree(unittest.TestCase):
         "src/cron/zone_file.c": {"directory", "directory_once"}, "src/cron/years.c": {"intern_lock", "interned", "interned_count"},  # caches that change no answer
         "src/cron/zone_registry.c": {"lock", "zones", "is_ready", "reloads", "last_change", "utc_change"},
         "src/http/curl_library.c": {"library", "loaded", "once", "reason"}, "src/sched/reboot_store.c": {"boot_id", "once"},  # of the machine, found once
-        "src/sched/execution_query.c": {"list_sql"},  # texts, made when first asked for
+        "src/sched/execution_query.c": {"list_sql"}, "src/trail/event_query.c": {"statements"},  # texts, made when first asked for
+        "src/trail/pending_store.c": {"moved"},  # what may go of the one table of this process
         "src/cli/progress.c": {"shown", "last_us"},  # of one command on one terminal
     }
     GLOBAL = re.compile(r"^(?:static\s+)?(?!const\b|typedef\b|extern\b|return\b)(?:_Atomic\s+|volatile\s+)?[A-Za-z_][\w\s\*]*?\b(\w+)(?:\[[^\]]*\])*\s*(?:=|;|,)")
