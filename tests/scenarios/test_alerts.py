@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import shutil
+import socket
 import sqlite3
 import tempfile
 import threading
@@ -140,11 +141,16 @@ class Webhook(Case):
     def test_a_receiver_that_is_away_gets_it_when_it_is_back(self):
         receiver = self.receiver()
         receiver.close()
+        away = socket.socket()  # bound and not listening: refused, and nobody else gets the port
+        self.addCleanup(away.close)
+        away.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        away.bind(("127.0.0.1", receiver.port))
         server = self.start(env=settings(receiver, HORAE_ALERT_ATTEMPTS="100"))
         failing(server, "breaks")
         server.finished(server.trigger("breaks"))
         row = wait_until("an attempt", lambda: [row for row in alerts(server, state="pending", channel="webhook") if row["attempts"] > 1])[0]
         self.assertIn("request failed: ", row["last_error"])
+        away.close()
         back = self.receiver(receiver.port)
         wait_until("the webhook", lambda: back.seen)
         self.assertEqual(back.ids()[0], row["message_id"])
@@ -166,7 +172,7 @@ class Webhook(Case):
         self.assertEqual((len(receiver.seen), len(set(receiver.ids()))), (5, 1))
         recorded = [(event["action"], event["resource"]["type"], event["resource"]["identifier"], event["status"])
                     for event in audit_events(server) if event["resource"]["type"] == "alert"]
-        self.assertEqual(recorded, [("updated", "alert", str(dead["id"]), "success")])  # AUD-40; a repeat is none
+        self.assertEqual(recorded, [("triggered", "alert", str(dead["id"]), "success")])  # AUD-40; a repeat is none
         answer = server.post(path)
         self.assertEqual((answer.status, answer.json["code"]), (409, "CONFLICT"), answer.body)
         for missing in ("/alerts/999999/retry", "/alerts/none/retry"):
