@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -103,12 +104,23 @@ static void texts_that_are_not_json_are_refused(void **state)
         assert_int_equal(json_parse(bad[i], strlen(bad[i]), &doc, &err), ERR_INVALID);
         assert_string_equal(err.api_code, "INVALID_JSON");
     }
-    char deep[200];
-    memset(deep, '[', 100);
-    memset(deep + 100, ']', 100);
-    struct json_doc *doc;
-    struct err err;
-    assert_int_equal(json_parse(deep, sizeof deep, &doc, &err), ERR_INVALID);
+}
+
+/* The depth is that of brackets outside of text, whatever the text quotes. */
+static void text_that_nests_too_deep_is_refused(void **state)
+{
+    (void)state;
+    for (int depth = JSON_DEPTH_MAX; depth <= JSON_DEPTH_MAX + 1; depth++) {
+        char text[400], brackets[JSON_DEPTH_MAX + 2] = "", ends[JSON_DEPTH_MAX + 2] = "";
+        memset(brackets, '[', (size_t)depth);
+        memset(ends, ']', (size_t)depth);
+        (void)snprintf(text, sizeof text, "%s\"\\\"[[{\\\\\",\"]]\"%s", brackets, ends);
+        struct json_doc *doc = NULL;
+        struct err err;
+        enum err_code code = json_parse(text, strlen(text), &doc, &err);
+        assert_int_equal(code, depth > JSON_DEPTH_MAX ? ERR_INVALID : OK);
+        json_doc_free(doc);
+    }
 }
 
 static void what_is_written_reads_back(void **state)
@@ -150,6 +162,12 @@ static void a_full_buffer_says_so_and_drops_the_rest(void **state)
     assert_false(out.failed);
     buf_add_text(&out, "901");
     assert_true(out.failed);
+    buf_add_char(&out, '9'); /* there would be room for it */
+    assert_string_equal(out.data, "12345678");
+    buf_clear(&out);
+    buf_add_text(&out, "1234567890"); /* all of it, and the NUL */
+    assert_false(out.failed);
+    assert_string_equal(out.data, "1234567890");
     buf_release(&out);
 }
 
@@ -158,7 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_are_read_into_the_struct),          cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(texts_that_are_not_json_are_refused),      cmocka_unit_test(what_is_written_reads_back),
-        cmocka_unit_test(a_full_buffer_says_so_and_drops_the_rest),
+        cmocka_unit_test(a_full_buffer_says_so_and_drops_the_rest), cmocka_unit_test(text_that_nests_too_deep_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
