@@ -31,6 +31,8 @@ struct store {
     struct mutex watch_mutex; /* guards the next two */
     void (*watch)(void *arg, const struct err *err);
     void *watch_arg;
+    void (*committed)(void *arg);
+    void *committed_arg;
 
     struct mutex readers_mutex; /* guards all below */
     struct condition reader_free;
@@ -166,6 +168,8 @@ static void run_batch(struct store *store, struct list *batch)
         run_each(store, batch, begun, &err);
     if (!together)
         tell_trouble(store, batch);
+    if (store->committed)
+        store->committed(store->committed_arg);
     for (struct list_node *node; (node = list_pop_front(batch));) {
         struct store_op *op = CONTAINER_OF(node, struct store_op, node);
         struct err *own = op->err; /* `done` may free the operation */
@@ -395,6 +399,8 @@ enum err_code store_open(const struct store_options *options, struct store **ret
     store->inline_writer = options->inline_writer;
     store->fault = options->fault;
     store->max_readers = options->readers;
+    store->committed = options->committed;
+    store->committed_arg = options->arg;
     queue_init(&store->queue, STORE_QUEUE_MAX);
     mutex_init(&store->readers_mutex);
     mutex_init(&store->watch_mutex);

@@ -21,6 +21,9 @@ struct store_options {
     int readers;                     /* reader connections at most, 1 … STORE_READERS_MAX; opened on first use */
     bool inline_writer;              /* no thread: store_tick() writes; for simulation */
     const struct store_fault *fault; /* borrowed, may be NULL */
+    /* On the writer's thread, after a batch was committed and before its operations are told; may be NULL. */
+    void (*committed)(void *arg);
+    void *arg;
 };
 
 typedef enum err_code (*store_run_fn)(struct db *tx, void *arg, struct err *err);

@@ -10,13 +10,22 @@ enum { EVENT_BYTES_MAX = 64 << 20 };
 
 static const struct db_sql sql_put = {"INSERT INTO audit_pending (event) VALUES (?1)"};
 static const struct db_sql sql_each = {"SELECT id, event FROM audit_pending WHERE id > ?1 ORDER BY id LIMIT ?2"};
+static const struct db_sql sql_skip = {"UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'audit_pending' AND seq < ?1"};
+static const struct db_sql sql_begin = {"INSERT INTO sqlite_sequence (name, seq) SELECT 'audit_pending', ?1"
+                                        " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'audit_pending')"};
 static const struct db_sql sql_remove = {"DELETE FROM audit_pending WHERE id <= ?1"};
 
-const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_remove};
+const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_skip, &sql_begin, &sql_remove};
 const size_t pending_store_sql_count = ARRAY_LEN(pending_store_sql);
 
 /* One database per process: of the rows of its table, those up to `moved` may go, those up to `removed` went. */
 static _Atomic int64_t moved, removed;
+static _Atomic uint64_t put_count;
+
+uint64_t pending_store_puts(void)
+{
+    return atomic_load(&put_count);
+}
 
 void pending_store_moved(int64_t id)
 {
@@ -50,6 +59,7 @@ enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t 
         code = db_prepare(tx, &sql_put, &st, err);
     if (code != OK)
         return code;
+    atomic_fetch_add(&put_count, 1);
     struct audit_event timed = *event; /* what waits here was done now, not when it is moved */
     if (!timed.timestamp_ms)
         timed.timestamp_ms = now_us / US_PER_MS;
@@ -80,6 +90,20 @@ enum err_code pending_store_each(struct db *db, int64_t after_id, int limit, voi
         struct str event;
         event.p = db_text(st, 1, &event.n);
         fn(arg, db_int(st, 0), event);
+    }
+    return code;
+}
+
+enum err_code pending_store_skip(struct db *tx, int64_t id, struct err *err)
+{
+    const struct db_sql *const both[] = {&sql_skip, &sql_begin};
+    enum err_code code = OK;
+    for (size_t i = 0; i < ARRAY_LEN(both) && code == OK; i++) {
+        struct db_stmt *st;
+        if ((code = db_prepare(tx, both[i], &st, err)) != OK)
+            break;
+        db_bind_int(st, 1, id);
+        code = db_run(st, NULL, err);
     }
     return code;
 }
