@@ -13,6 +13,16 @@ static const struct str default_names[] = {
 
 const struct audit_names audit_default_names = {default_names, ARRAY_LEN(default_names)};
 
+size_t audit_name_plain(const char *name, char *out)
+{
+    size_t n = 0;
+    for (; *name; name++)
+        if (*name != '_' && *name != '-')
+            out[n++] = *name >= 'A' && *name <= 'Z' ? (char)(*name | 0x20) : *name;
+    out[n] = '\0';
+    return n;
+}
+
 bool audit_name_is_redacted(const struct audit_names *names, struct str name)
 {
     char plain[AUDIT_REDACT_NAME_MAX] = "";

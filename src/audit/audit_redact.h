@@ -16,6 +16,8 @@ struct audit_names {
 
 extern const struct audit_names audit_default_names;
 
+/* A name in that form; `out` has room for all of `name`. Returns the length. */
+size_t audit_name_plain(const char *name, char *out);
 bool audit_name_is_redacted(const struct audit_names *names, struct str name);
 /* Adds the redaction to the rules of reading; `names` must outlive them. */
 void audit_redact(struct json_rules *rules, const struct audit_names *names);

@@ -246,6 +246,6 @@ struct http_stream *http_answer_stream(struct http_request *request, const char 
 {
     struct http_stream *stream = stream_new(request->connection, source);
     http_add_header(request, "X-Accel-Buffering", "no"); /* a proxy must pass on each event as it comes */
-    give(request, &(struct http_answer){.status = 200, .type = type, .stream = stream});
+    give(request, &(struct http_answer){.status = source->status ? source->status : 200, .type = type, .stream = stream});
     return stream;
 }

@@ -84,12 +84,33 @@ static bool is_json_type(enum http_method method, struct str type)
     return true;
 }
 
+/* The type alone, without parameters. */
+static bool is_taken_type(const struct http_route *route, struct str type)
+{
+    struct str part;
+    (void)str_split(&type, ';', &part);
+    return route->taker && str_equal_ignoring_case(str_trim(part), route->taker->type);
+}
+
+static enum err_code refuse_type(const struct http_request *request, struct err *err)
+{
+    const struct http_body_taker *taker = request->route->taker;
+    return err_set(err, ERR_INVALID, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json%s%s",
+                   request->method == HTTP_PATCH ? " or application/merge-patch+json"
+                   : taker                       ? " or "
+                                                 : "",
+                   taker ? taker->type : "");
+}
+
 static enum err_code check_body_head(struct http_request *request, struct err *err)
 {
     const char *length = request->head.values[HEAD_CONTENT_LENGTH], *type = request->head.values[HEAD_CONTENT_TYPE];
     int64_t n = 0;
     if (length && !str_to_int(str_of(length), 0, INT64_MAX, &n))
         return err_param(err, "Content-Length", "Content-Length must be a number");
+    request->taken = type && is_taken_type(request->route, str_of(type));
+    if (request->taken)
+        return OK;
     if (n > (int64_t)body_max(request))
         return too_large(request, err);
     bool has_body = n > 0 || request->head.values[HEAD_TRANSFER_ENCODING];
@@ -97,8 +118,7 @@ static enum err_code check_body_head(struct http_request *request, struct err *e
         return OK;
     if (is_json_type(request->method, str_of(type)))
         return OK;
-    return err_set(err, ERR_INVALID, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json%s",
-                   request->method == HTTP_PATCH ? " or application/merge-patch+json" : "");
+    return refuse_type(request, err);
 }
 
 static enum err_code read_idempotency_key(struct http_request *request, struct err *err)
@@ -117,6 +137,8 @@ static enum err_code read_idempotency_key(struct http_request *request, struct e
     (void)str_copy(request->idempotency.principal, sizeof request->idempotency.principal, request->principal.uid,
                    strlen(request->principal.uid));
     request->has_idempotency = true;
+    if (request->taken)
+        request->digest = idempotency_digest_new();
     return OK;
 }
 
@@ -151,8 +173,15 @@ static enum err_code find_answer(struct db *db, void *arg, struct err *err)
 enum err_code checks_repeat(struct http_request *request, struct err *err)
 {
     struct find find = {.request = request};
-    idempotency_hash(&request->idempotency, method_names[request->method], request->target, http_body(request).p,
-                     http_body(request).n);
+    struct str body = http_body(request);
+    uint8_t taken[IDEMPOTENCY_HASH];
+    if (request->digest && !request->has_hash) {
+        idempotency_digest_end(request->digest, taken);
+        body = (struct str){(const char *)taken, sizeof taken};
+    }
+    if (!request->has_hash)
+        idempotency_hash(&request->idempotency, method_names[request->method], request->target, body.p, body.n);
+    request->has_hash = true; /* it may be asked for again after a wait */
     buf_init(&find.body, REPLAY_MAX);
     enum err_code code = store_read(http_server_store(request->server), find_answer, &find, err);
     if (code == OK && find.status)
@@ -170,7 +199,7 @@ static enum err_code parse_body(struct http_request *request, struct err *err)
         return flags & HTTP_BODY_REQUIRED ? err_set(err, ERR_INVALID, "INVALID_JSON", "a JSON body is required") : OK;
     if (!(flags & HTTP_JSON_BODY) && request->method == HTTP_GET)
         return OK;
-    enum err_code code = json_parse(body.p, body.n, &request->json, err);
+    enum err_code code = (flags & HTTP_JSON_EXACT ? json_parse_exact : json_parse)(body.p, body.n, &request->json, err);
     if (code != OK || flags & HTTP_JSON_BODY)
         return code;
     const struct json *root = json_root(request->json);
@@ -181,5 +210,5 @@ enum err_code checks_body(struct http_request *request, struct err *err)
 {
     if (request->body.failed || request->discarded)
         return too_large(request, err);
-    return parse_body(request, err);
+    return request->taken ? OK : parse_body(request, err);
 }

@@ -61,7 +61,16 @@ enum http_route_flags {
     HTTP_JSON_BODY = 1,       /* a JSON body is allowed (http_body_json) */
     HTTP_BODY_REQUIRED = 2,   /* and needed */
     HTTP_LENIENT = 4,         /* unknown members and parameters are ignored (the trigger.dev routes) */
+    HTTP_JSON_EXACT = 16,     /* the body may nest to any depth, and numbers stay digit for digit (json_parse_exact) */
     HTTP_IDEMPOTENT_SAVE = 8, /* the handler saves the answer for an Idempotency-Key in its own transaction */
+};
+
+/* Bodies of one media type that a route takes piece by piece, as they arrive, because they have no limit. */
+struct http_body_taker {
+    const char *type; /* "application/x-ndjson" */
+    /* On a thread of the pool, before the route's handler, which comes when the body has ended. An error refuses the request:
+     * what still arrives is discarded. */
+    enum err_code (*take)(struct http_request *request, void *context, const char *bytes, size_t count, struct err *err);
 };
 
 struct http_route {
@@ -73,6 +82,7 @@ struct http_route {
     const struct http_param_spec *params; /* NULL = none */
     const char *summary;                  /* for the reader of the table */
     unsigned audits;                      /* what its calls leave in the audit log, AUDITS(…) of audit/; 0 = nothing */
+    const struct http_body_taker *taker;  /* NULL = none */
 };
 
 /* Routes of one part, with what their handlers work on. */
@@ -95,6 +105,10 @@ const char *http_param_text(const struct http_request *request, const char *name
 struct str http_body(const struct http_request *request);
 /* Root of the JSON body; NULL when there was none and none is required. Owned by the request. */
 const struct json *http_body_json(const struct http_request *request);
+bool http_body_was_taken(const struct http_request *request); /* by the route's taker, piece by piece */
+/* What taker and handler keep for a request; `release` is called with it when the request is gone. Once. */
+void http_set_state(struct http_request *request, void *state, void (*release)(void *state));
+void *http_state(const struct http_request *request); /* NULL = none */
 const struct http_principal *http_principal(const struct http_request *request);
 const char *http_request_id(const struct http_request *request);
 const struct http_route *http_route_of(const struct http_request *request); /* NULL: refused before routing */
@@ -134,6 +148,7 @@ struct http_stream_source {
     void (*closed)(void *arg); /* once, when the client or the server ended it; no produce after it */
     void *arg;
     bool whole; /* worth nothing without its end: a stop of the server breaks it off */
+    int status; /* 0: 200 */
 };
 /* The stream lives until `closed` returns: wake it from any thread, holding the lock that `closed` takes; never from
  * within produce. */

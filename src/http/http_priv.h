@@ -52,13 +52,18 @@ struct http_request {
     struct buf body;
     bool head_seen;
     size_t discarded; /* bytes of a body that nobody wants */
+    bool taken;       /* the body goes to the route's taker */
+    int64_t taken_bytes;
+    struct idempotency_digest *digest; /* of what was taken; owned, NULL = nobody asks for it */
+    void *state;                       /* of taker and handler */
+    void (*release_state)(void *state);
     struct json_doc *json;
     struct http_principal principal;
     char request_id[129];
     char client_address[64], peer_address[64];
     int64_t arrived_us, started_mono_us;
     struct http_idempotency idempotency;
-    bool has_idempotency, replayed;
+    bool has_idempotency, has_hash, replayed;
     bool in_flight;           /* holds its key in the server's table */
     struct list_node waiting; /* for the request that holds the same key */
     struct http_answer answer;

@@ -23,6 +23,7 @@
 
 enum {
     DISCARD_MAX = HTTP_BODY_BULK_MAX + (8 << 20), /* many clients read the refusal only after they have sent the body */
+    TAKEN_STEP = 1 << 20,                         /* so much of a body without limit must arrive within HTTP_BODY_TIME_MAX_S */
     SPARE_CONNECTIONS = 64,
     THREAD_STACK = 256 << 10,
     STOP_POLL_US = 2000,
@@ -248,9 +249,27 @@ static enum MHD_Result first_call(struct http_request *request, const char *meth
     return MHD_YES;
 }
 
+/* An unlimited body may take its time as long as it goes on. */
+static void hand_over(struct http_request *request, const char *bytes, size_t count)
+{
+    struct err err;
+    int64_t before = request->taken_bytes;
+    request->taken_bytes += (int64_t)count;
+    if (request->registered && before / TAKEN_STEP != request->taken_bytes / TAKEN_STEP)
+        connections_reading(&request->server->connections, request->registered);
+    if (request->digest)
+        idempotency_digest_add(request->digest, bytes, count);
+    enum err_code code = request->route->taker->take(request, request->context, bytes, count, &err);
+    if (code != OK)
+        refuse(request, code, &err);
+}
+
 static enum MHD_Result take_body(struct http_request *request, const char *bytes, size_t *count)
 {
-    if (request->answer.status || request->body.failed || request->discarded || request->body.len + *count > request->body.max) {
+    if (request->taken && !request->answer.status) {
+        hand_over(request, bytes, *count);
+    } else if (request->answer.status || request->body.failed || request->discarded ||
+               request->body.len + *count > request->body.max) {
         request->discarded += *count;
         if (request->discarded > DISCARD_MAX)
             return MHD_NO;
@@ -343,6 +362,9 @@ static void free_request(struct http_request *request)
     if (!request->answer.is_static)
         free(request->answer.body);
     request_head_release(&request->head);
+    if (request->release_state)
+        request->release_state(request->state);
+    idempotency_digest_free(request->digest);
     json_doc_free(request->json);
     buf_release(&request->body);
     mutex_release(&request->mutex);

@@ -2,8 +2,10 @@
 #include "http/idempotency_store.h"
 
 #include "base/clock.h"
+#include "base/panic.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct db_sql sql_save = {
@@ -44,6 +46,33 @@ void idempotency_hash(struct http_idempotency *idempotency, const char *method, 
     (void)crypto_generichash_update(&state, (const unsigned char *)target, strlen(target) + 1);
     (void)crypto_generichash_update(&state, body, length);
     (void)crypto_generichash_final(&state, idempotency->hash, IDEMPOTENCY_HASH);
+}
+
+struct idempotency_digest {
+    crypto_generichash_state state;
+};
+
+struct idempotency_digest *idempotency_digest_new(void)
+{
+    struct idempotency_digest *digest = aligned_alloc(_Alignof(struct idempotency_digest), sizeof *digest);
+    must(digest);
+    (void)crypto_generichash_init(&digest->state, NULL, 0, IDEMPOTENCY_HASH);
+    return digest;
+}
+
+void idempotency_digest_add(struct idempotency_digest *digest, const void *bytes, size_t count)
+{
+    (void)crypto_generichash_update(&digest->state, bytes, count);
+}
+
+void idempotency_digest_end(struct idempotency_digest *digest, uint8_t out[IDEMPOTENCY_HASH])
+{
+    (void)crypto_generichash_final(&digest->state, out, IDEMPOTENCY_HASH);
+}
+
+void idempotency_digest_free(struct idempotency_digest *digest)
+{
+    free(digest);
 }
 
 static void bind_key(struct db_stmt *st, const struct http_idempotency *idempotency)

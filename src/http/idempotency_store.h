@@ -23,6 +23,12 @@ struct http_idempotency {
 /* Fills in what is derived from the key and the request. */
 void idempotency_hash(struct http_idempotency *idempotency, const char *method, const char *target, const void *body,
                       size_t length);
+/* Stands for a body that is never there as a whole. */
+struct idempotency_digest;
+struct idempotency_digest *idempotency_digest_new(void);
+void idempotency_digest_add(struct idempotency_digest *digest, const void *bytes, size_t count);
+void idempotency_digest_end(struct idempotency_digest *digest, uint8_t out[IDEMPOTENCY_HASH]);
+void idempotency_digest_free(struct idempotency_digest *digest); /* NULL allowed */
 /* Writer's transaction. ERR_CONFLICT with IDEMPOTENCY_RACE when the key exists by now. */
 enum err_code idempotency_save(struct db *tx, const struct http_idempotency *idempotency, int status, const void *body,
                                size_t length, int64_t now_us, struct err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What handlers read of a request, and what its first line says. */
 #include "base/mem.h"
+#include "base/panic.h"
 #include "http/http_priv.h"
 
 #include <string.h>
@@ -63,6 +64,23 @@ const char *http_path_id(const struct http_request *request, int index)
 struct str http_body(const struct http_request *request)
 {
     return (struct str){request->body.len ? request->body.data : "", request->body.len};
+}
+
+bool http_body_was_taken(const struct http_request *request)
+{
+    return request->taken;
+}
+
+void http_set_state(struct http_request *request, void *state, void (*release)(void *state))
+{
+    must(!request->release_state);
+    request->state = state;
+    request->release_state = release;
+}
+
+void *http_state(const struct http_request *request)
+{
+    return request->state;
 }
 
 const struct json *http_body_json(const struct http_request *request)
