@@ -44,7 +44,7 @@ enum err_code trail_open(const struct trail_options *options, struct trail **ret
 void trail_start(struct trail *trail);
 /* Stores what waits, signs a last checkpoint, ends the threads. Before the store is closed. */
 void trail_stop(struct trail *trail);
-void trail_free(struct trail *trail);
+void trail_free(struct trail *trail); /* after the store is closed: it may hold checkpoints of ours; NULL allowed */
 
 /* Something was written to audit_pending and committed. Any thread (the store's). */
 void trail_wake(struct trail *trail);
@@ -58,8 +58,9 @@ void trail_post(struct trail *trail, struct audit_event *event);
 struct trail_batch {
     struct list_node node; /* the trail's */
     struct audit_record *records;
-    size_t count, bytes;
+    size_t count, bytes; /* bytes: the trail's */
     bool dedupe_all;
+    bool patient; /* taken although the queue is full: one of a row of batches, of which each waits for the one before */
     void (*done)(struct trail_batch *batch, enum err_code code, const struct err *err);
     void *arg;
 };

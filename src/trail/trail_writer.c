@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer's thread: takes what waits, plans it, commits it. Nothing waits for a timer: while one commit is under way, the
+ * next one gathers (rulings section 4). */
+#include "base/log.h"
+#include "trail/trail_checkpoint.h"
+#include "trail/trail_priv.h"
+
+static void plan_batches(struct trail *trail, struct list *taken)
+{
+    for (struct list_node *node; (node = list_pop_front(taken));) {
+        struct trail_batch *batch = CONTAINER_OF(node, struct trail_batch, node);
+        while (trail_plan_add(trail, batch) == TRAIL_COMMIT_FIRST)
+            trail_commit(trail);
+    }
+}
+
+static void run_round(struct trail *trail, struct list *taken)
+{
+    trail_list_free_removed(trail);
+    trail_end_asked(trail);
+    if (atomic_exchange(&trail->pending_wanted, false) && !trail_move_pending(trail))
+        atomic_store(&trail->pending_wanted, true);
+    plan_batches(trail, taken);
+    if (trail->plan->group_count)
+        trail_commit(trail);
+}
+
+/* Only rows that were refused are waited for: all else wakes us. */
+static int64_t wait_us(struct trail *trail)
+{
+    if (!atomic_load(&trail->pending_wanted))
+        trail->backoff_us = 0;
+    return trail->backoff_us ? trail->backoff_us : atomic_load(&trail->pending_wanted) ? 0 : -1;
+}
+
+static void vouch_for_all(struct trail *trail)
+{
+    struct trail_segment *open[TRAIL_LATE_OPEN_MAX + 2] = {trail->current, trail->late_any};
+    for (size_t i = 0; i < TRAIL_LATE_OPEN_MAX; i++)
+        open[2 + i] = trail->late[i];
+    for (size_t i = 0; i < ARRAY_LEN(open); i++)
+        if (open[i] && open[i]->meta.count > open[i]->vouched)
+            trail_checkpoint_now(trail, open[i]);
+}
+
+void trail_writer_main(void *arg)
+{
+    struct trail *trail = arg;
+    struct list taken;
+    list_init(&taken);
+    while (queue_take_all(&trail->queue, &taken, wait_us(trail)))
+        run_round(trail, &taken);
+    atomic_store(&trail->pending_wanted, true); /* what was committed last */
+    run_round(trail, &taken);
+    vouch_for_all(trail);
+}
