@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drives the real binary from outside: servers on free loopback ports, REST with every answer checked against the
 OpenAPI file, and waiting for conditions instead of sleeping."""
+import contextlib
+import glob
 import http.client
 import json
 import os
@@ -213,13 +215,27 @@ def end_keeper(folder):
             continue
 
 
+def stored_events(server):
+    """(events in segments, the last row of audit_pending that is in them), from the files."""
+    rows, moved = [], 0
+    for path in sorted(glob.glob(f"{server.folder}/horae.db-audit/*.db")):
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            db.execute("BEGIN")  # both of one moment
+            rows += [json.loads(row[0]) for row in db.execute("SELECT event FROM audit_events ORDER BY seq")]
+            moved = max(moved, *(row[0] for row in db.execute("SELECT pending_id FROM audit_segment")))
+    return rows, moved
+
+
 def audit_events(server):
-    """What the audit log has by now, in the order of its making; `old` and `new` are the objects as values. Also of a server that
+    """What the audit log has by now, in the order of its storing; `old` and `new` are the objects as values. Also of a server that
     was stopped."""
-    with sqlite3.connect(f"file:{server.folder}/horae.db?mode=ro", uri=True) as db:
-        events = [json.loads(row[0]) for row in db.execute("SELECT event FROM audit_pending ORDER BY id")]
+    with contextlib.closing(sqlite3.connect(f"file:{server.folder}/horae.db?mode=ro", uri=True)) as db:
+        last = db.execute("SELECT COALESCE(MAX(id), 0) FROM audit_pending").fetchone()[0]
+    events, _ = wait_until("events to be in segments", lambda: next((found for found in [stored_events(server)] if found[1] >= last), None))
     for event in events:
-        event["old"], event["new"] = event.pop("old_object", None), event.pop("new_object", None)
+        diff = event.get("diff_object", {})
+        for which in ("old", "new"):
+            event[which] = json.loads(diff[f"{which}_object"]) if f"{which}_object" in diff else None
         event.setdefault("data", {})
         event["resource"].setdefault("data", {})
     return events

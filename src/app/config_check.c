@@ -2,13 +2,17 @@
 #include "app/config_check.h"
 
 #include "alert/alert_values.h"
+#include "audit/audit_event.h"
+#include "audit/audit_redact.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "http/client_address.h"
 #include "http/listen.h"
 #include "sched/sched_task.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -97,6 +101,30 @@ static void check_alerts(const struct config *config, struct buf *errors)
         buf_add_text(errors, "alerts.webhook_url is missing: alerts.webhook_secret signs what is posted there\n");
 }
 
+static void check_resource_types(const struct config_list *types, struct buf *errors)
+{
+    struct err err;
+    for (size_t i = 0; i < types->count; i++) {
+        if (audit_type_check(types->items[i], &err) != OK)
+            buf_printf(errors, "audit.resource_types: %s\n", err.message);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(types->items[i], types->items[k]) == 0)
+                buf_printf(errors, "audit.resource_types: \"%s\" is given twice\n", types->items[i]);
+    }
+}
+
+static void check_redact_names(const struct config_list *names, struct buf *errors)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        char *text = xstrdup(names->items[i]);
+        size_t n = audit_name_plain(names->items[i], text);
+        if (n < 1 || n > AUDIT_REDACT_NAME_MAX || !str_is_utf8(text, n))
+            buf_printf(errors, "audit.redact_names: \"%s\" is not allowed; it must have 1 to %d bytes besides _ and -\n",
+                       names->items[i], AUDIT_REDACT_NAME_MAX);
+        free(text);
+    }
+}
+
 void config_check(const struct config *config, struct buf *errors)
 {
     struct err err;
@@ -109,4 +137,6 @@ void config_check(const struct config *config, struct buf *errors)
     check_proxies(config, errors);
     check_tls(config, errors);
     check_alerts(config, errors);
+    check_resource_types(&config->audit_resource_types, errors);
+    check_redact_names(&config->audit_redact_names, errors);
 }

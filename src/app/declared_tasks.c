@@ -11,6 +11,8 @@ static const char *const declared[] = {
     "\"description\":\"Deletes executions, ledger rows and logs that are older than their retention.\"}",
     "{\"name\":\"lock_cleanup\",\"type\":\"lock_cleanup\",\"is_recurring\":true,\"cron_expr\":\"0 3 * * *\","
     "\"description\":\"Deletes released and expired locks that are older than their retention.\"}",
+    "{\"name\":\"audit_cleanup\",\"type\":\"audit_cleanup\",\"is_recurring\":true,\"cron_expr\":\"0 2 * * *\","
+    "\"description\":\"Drops audit events that are older than their retention.\"}",
 };
 
 enum err_code declare_tasks(struct scheduler *scheduler, int64_t now_us, struct err *err)

@@ -7,6 +7,7 @@
 #include "db/store.h"
 #include "sched/handler_command.h"
 #include "sched/scheduler.h"
+#include "trail/trail.h"
 
 enum { METRICS_MAX = 16 << 20 };
 
@@ -24,7 +25,19 @@ static void put_commands(struct json_writer *w, struct handler_command *command)
     json_end_object(w);
 }
 
-static void answer_state(struct http_request *request, int status, const char *state, struct handler_command *command)
+/* Events of others are refused while it fails; changes go on, and their events wait in the store. */
+static void put_audit(struct json_writer *w, struct trail *trail)
+{
+    struct trail_figures figures = trail_figures(trail);
+    json_key(w, "audit");
+    json_begin_object(w);
+    json_put_bool(w, "failing", figures.failing);
+    json_put_int(w, "queued", figures.queued);
+    json_put_int(w, "dropped", figures.dropped);
+    json_end_object(w);
+}
+
+static void answer_state(struct http_request *request, int status, const char *state, struct probes *details)
 {
     struct buf out;
     struct json_writer w;
@@ -33,8 +46,10 @@ static void answer_state(struct http_request *request, int status, const char *s
     json_begin_object(&w);
     json_put_text(&w, "status", state);
     json_put_text(&w, "version", HORAE_VERSION);
-    if (command)
-        put_commands(&w, command);
+    if (details)
+        put_commands(&w, details->command);
+    if (details && details->trail)
+        put_audit(&w, details->trail);
     json_end_object(&w);
     http_answer_json(request, status, &out);
 }
@@ -62,7 +77,7 @@ static void readyz(struct http_request *request, void *context)
     else if (scheduler_figures(probes->scheduler).store_refuses)
         (void)err_set(&err, ERR_UNAVAILABLE, NULL, "the store refuses changes; the log says why");
     else if (store_read(probes->store, read_nothing, NULL, &err) == OK) {
-        answer_state(request, 200, "ready", probes->command);
+        answer_state(request, 200, "ready", probes);
         return;
     }
     http_answer_error(request, ERR_UNAVAILABLE, &err);

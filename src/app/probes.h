@@ -10,11 +10,13 @@
 struct handler_command;
 struct scheduler;
 struct store;
+struct trail;
 
 struct probes {
     struct store *store;
     struct scheduler *scheduler;
     struct handler_command *command;
+    struct trail *trail;
     _Atomic bool stopping;
 };
 

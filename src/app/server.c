@@ -5,6 +5,7 @@
 #include "alert/alert_api.h"
 #include "app/alerting.h"
 #include "app/audit_refusals.h"
+#include "app/audit_trail.h"
 #include "app/declared_tasks.h"
 #include "app/instance.h"
 #include "app/probes.h"
@@ -47,6 +48,8 @@ struct server {
     const struct clock *clock;
     struct instance_identity identity;
     struct store *store;
+    char store_path[4200];
+    struct audit_trail audit;
     struct lease_provider *leases;
     struct kept_lease planner;
     bool joined;
@@ -132,8 +135,12 @@ static enum err_code open_store(struct server *server, struct err *err)
             return ERR_CORRUPT;
         protect_database(url + 7);
     }
-    struct store_options options = {
-        .url = url, .relaxed = strcmp(server->config->durability, "relaxed") == 0, .readers = READERS};
+    struct store_options options = {.url = url,
+                                    .relaxed = strcmp(server->config->durability, "relaxed") == 0,
+                                    .readers = READERS,
+                                    .committed = audit_trail_committed,
+                                    .arg = &server->audit};
+    (void)snprintf(server->store_path, sizeof server->store_path, "%s", url + strlen("sqlite:"));
     return store_open(&options, &server->store, err);
 }
 
@@ -201,7 +208,7 @@ static enum err_code make_handlers(struct server *server, size_t *ret_count, str
         return code;
     server->noop = handler_noop_new();
     server->http_handler = handler_http_new(server->clock);
-    server->maintenance = maintenance_new(server->store, server->clock, server->config->data);
+    server->maintenance = maintenance_new(server->store, server->clock, server->config->data, server->audit.ingest.trail);
     server->handlers[n++] = handler_noop_handler(server->noop);
     server->handlers[n++] = handler_http_handler(server->http_handler);
     server->handlers[n++] = handler_command_handler(server->command);
@@ -245,41 +252,14 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
     return declare_tasks(server->scheduler, clock_wall(server->clock).us, err);
 }
 
-/* ---- refused calls ---- */
+/* ---- HTTP ---- */
 
-struct refusal_write {
-    struct store_op op;
-    struct audit_event *event; /* owned */
-};
-
-static enum err_code write_refusal(struct db *tx, void *arg, struct err *err)
-{
-    const struct refusal_write *write = arg;
-    return audit_put(tx, write->event, 0, err);
-}
-
-static void refusal_written(void *arg, enum err_code code, const struct err *err)
-{
-    struct refusal_write *write = arg;
-    if (code != OK)
-        log_warn("audit", "a refused call was not recorded: %s", err->message);
-    audit_event_free(write->event);
-    free(write);
-}
-
-/* To be the trail's queue (trail_post) as soon as there is one. */
 static void post_refusal(void *arg, struct audit_event *event)
 {
     struct server *server = arg;
-    struct refusal_write *write = xcalloc(1, sizeof *write);
-    *write = (struct refusal_write){{.run = write_refusal, .done = refusal_written, .arg = write}, event};
-    if (store_submit(server->store, &write->op))
-        return;
-    audit_event_free(event);
-    free(write);
+    trail_post(server->audit.ingest.trail, event);
 }
 
-/* ---- HTTP ---- */
 
 static enum err_code trust_proxies(struct server *server, struct err *err)
 {
@@ -314,12 +294,14 @@ static enum err_code start_http(struct server *server, struct err *err)
                                      .planner = &server->planner,
                                      .capacity = (int)c->capacity,
                                      .defaults = {c->default_timeout_seconds, c->default_max_retries, c->default_grace_period}};
-    server->probes = (struct probes){.store = server->store, .scheduler = server->scheduler, .command = server->command};
+    server->probes = (struct probes){
+        .store = server->store, .scheduler = server->scheduler, .command = server->command, .trail = server->audit.ingest.trail};
     size_t n = 0;
     server->routes[n++] = probes_routes(&server->probes);
     server->routes[n++] = access_routes(server->access);
     server->routes[n++] = alert_routes(server->alerts);
     n += sched_api_routes(&server->api, server->routes + n);
+    server->routes[n++] = ingest_routes(&server->audit.ingest);
     struct http_server_options options = {.listen = c->listen,
                                           .tls_cert_file = c->tls_cert[0] ? c->tls_cert : NULL,
                                           .tls_key_file = c->tls_key[0] ? c->tls_key : NULL,
@@ -335,14 +317,6 @@ static enum err_code start_http(struct server *server, struct err *err)
                                           .refused_arg = &server->refusals};
     server->refusals = (struct audit_refusals){.post = post_refusal, .arg = server};
     return http_server_start(&options, &server->http, err);
-}
-
-/* Of the audit log, which is not there yet: names that are promised are there from the first scrape (rulings, Metrics). */
-static void register_audit_metrics(void)
-{
-    (void)metric_get(METRIC_GAUGE, "horae_audit_queue_depth", "Audit events that wait to be written.", "");
-    (void)metric_get(METRIC_COUNTER, "horae_audit_written_total", "Audit events written.", "");
-    (void)metric_get(METRIC_COUNTER, "horae_audit_dropped_total", "Audit events lost: queue full or a failed write.", "");
 }
 
 static void register_build_info(void)
@@ -381,7 +355,11 @@ enum err_code server_start(const struct config *config, struct server **ret, str
         server->events = event_hub_new();
         server->alerts = alerting_start(config, server->store, server->clock, server->events, server->identity.id);
         register_build_info();
-        register_audit_metrics();
+        server->audit.alerts = server->alerts;
+        code = audit_trail_open(&server->audit, config, server->store, server->clock, server->store_path, err);
+    }
+    if (code == OK) {
+        audit_trail_start(&server->audit);
         code = start_scheduler(server, err);
     }
     if (code == OK)
@@ -441,10 +419,12 @@ void server_stop(struct server *server, bool handover)
     handler_http_free(server->http_handler);
     handler_noop_free(server->noop);
     leave(server);
+    audit_trail_stop(&server->audit);
     if (server->alerts)
         alerts_stop(server->alerts);
     if (server->store)
         store_close(server->store);
+    audit_trail_free(&server->audit);
     alerts_free(server->alerts);
     scheduler_free(server->scheduler);
     log_followers_free(server->followers);

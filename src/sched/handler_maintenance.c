@@ -29,6 +29,7 @@ struct maintenance {
     struct scheduler *scheduler;
     struct store *store;
     const struct clock *clock;
+    struct trail *trail;
     char *data_dir;
     struct worker_pool pool;
     _Atomic int64_t stopped; /* the execution that was told to end last */
@@ -178,6 +179,21 @@ static enum err_code clean_locks(struct maintenance_run *run, struct buf *result
     return code == OK ? purge_all(run, "locks", result, err) : code;
 }
 
+static enum err_code clean_audit(struct maintenance_run *run, struct buf *result, struct err *err)
+{
+    struct trail_purge purged = {0};
+    enum err_code code = cutoff_of(run, RETENTION_AUDIT, err);
+    if (code == OK)
+        code = trail_purge(run->maintenance->trail, run->before_us / US_PER_MS, &purged, err);
+    if (code != OK)
+        return code;
+    char cutoff[40];
+    (void)time_format_utc(run->before_us, 3, cutoff, sizeof cutoff);
+    buf_printf(result, "deleted %lld audit events in %lld segments before %s", (long long)purged.events,
+               (long long)purged.segments, cutoff);
+    return OK;
+}
+
 static void work(struct worker_item *item)
 {
     struct maintenance_run *run = CONTAINER_OF(item, struct maintenance_run, item);
@@ -216,6 +232,11 @@ static enum err_code start_locks(void *context, struct handler_job *job, struct 
     return start(context, job, clean_locks, err);
 }
 
+static enum err_code start_audit(void *context, struct handler_job *job, struct err *err)
+{
+    return start(context, job, clean_audit, err);
+}
+
 static void stop(void *context, int64_t execution_id, int32_t attempt, bool force)
 {
     (void)attempt;
@@ -224,11 +245,12 @@ static void stop(void *context, int64_t execution_id, int32_t attempt, bool forc
     atomic_store(&maintenance->stopped, execution_id);
 }
 
-struct maintenance *maintenance_new(struct store *store, const struct clock *clock, const char *data_dir)
+struct maintenance *maintenance_new(struct store *store, const struct clock *clock, const char *data_dir, struct trail *trail)
 {
     struct maintenance *maintenance = xcalloc(1, sizeof *maintenance);
     maintenance->store = store;
     maintenance->clock = clock;
+    maintenance->trail = trail;
     maintenance->data_dir = xstrdup(data_dir);
     worker_pool_init(&maintenance->pool);
     return maintenance;
@@ -243,7 +265,8 @@ size_t maintenance_handlers(struct maintenance *maintenance, struct handler *out
 {
     out[0] = (struct handler){.type = "execution_cleanup", .start = start_executions, .stop = stop, .context = maintenance};
     out[1] = (struct handler){.type = "lock_cleanup", .start = start_locks, .stop = stop, .context = maintenance};
-    return 2;
+    out[2] = (struct handler){.type = "audit_cleanup", .start = start_audit, .stop = stop, .context = maintenance};
+    return 3;
 }
 
 void maintenance_free(struct maintenance *maintenance)

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's trail: made from the settings, woken by the store, stopped before the store is closed. */
+#ifndef HORAE_APP_AUDIT_TRAIL_H
+#define HORAE_APP_AUDIT_TRAIL_H
+
+#include "alert/alerts.h"
+#include "app/config.h"
+#include "trail/ingest_api.h"
+
+#include <stdatomic.h>
+
+struct audit_trail {
+    _Atomic(struct trail *) trail; /* NULL: not there yet; the store may look for it on its own thread */
+    struct ingest_api ingest;
+    struct audit_names names; /* that are redacted: the default ones and those of the settings */
+    struct str *name_items;   /* owned, and their texts */
+    struct alerts *alerts;    /* borrowed; told of trouble */
+    uint64_t puts;            /* of audit_put, when the trail was last woken; store's thread */
+};
+
+/* `store_path`: the database's file; segments lie beside it in PATH-audit, the key in the folder of the data. */
+enum err_code audit_trail_open(struct audit_trail *audit, const struct config *config, struct store *store,
+                               const struct clock *clock, const char *store_path, struct err *err);
+void audit_trail_start(struct audit_trail *audit);
+/* `committed` of the store's options. */
+void audit_trail_committed(void *audit);
+void audit_trail_stop(struct audit_trail *audit); /* what waits is stored; before the store is closed */
+void audit_trail_free(struct audit_trail *audit); /* after that */
+
+#endif
