@@ -12,8 +12,9 @@
 #include <string.h>
 
 /* What the events of the bench hold: the texts of audit_ingest.py. */
-static const char object[] = "{\"name\":\"web-frontend\",\"replicas\":3,\"image\":\"registry/web:1.27.3\",\"labels\":{\"app\":\"web\",\"tier\":\"frontend\"},"
-                             "\"env\":[{\"name\":\"MODE\",\"value\":\"production\"},{\"name\":\"REGION\",\"value\":\"eu-west\"}],\"ports\":[80,443]}";
+static const char object[] =
+    "{\"name\":\"web-frontend\",\"replicas\":3,\"image\":\"registry/web:1.27.3\",\"labels\":{\"app\":\"web\",\"tier\":\"frontend\"},"
+    "\"env\":[{\"name\":\"MODE\",\"value\":\"production\"},{\"name\":\"REGION\",\"value\":\"eu-west\"}],\"ports\":[80,443]}";
 
 static const struct {
     const char *name, *schema, *insert;
@@ -51,15 +52,18 @@ static void text(sqlite3_stmt *st, int index, const char *value)
 
 static void bind_row(sqlite3_stmt *st, int64_t n, bool text_id)
 {
-    static const char *const actions[] = {"created", "updated", "deleted", "read"}, *const types[] = {"deployment", "pod", "service"};
+    static const char *const actions[] = {"created", "updated", "deleted", "read"}, *const types[] = {"deployment", "pod",
+                                                                                                      "service"};
     char id[UUID_TEXT_LEN + 1], resource[40], user[40], ip[40], event[2048];
     int64_t now = clock_wall(clock_real()).us;
     struct uuid uid = uuid_v7(now);
     uuid_format(&uid, id);
     (void)snprintf(resource, sizeof resource, "web-%lld", (long long)(n * 7919 % 100000));
     (void)snprintf(user, sizeof user, "user-%lld", (long long)(n * 104729 % 1000));
-    (void)snprintf(ip, sizeof ip, "10.%lld.%lld.%lld", (long long)(n % 200), (long long)(n / 200 % 200), (long long)(n * 31 % 250));
-    (void)snprintf(event, sizeof event, "{\"id\":\"%s\",\"timestamp\":%lld,\"user\":{\"uid\":\"%s\"},\"resource\":\"%s\",\"diff_object\":%s}", id,
+    (void)snprintf(ip, sizeof ip, "10.%lld.%lld.%lld", (long long)(n % 200), (long long)(n / 200 % 200),
+                   (long long)(n * 31 % 250));
+    (void)snprintf(event, sizeof event,
+                   "{\"id\":\"%s\",\"timestamp\":%lld,\"user\":{\"uid\":\"%s\"},\"resource\":\"%s\",\"diff_object\":%s}", id,
                    (long long)(now / 1000), user, resource, object);
     if (text_id)
         text(st, 1, id);

@@ -20,13 +20,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER = 65536, CONNECTIONS_MAX = 1024, EVENTS = 256, HEAD_MAX = 4096, BODY_MAX = 64 << 20 };
+enum {
+    BUFFER_AT_FIRST = 16384,
+    BUFFER_MAX = 64 << 20,
+    CONNECTIONS_MAX = 1024,
+    EVENTS = 256,
+    HEAD_MAX = 4096,
+    SHOWN_MAX = 800,
+    BODY_MAX = 64 << 20
+};
 
 struct connection {
     int fd;
-    size_t length;
+    size_t length, capacity;
     int64_t sent_us;
-    char buffer[BUFFER];
+    char *buffer;
 };
 
 static _Noreturn void die(const char *what)
@@ -46,6 +54,8 @@ static size_t message_size(const char *p, size_t n)
         const char *eol = memchr(line, '\r', n - (size_t)(line - p));
         if (strncasecmp(line, "content-length:", 15) == 0)
             body = strtoul(line + 15, NULL, 10);
+        if (strncasecmp(line, "transfer-encoding: chunked", 26) == 0) /* no more than one answer is on its way */
+            return n >= 5 && memcmp(p + n - 5, "0\r\n\r\n", 5) == 0 ? n : 0;
         line = eol + 2;
     }
     size_t all = (size_t)(end - p) + 4 + body;
@@ -59,6 +69,17 @@ static int connect_to(const struct sockaddr_in *address)
         die("connect");
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return fd;
+}
+
+/* Room for an answer of any length; a long one fills it a piece at a time. */
+static ssize_t receive(struct connection *c)
+{
+    if (c->length == c->capacity) {
+        c->capacity = c->capacity ? 2 * c->capacity : BUFFER_AT_FIRST;
+        if (c->capacity > BUFFER_MAX || !(c->buffer = realloc(c->buffer, c->capacity)))
+            die("memory");
+    }
+    return read(c->fd, c->buffer + c->length, c->capacity - c->length);
 }
 
 static struct sockaddr_in parse_address(const char *text)
@@ -93,7 +114,7 @@ static void send_one(struct load *load, struct connection *c)
 
 static void on_readable(struct load *load, struct connection *c)
 {
-    ssize_t n = read(c->fd, c->buffer + c->length, BUFFER - c->length);
+    ssize_t n = receive(c);
     if (n <= 0)
         die("the server closed the connection");
     c->length += (size_t)n;
@@ -101,7 +122,8 @@ static void on_readable(struct load *load, struct connection *c)
     if (!size)
         return;
     load->latencies_us[load->done++] = clock_mono(clock_real()).us - c->sent_us;
-    load->failed += c->buffer[9] != '2';
+    if (c->buffer[9] != '2' && !load->failed++)
+        (void)fprintf(stderr, "http_load: the first bad answer: %.*s\n", size < SHOWN_MAX ? (int)size : SHOWN_MAX, c->buffer);
     memmove(c->buffer, c->buffer + size, c->length - size);
     c->length -= size;
     if (load->sent < load->wanted)
@@ -180,9 +202,10 @@ static void accept_all(int ep, int listener)
 
 static void answer(struct connection *c)
 {
-    ssize_t n = read(c->fd, c->buffer + c->length, BUFFER - c->length);
+    ssize_t n = receive(c);
     if (n <= 0) {
         (void)close(c->fd);
+        free(c->buffer);
         free(c);
         return;
     }

@@ -219,9 +219,14 @@ static void actions_come_from_operations(void **state) /* AUD-41 */
     static const struct {
         const char *ending;
         enum audit_action action;
-    } verbs[] = {{"/enable", AUDIT_ACTION_ENABLED},   {"/disable", AUDIT_ACTION_DISABLED},  {"/trigger", AUDIT_ACTION_TRIGGERED},
-                 {"/cancel", AUDIT_ACTION_CANCELLED}, {"/executions/{id}/retry", AUDIT_ACTION_TRIGGERED},   {"/release", AUDIT_ACTION_REVOKED},
-                 {"/auth/login", AUDIT_ACTION_LOGIN}, {"/auth/logout", AUDIT_ACTION_LOGOUT}};
+    } verbs[] = {{"/enable", AUDIT_ACTION_ENABLED},
+                 {"/disable", AUDIT_ACTION_DISABLED},
+                 {"/trigger", AUDIT_ACTION_TRIGGERED},
+                 {"/cancel", AUDIT_ACTION_CANCELLED},
+                 {"/executions/{id}/retry", AUDIT_ACTION_TRIGGERED},
+                 {"/release", AUDIT_ACTION_REVOKED},
+                 {"/auth/login", AUDIT_ACTION_LOGIN},
+                 {"/auth/logout", AUDIT_ACTION_LOGOUT}};
     const struct fixture *f = *state;
     size_t seen = 0;
     for (size_t g = 0; g < f->count; g++)

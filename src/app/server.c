@@ -260,7 +260,6 @@ static void post_refusal(void *arg, struct audit_event *event)
     trail_post(server->audit.ingest.trail, event);
 }
 
-
 static enum err_code trust_proxies(struct server *server, struct err *err)
 {
     enum err_code code = OK;

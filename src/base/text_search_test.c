@@ -22,7 +22,7 @@ static void letters_match_in_either_case(void **state)
     assert_true(find("zebra", "a ZeBrA b"));
     assert_true(find("ZEBRA", "zebra"));
     assert_true(find("@home", "AT @HOME"));
-    assert_false(find("@home", "`home"));  /* differs from @ in the bit of the case alone */
+    assert_false(find("@home", "`home")); /* differs from @ in the bit of the case alone */
     assert_false(find("[x]", "{x}"));
     assert_true(find("stra\xc3\x9f"
                      "e",

@@ -51,8 +51,8 @@ struct sched_work {
     struct scheduler *scheduler;
     const char *instance_id;
     struct alerts *alerts; /* borrowed; NULL = nobody is told */
-    enum err_code code; /* out */
-    struct err err;     /* out */
+    enum err_code code;    /* out */
+    struct err err;        /* out */
     int64_t now_us;
     bool is_step; /* of the scheduler's own: tried again when the store refuses it */
 

@@ -12,9 +12,9 @@
 enum { FROM = 1, BEFORE_TIME, BEFORE_SEQ, LIMIT, FIRST_COLUMN, COMBINATIONS = 1 << EVENT_COLUMNS, SQL_MAX = 2048 };
 
 static const char *const columns[EVENT_COLUMNS] = {
-    [EVENT_REQUEST_ID] = "request_id", [EVENT_RESOURCE_ID] = "resource_id",     [EVENT_CLIENT_IP] = "client_ip",
-    [EVENT_USER_UID] = "user_uid",     [EVENT_SPACE_PATH] = "space_path",       [EVENT_RESOURCE_TYPE] = "resource_type",
-    [EVENT_ACTION] = "action",         [EVENT_SUBSYSTEM] = "subsystem",         [EVENT_STATUS] = "status",
+    [EVENT_REQUEST_ID] = "request_id", [EVENT_RESOURCE_ID] = "resource_id", [EVENT_CLIENT_IP] = "client_ip",
+    [EVENT_USER_UID] = "user_uid",     [EVENT_SPACE_PATH] = "space_path",   [EVENT_RESOURCE_TYPE] = "resource_type",
+    [EVENT_ACTION] = "action",         [EVENT_SUBSYSTEM] = "subsystem",     [EVENT_STATUS] = "status",
 };
 
 static const struct {
@@ -53,7 +53,8 @@ static void build_statement(enum event_question question, bool sealed, unsigned 
     buf_add_text(&sql, questions[question].head);
     buf_add_text(&sql, " FROM audit_events e");
     if (mask != driver) /* what the other filters ask for stands in the index by time too: no row is read for them */
-        buf_add_text(&sql, " CROSS JOIN audit_events t INDEXED BY audit_events_time ON t.timestamp = e.timestamp AND t.seq = e.seq");
+        buf_add_text(&sql,
+                     " CROSS JOIN audit_events t INDEXED BY audit_events_time ON t.timestamp = e.timestamp AND t.seq = e.seq");
     buf_add_text(&sql, " WHERE e.timestamp >= ?1 AND (e.timestamp, e.seq) < (?2, ?3)");
     add_conditions(&sql, driver, 'e');
     add_conditions(&sql, mask & ~driver, 't');
@@ -153,8 +154,8 @@ enum err_code event_query_count(struct db *db, bool sealed, const struct event_f
     return code;
 }
 
-enum err_code event_query_seqs(struct db *db, bool sealed, const struct event_filter *filter,
-                               void (*seq)(void *arg, int64_t seq), void *arg, struct err *err)
+enum err_code event_query_seqs(struct db *db, bool sealed, const struct event_filter *filter, void (*seq)(void *arg, int64_t seq),
+                               void *arg, struct err *err)
 {
     struct db_stmt *st;
     bool row = false;

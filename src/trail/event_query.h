@@ -50,8 +50,8 @@ enum err_code event_query_texts(struct db *db, bool sealed, const struct event_f
 enum err_code event_query_count(struct db *db, bool sealed, const struct event_filter *filter, int64_t most, int64_t *ret,
                                 struct err *err);
 /* Every seq, in no order. */
-enum err_code event_query_seqs(struct db *db, bool sealed, const struct event_filter *filter,
-                               void (*seq)(void *arg, int64_t seq), void *arg, struct err *err);
+enum err_code event_query_seqs(struct db *db, bool sealed, const struct event_filter *filter, void (*seq)(void *arg, int64_t seq),
+                               void *arg, struct err *err);
 /* The text of one event, borrowed during the call. ERR_NOT_FOUND. */
 enum err_code event_query_text(struct db *db, int64_t seq, void (*fn)(void *arg, struct str event), void *arg, struct err *err);
 enum err_code event_query_find(struct db *db, const struct uuid *id, void (*fn)(void *arg, struct str event), void *arg,

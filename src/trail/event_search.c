@@ -271,7 +271,8 @@ static void show(void *arg, struct str event)
 }
 
 /* Texts of the events from *at that stand in one segment. What went meanwhile is left out. */
-static enum err_code show_some(const struct search *s, const struct found *found, int *at, struct showing *showing, struct err *err)
+static enum err_code show_some(const struct search *s, const struct found *found, int *at, struct showing *showing,
+                               struct err *err)
 {
     struct db *db;
     int64_t segment = found->places[*at].segment;
@@ -398,8 +399,8 @@ enum err_code event_search_count(const struct event_source *source, const struct
 
 /* ---- one event ---- */
 
-enum err_code event_search_find(const struct event_source *source, const struct uuid *id,
-                                void (*fn)(void *arg, struct str event), void *arg, struct err *err)
+enum err_code event_search_find(const struct event_source *source, const struct uuid *id, void (*fn)(void *arg, struct str event),
+                                void *arg, struct err *err)
 {
     enum err_code code = ERR_NOT_FOUND;
     for (size_t i = 0; i < source->count && code == ERR_NOT_FOUND; i++) {

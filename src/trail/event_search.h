@@ -11,10 +11,10 @@
 #include "trail/segment.h"
 
 enum {
-    EVENT_SEARCH_MS = 1000,      /* by filters */
-    EVENT_TEXT_SEARCH_MS = 120,  /* by free text, which reads every event of the range */
-    EVENT_TEXT_MAX = 256,        /* bytes of the text searched for */
-    EVENT_COUNT_MS = 10,         /* rulings, Totals: 20 ms for all of it */
+    EVENT_SEARCH_MS = 1000,     /* by filters */
+    EVENT_TEXT_SEARCH_MS = 120, /* by free text, which reads every event of the range */
+    EVENT_TEXT_MAX = 256,       /* bytes of the text searched for */
+    EVENT_COUNT_MS = 10,        /* rulings, Totals: 20 ms for all of it */
     EVENT_CURSOR_LEN = 64,
 };
 
@@ -46,10 +46,10 @@ struct event_request {
 };
 
 struct event_page {
-    bool more;               /* events may follow: `next` is the place after which they do */
-    bool unfinished;         /* the time was up before the page was full */
+    bool more;       /* events may follow: `next` is the place after which they do */
+    bool unfinished; /* the time was up before the page was full */
     struct event_place next;
-    int64_t found;           /* events seen, those that were left out too */
+    int64_t found; /* events seen, those that were left out too */
 };
 
 /* `row` gets each event's text, borrowed during the call; false: no room, the page ends before it. */
@@ -59,8 +59,8 @@ enum err_code event_search(const struct event_source *source, const struct event
 enum err_code event_search_count(const struct event_source *source, const struct event_filter *filter, struct row_count *ret,
                                  struct err *err);
 /* The newest event of this id. ERR_NOT_FOUND. */
-enum err_code event_search_find(const struct event_source *source, const struct uuid *id,
-                                void (*fn)(void *arg, struct str event), void *arg, struct err *err);
+enum err_code event_search_find(const struct event_source *source, const struct uuid *id, void (*fn)(void *arg, struct str event),
+                                void *arg, struct err *err);
 
 /* A place as callers hold it. */
 void event_cursor_write(const struct event_place *place, char out[EVENT_CURSOR_LEN]);

@@ -174,7 +174,8 @@ static void no_filter_at_all(void **state)
 
 static void free_text(void **state)
 {
-    static const char *const texts[] = {"needle", "NEEDLE, \xC3\xBC", "plain \"TEXT\"", "\\\"text", "word", "\"data\":{", "nothing"};
+    static const char *const texts[] = {"needle", "NEEDLE, \xC3\xBC", "plain \"TEXT\"", "\\\"text",
+                                        "word",   "\"data\":{",       "nothing"};
     const struct fixture *f = *state;
     const char **expected = xcalloc(f->kit.count, sizeof(char *));
     for (int round = 0; round < ROUNDS / 3; round++) {
@@ -214,7 +215,8 @@ static void a_segment_that_went_meanwhile_has_no_events(void **state)
     struct event_request request = {.filter = {.failure = -1, .from_ms = INT64_MIN, .to_ms = INT64_MAX}, .limit = 50};
     struct answer answer = {.expected = expected};
     memcpy(segments + 1, f->source.segments, f->source.count * sizeof *segments);
-    segments[0] = (struct segment_meta){.number = 99, .state = SEGMENT_SEALED, .count = 5, .min_ms = BASE_MS, .max_ms = BASE_MS + 9000};
+    segments[0] =
+        (struct segment_meta){.number = 99, .state = SEGMENT_SEALED, .count = 5, .min_ms = BASE_MS, .max_ms = BASE_MS + 9000};
     struct fixture with = {.kit = f->kit, .source = {f->readers, segments, f->source.count + 1}};
     answer.count = expect(f, &request.filter, NULL, expected);
     check_cursors(&with, &request, &answer);
@@ -225,7 +227,18 @@ static void a_segment_that_went_meanwhile_has_no_events(void **state)
 static void cursors_are_read_as_they_were_written(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "1", "17", "1.1.1", "2.1.1.1", "1.1.0.1", "1.1.1.1 ", "1.01.1.1", "1.-1.1.1", "1.1.1.1.1", "1.11111111111111111.1.1", "1.A.1.1"};
+    static const char *const bad[] = {"",
+                                      "1",
+                                      "17",
+                                      "1.1.1",
+                                      "2.1.1.1",
+                                      "1.1.0.1",
+                                      "1.1.1.1 ",
+                                      "1.01.1.1",
+                                      "1.-1.1.1",
+                                      "1.1.1.1.1",
+                                      "1.11111111111111111.1.1",
+                                      "1.A.1.1"};
     struct event_place place = {-5, 3, INT64_MAX}, again;
     char text[EVENT_CURSOR_LEN];
     event_cursor_write(&place, text);

@@ -14,7 +14,7 @@ struct idle {
 };
 
 struct readers {
-    char *folder; /* owned */
+    char *folder;       /* owned */
     struct mutex mutex; /* guards all below */
     struct list idle;   /* the one used last is the first */
 };

@@ -53,14 +53,19 @@ static const struct db_sql kit_insert = {
     "INSERT INTO audit_events (seq, timestamp, id, event, status, request_id, resource_id, client_ip, user_uid, space_path,"
     " resource_type, action, subsystem) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"};
 
-static const char *const kit_values[EVENT_STATUS][4] = {
-    {"r-1", "r-2", "r-3", NULL},        {"thing", "other", "thing/2", "a"}, {"10.0.0.1", "10.0.0.2", "::1", NULL},
-    {"ann", "ben", "system", "ann"},    {"/a", "/a/b", NULL, NULL},         {"user", "pod", "secret", "user"},
-    {"created", "deleted", "updated", "created"}, {"http", "scheduler", NULL, "http"}};
+static const char *const kit_values[EVENT_STATUS][4] = {{"r-1", "r-2", "r-3", NULL},
+                                                        {"thing", "other", "thing/2", "a"},
+                                                        {"10.0.0.1", "10.0.0.2", "::1", NULL},
+                                                        {"ann", "ben", "system", "ann"},
+                                                        {"/a", "/a/b", NULL, NULL},
+                                                        {"user", "pod", "secret", "user"},
+                                                        {"created", "deleted", "updated", "created"},
+                                                        {"http", "scheduler", NULL, "http"}};
 
 static inline void kit_event_random(struct kit_event *event, int64_t number, int64_t seq, int64_t base_ms)
 {
-    *event = (struct kit_event){.place = {base_ms + (int64_t)(id_random_fast() % 40), number, seq}, .failure = id_random_fast() % 4 == 0};
+    *event = (struct kit_event){.place = {base_ms + (int64_t)(id_random_fast() % 40), number, seq},
+                                .failure = id_random_fast() % 4 == 0};
     for (int i = 0; i < EVENT_STATUS; i++)
         event->texts[i] = kit_values[i][id_random_fast() % 4];
     event->id = uuid_v7(event->place.timestamp_ms * 1000 + seq);
