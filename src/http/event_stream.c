@@ -45,26 +45,22 @@ struct event_hub {
     int64_t first, next;
     struct thread heart;
     bool stopping;
-    _Atomic int64_t wanted_until_us; /* monotonic; INT64_MAX while somebody listens */
-    _Atomic bool gap;                /* an event was not kept because nobody listened */
+    struct topic {
+        _Atomic int64_t wanted_until_us; /* monotonic; INT64_MAX while somebody listens */
+        _Atomic bool gap;                /* an event was not kept because nobody listened */
+        int64_t first;                   /* no event of it is missing from here on */
+    } topics[EVENT_TOPIC_COUNT];
 };
 
 bool event_hub_wanted(struct event_hub *hub, enum event_topic topic)
 {
-    (void)topic;
-    int64_t until = atomic_load_explicit(&hub->wanted_until_us, memory_order_relaxed);
+    struct topic *t = &hub->topics[topic];
+    int64_t until = atomic_load_explicit(&t->wanted_until_us, memory_order_relaxed);
     if (until == INT64_MAX || (until && clock_mono(clock_real()).us < until))
         return true;
-    if (!atomic_load_explicit(&hub->gap, memory_order_relaxed))
-        atomic_store_explicit(&hub->gap, true, memory_order_relaxed);
+    if (!atomic_load_explicit(&t->gap, memory_order_relaxed))
+        atomic_store_explicit(&t->gap, true, memory_order_relaxed);
     return false;
-}
-
-/* Forgets what lies before a gap: who asks for it must read the state again. */
-static void close_gap(struct event_hub *hub)
-{
-    if (atomic_exchange(&hub->gap, false))
-        hub->first = ++hub->next;
 }
 
 static struct event *slot_of(struct event_hub *hub, int64_t number)
@@ -72,30 +68,64 @@ static struct event *slot_of(struct event_hub *hub, int64_t number)
     return &hub->ring[number % EVENTS_KEPT];
 }
 
+/* Wakes those who want it; for the others it is as if they had read it, so that it never makes them late. */
+static void tell(struct event_hub *hub, enum event_topic topic, int64_t number)
+{
+    for (struct list_node *node = list_first(&hub->subscribers); node; node = list_next(&hub->subscribers, node)) {
+        struct subscriber *subscriber = CONTAINER_OF(node, struct subscriber, node);
+        if (!(subscriber->topics >> topic & 1))
+            subscriber->next += subscriber->next == number;
+        else if (subscriber->stream)
+            http_stream_wake(subscriber->stream);
+    }
+}
+
+/* The next event; takes the text. */
+static void append(struct event_hub *hub, enum event_topic topic, char *text, size_t length)
+{
+    int64_t number = hub->next++;
+    struct event *event = slot_of(hub, number);
+    free(event->text);
+    *event = (struct event){.topic = topic, .text = text, .length = length};
+    if (hub->next - hub->first > EVENTS_KEPT)
+        hub->first = hub->next - EVENTS_KEPT;
+    tell(hub, topic, number);
+}
+
+/* What lies before a gap counts as forgotten: who asks for it must read the state again. An empty event stands in for what was
+ * not kept, so that a reader who saw the last one before it is behind it, too. */
+static void close_gap(struct event_hub *hub, enum event_topic topic)
+{
+    if (!atomic_exchange(&hub->topics[topic].gap, false))
+        return;
+    append(hub, topic, xstrdup(""), 0);
+    hub->topics[topic].first = hub->next;
+}
+
+/* The first number from which on nothing of these topics is missing. */
+static int64_t first_of(const struct event_hub *hub, unsigned topics)
+{
+    int64_t first = hub->first;
+    for (int i = 0; i < EVENT_TOPIC_COUNT; i++)
+        if (topics >> i & 1 && hub->topics[i].first > first)
+            first = hub->topics[i].first;
+    return first;
+}
+
 void event_hub_publish(struct event_hub *hub, enum event_topic topic, const char *name, const char *json)
 {
     struct buf text;
     buf_init(&text, EVENT_MAX);
     mutex_lock(&hub->mutex);
-    close_gap(hub);
+    close_gap(hub, topic);
     size_t n = strlen(json);
     must(n > 2 && json[n - 1] == '}');
     buf_printf(&text, "id: %" PRId64 "\nevent: %s\ndata: ", hub->next, name);
     buf_add(&text, json, n - 1);
     buf_printf(&text, ",\"seq\":%" PRId64 "}\n\n", hub->next);
     if (!text.failed) {
-        struct event *event = slot_of(hub, hub->next);
-        free(event->text);
-        *event = (struct event){.topic = topic, .length = text.len};
-        event->text = buf_take(&text);
-        hub->next++;
-        if (hub->next - hub->first > EVENTS_KEPT)
-            hub->first = hub->next - EVENTS_KEPT;
-        for (struct list_node *node = list_first(&hub->subscribers); node; node = list_next(&hub->subscribers, node)) {
-            struct subscriber *subscriber = CONTAINER_OF(node, struct subscriber, node);
-            if (subscriber->stream && subscriber->topics >> topic & 1)
-                http_stream_wake(subscriber->stream);
-        }
+        size_t length = text.len;
+        append(hub, topic, buf_take(&text), length);
     }
     mutex_unlock(&hub->mutex);
     buf_release(&text);
@@ -166,8 +196,17 @@ static long produce(void *arg, char *out, size_t capacity)
 
 static void set_wanted(struct event_hub *hub)
 {
-    int64_t until = hub->subscribers.count ? INT64_MAX : clock_mono(clock_real()).us + LINGER_US;
-    atomic_store(&hub->wanted_until_us, until);
+    unsigned topics = 0;
+    int64_t until = clock_mono(clock_real()).us + LINGER_US;
+    for (struct list_node *node = list_first(&hub->subscribers); node; node = list_next(&hub->subscribers, node))
+        topics |= CONTAINER_OF(node, struct subscriber, node)->topics;
+    for (int i = 0; i < EVENT_TOPIC_COUNT; i++) {
+        _Atomic int64_t *wanted = &hub->topics[i].wanted_until_us;
+        if (topics >> i & 1)
+            atomic_store(wanted, INT64_MAX);
+        else if (atomic_load(wanted) == INT64_MAX) /* the last one has left: it may come back */
+            atomic_store(wanted, until);
+    }
 }
 
 static void closed(void *arg)
@@ -186,7 +225,7 @@ static void start_after(struct subscriber *subscriber, const char *last_id)
 {
     struct event_hub *hub = subscriber->hub;
     int64_t number = hub->next - 1;
-    if (!last_id || (str_to_int(str_of(last_id), hub->first - 1, hub->next - 1, &number))) {
+    if (!last_id || (str_to_int(str_of(last_id), first_of(hub, subscriber->topics) - 1, hub->next - 1, &number))) {
         subscriber->next = number + 1;
         subscriber->intro_length = (size_t)snprintf(subscriber->intro, sizeof subscriber->intro,
                                                     ": connected\nretry: 2000\nid: %" PRId64 "\n\n", number);
@@ -249,7 +288,9 @@ static void open_stream(struct http_request *request, struct event_hub *hub, uns
     subscriber->topics = topics;
     subscriber->opened_us = clock_mono(clock_real()).us;
     (void)snprintf(subscriber->caller, sizeof subscriber->caller, "%s", http_principal(request)->uid);
-    close_gap(hub);
+    for (int i = 0; i < EVENT_TOPIC_COUNT; i++)
+        if (topics >> i & 1)
+            close_gap(hub, (enum event_topic)i);
     start_after(subscriber, since ? since : http_param_text(request, "since"));
     list_push_back(&hub->subscribers, &subscriber->node);
     set_wanted(hub);

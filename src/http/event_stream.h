@@ -22,7 +22,7 @@ struct event_hub;
 struct event_hub *event_hub_new(void);
 void event_hub_free(struct event_hub *hub); /* after the server has stopped */
 
-/* Somebody listens, or did a moment ago. Cheap: a relaxed load. */
+/* Somebody listens to the topic, or did a moment ago. Cheap: a relaxed load. */
 bool event_hub_wanted(struct event_hub *hub, enum event_topic topic);
 /* `name` is "<topic>.created|updated|deleted", `json` one line, an object with a member; it gets the member `seq`. */
 void event_hub_publish(struct event_hub *hub, enum event_topic topic, const char *name, const char *json);
