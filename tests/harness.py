@@ -230,8 +230,12 @@ def audit_events(server):
     """What the audit log has by now, in the order of its storing; `old` and `new` are the objects as values. Also of a server that
     was stopped."""
     with contextlib.closing(sqlite3.connect(f"file:{server.folder}/horae.db?mode=ro", uri=True)) as db:
-        last = db.execute("SELECT COALESCE(MAX(id), 0) FROM audit_pending").fetchone()[0]
-    events, _ = wait_until("events to be in segments", lambda: next((found for found in [stored_events(server)] if found[1] >= last), None))
+        pending = db.execute("SELECT id, event FROM audit_pending ORDER BY id").fetchall()
+    last = pending[-1][0] if pending and server.process else 0  # one that was killed moves nothing
+    events, moved = wait_until("events to be in segments", lambda: next((found for found in [stored_events(server)] if found[1] >= last), None))
+    for event in (json.loads(row[1]) for row in pending if row[0] > moved):
+        event["diff_object"] = {f"{which}_object": json.dumps(event.pop(f"{which}_object")) for which in ("old", "new") if f"{which}_object" in event}
+        events.append(event)
     for event in events:
         diff = event.get("diff_object", {})
         for which in ("old", "new"):

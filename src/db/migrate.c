@@ -10,6 +10,7 @@
 static const char create_table[] = "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
                                    " checksum TEXT NOT NULL, applied_at INTEGER NOT NULL)";
 static const struct db_sql sql_list = {"SELECT number, checksum FROM schema_migrations ORDER BY number"};
+static const struct db_sql sql_first = {"SELECT applied_at FROM schema_migrations ORDER BY number LIMIT 1"};
 static const struct db_sql sql_note = {
     "INSERT INTO schema_migrations (number, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)"};
 
@@ -120,4 +121,18 @@ enum err_code migrate_apply(struct db *db, struct err *err)
     else
         (void)db_exec(db, "ROLLBACK", NULL);
     return code;
+}
+
+enum err_code migrate_first_time(struct db *db, int64_t *ret_us, struct err *err)
+{
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, &sql_first, &st, err);
+    if (code == OK)
+        code = db_step(st, &row, err);
+    if (code != OK)
+        return code;
+    *ret_us = row ? db_int(st, 0) : 0;
+    db_reset(st);
+    return OK;
 }

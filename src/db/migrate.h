@@ -19,5 +19,7 @@ extern const size_t migration_count;
 enum err_code migrate_check(struct db *db, struct err *err);
 /* Brings it up to date; a database with tables of somebody else is left alone (ERR_CORRUPT). */
 enum err_code migrate_apply(struct db *db, struct err *err);
+/* When the first one was applied: since when there is this database. */
+enum err_code migrate_first_time(struct db *db, int64_t *ret_us, struct err *err);
 
 #endif

@@ -81,7 +81,7 @@ void event_text_init(struct event_text *text, const char *wanted)
     buf_release(&quoted);
 }
 
-static bool text_matches(const struct event_text *text, struct str event)
+bool event_text_matches(const struct event_text *text, struct str event)
 {
     return needle_in(&text->plain, event) || (text->differ && needle_in(&text->escaped, event));
 }
@@ -120,7 +120,7 @@ static bool look_at(void *arg, struct event_key key, struct str event)
     struct text_block *block = arg;
     struct run *run = block->run;
     run->floor = key;
-    if (text_matches(block->s->request->text, event))
+    if (event_text_matches(block->s->request->text, event))
         run->keys[run->count++] = key;
     return run->count < block->s->block && ++block->rows < TEXT_BLOCK_ROWS;
 }
@@ -152,7 +152,7 @@ static enum err_code fetch(struct search *s, struct run *run, struct err *err)
         s->out_of_time = true;
         return OK;
     }
-    enum err_code code = readers_take(s->source->readers, run->segment->number, &db, err);
+    enum err_code code = readers_take(s->source->readers, run->segment, &db, err);
     run->at = run->count = 0;
     run->ended = code == ERR_NOT_FOUND;
     if (code != OK)
@@ -164,7 +164,7 @@ static enum err_code fetch(struct search *s, struct run *run, struct err *err)
     s->out_of_time = code == ERR_TIMEOUT;
     if (s->out_of_time)
         code = OK;
-    readers_give(s->source->readers, run->segment->number, db, code == OK);
+    readers_give(s->source->readers, run->segment, db, code == OK);
     if (run->ended && !run->count) { /* as most are when something rare is looked for */
         free(run->keys);
         run->keys = NULL;
@@ -270,18 +270,26 @@ static void show(void *arg, struct str event)
     showing->full = !showing->row(showing->arg, event);
 }
 
+static const struct segment_meta *find_segment(const struct event_source *source, int64_t number)
+{
+    size_t i = 0;
+    while (source->segments[i].number != number)
+        i++;
+    return &source->segments[i];
+}
+
 /* Texts of the events from *at that stand in one segment. What went meanwhile is left out. */
 static enum err_code show_some(const struct search *s, const struct found *found, int *at, struct showing *showing,
                                struct err *err)
 {
     struct db *db;
-    int64_t segment = found->places[*at].segment;
+    const struct segment_meta *segment = find_segment(s->source, found->places[*at].segment);
     enum err_code code = readers_take(s->source->readers, segment, &db, err);
     if (code == ERR_NOT_FOUND)
         ++*at;
     if (code != OK)
         return code == ERR_NOT_FOUND ? OK : code;
-    while (code == OK && *at < found->count && found->places[*at].segment == segment) {
+    while (code == OK && *at < found->count && found->places[*at].segment == segment->number) {
         code = event_query_text(db, found->places[*at].seq, show, showing, err);
         if (showing->full)
             break;
@@ -368,12 +376,12 @@ static enum err_code ask_count(const struct event_source *source, const struct s
     *ret = 0;
     if (clock_mono(clock_real()).us >= until_us)
         return err_set(err, ERR_TIMEOUT, NULL, "counting took too long");
-    enum err_code code = readers_take(source->readers, segment->number, &db, err);
+    enum err_code code = readers_take(source->readers, segment, &db, err);
     if (code != OK)
         return code == ERR_NOT_FOUND ? OK : code;
     db_limit_time(db, until_us);
     code = event_query_count(db, segment->state == SEGMENT_SEALED, filter, most, ret, err);
-    readers_give(source->readers, segment->number, db, code == OK || code == ERR_TIMEOUT);
+    readers_give(source->readers, segment, db, code == OK || code == ERR_TIMEOUT);
     return code;
 }
 
@@ -409,10 +417,10 @@ enum err_code event_search_find(const struct event_source *source, const struct 
         if (segment->state != SEGMENT_OPEN &&
             (memcmp(id, &segment->min_id, sizeof *id) < 0 || memcmp(id, &segment->max_id, sizeof *id) > 0))
             continue;
-        if ((code = readers_take(source->readers, segment->number, &db, err)) != OK)
+        if ((code = readers_take(source->readers, segment, &db, err)) != OK)
             continue;
         code = event_query_find(db, id, fn, arg, err);
-        readers_give(source->readers, segment->number, db, code == OK || code == ERR_NOT_FOUND);
+        readers_give(source->readers, segment, db, code == OK || code == ERR_NOT_FOUND);
     }
     return code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, NULL, "Resource not found") : code;
 }

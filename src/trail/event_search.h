@@ -22,7 +22,7 @@ struct event_place {
     int64_t timestamp_ms, segment, seq;
 };
 
-/* What is asked, as it is now: segments by max_ms descending. */
+/* What is asked, as it is now; segments in any order. */
 struct event_source {
     struct readers *readers;
     const struct segment_meta *segments;
@@ -35,6 +35,7 @@ struct event_text {
     bool differ;
 };
 void event_text_init(struct event_text *text, const char *wanted); /* 1 to EVENT_TEXT_MAX bytes */
+bool event_text_matches(const struct event_text *text, struct str event);
 
 struct event_request {
     struct event_filter filter;

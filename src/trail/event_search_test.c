@@ -2,6 +2,7 @@
 /* Questions to many segments against a walk over all events (AUD-42, API-20): every combination of filters, pages by number and
  * by cursor, totals, free text, ids. */
 #include "base/compiler.h"
+#include "db/db_file.h"
 #include "trail/event_search.h"
 
 #include <setjmp.h>
@@ -289,7 +290,7 @@ static void sealed_segments_are_read_by_an_index(void **state)
         for (int question = 0; question < EVENT_QUESTIONS; question++)
             assert_true(check_plan(db, event_query_sql_of((enum event_question)question, true, mask)->text, mask,
                                    question != EVENT_TEXTS) > 0);
-    db_close(db);
+    db_file_close(db);
 }
 
 static void open_segments_are_read_by_time(void **state)
@@ -300,7 +301,7 @@ static void open_segments_are_read_by_time(void **state)
     assert_int_equal(segment_open_reader(f->kit.folder, 9, &db, &err), OK);
     for (unsigned mask = 0; mask < 1u << EVENT_COLUMNS; mask++)
         assert_int_equal(check_plan(db, event_query_sql_of(EVENT_KEYS, false, mask)->text, 0, true), 1);
-    db_close(db);
+    db_file_close(db);
 }
 
 int main(void)

@@ -15,7 +15,9 @@ static const struct db_sql sql_begin = {"INSERT INTO sqlite_sequence (name, seq)
                                         " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'audit_pending')"};
 static const struct db_sql sql_remove = {"DELETE FROM audit_pending WHERE id <= ?1"};
 
-const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_skip, &sql_begin, &sql_remove};
+static const struct db_sql sql_last = {"SELECT max(id) FROM audit_pending"};
+
+const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_skip, &sql_begin, &sql_remove, &sql_last};
 const size_t pending_store_sql_count = ARRAY_LEN(pending_store_sql);
 
 /* One database per process: of the rows of its table, those up to `moved` may go, those up to `removed` went. */
@@ -30,6 +32,11 @@ uint64_t pending_store_puts(void)
 void pending_store_moved(int64_t id)
 {
     atomic_store(&moved, id);
+}
+
+int64_t pending_store_moved_to(void)
+{
+    return atomic_load(&moved);
 }
 
 /* No transaction of its own: that would be a sync for each change. When this one is rolled back they are removed later. */
@@ -92,6 +99,20 @@ enum err_code pending_store_each(struct db *db, int64_t after_id, int limit, voi
         fn(arg, db_int(st, 0), event);
     }
     return code;
+}
+
+enum err_code pending_store_last(struct db *db, int64_t *ret, struct err *err)
+{
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, &sql_last, &st, err);
+    if (code == OK)
+        code = db_step(st, &row, err);
+    if (code != OK)
+        return code;
+    *ret = row ? db_int(st, 0) : 0;
+    db_reset(st);
+    return OK;
 }
 
 enum err_code pending_store_skip(struct db *tx, int64_t id, struct err *err)

@@ -20,5 +20,8 @@ uint64_t pending_store_puts(void);
 enum err_code pending_store_skip(struct db *tx, int64_t id, struct err *err);
 /* Rows up to `id` are in a segment, on disk: the next audit_put removes them. Any thread. */
 void pending_store_moved(int64_t id);
+int64_t pending_store_moved_to(void);
+/* The last row that is there, 0 = none: rows that were removed were moved before. */
+enum err_code pending_store_last(struct db *db, int64_t *ret, struct err *err);
 
 #endif

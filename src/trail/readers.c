@@ -4,8 +4,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "db/db_priv.h"
-#include "trail/segment.h"
+#include "db/db_file.h"
 
 struct idle {
     struct list_node node;
@@ -31,7 +30,7 @@ struct readers *readers_new(const char *folder)
 static void close_idle(struct idle *idle)
 {
     if (idle)
-        db_close(idle->db);
+        db_file_close(idle->db);
     free(idle);
 }
 
@@ -59,24 +58,24 @@ static struct idle *pop(struct readers *readers, int64_t segment)
     return NULL;
 }
 
-enum err_code readers_take(struct readers *readers, int64_t segment, struct db **ret, struct err *err)
+enum err_code readers_take(struct readers *readers, const struct segment_meta *segment, struct db **ret, struct err *err)
 {
     mutex_lock(&readers->mutex);
-    struct idle *idle = pop(readers, segment);
+    struct idle *idle = pop(readers, segment->number);
     mutex_unlock(&readers->mutex);
     if (!idle)
-        return segment_open_reader(readers->folder, segment, ret, err);
+        return segment_open_reader(readers->folder, segment->number, ret, err);
     *ret = idle->db;
     free(idle);
     return OK;
 }
 
-void readers_give(struct readers *readers, int64_t segment, struct db *db, bool ok)
+void readers_give(struct readers *readers, const struct segment_meta *segment, struct db *db, bool ok)
 {
     struct idle *idle = xcalloc(1, sizeof *idle), *oldest = NULL;
-    idle->segment = segment;
+    idle->segment = segment->number;
     idle->db = db;
-    if (!ok) {
+    if (!ok || segment->state != SEGMENT_SEALED) {
         close_idle(idle);
         return;
     }

@@ -35,6 +35,8 @@ struct trail_options {
     void (*stored)(void *arg, const struct audit_record *records, size_t count);
     /* Events were dropped, or the writer cannot store (`err`), at most once a minute. May be NULL. */
     void (*trouble)(void *arg, int64_t dropped, const struct err *err);
+    /* A segment is being removed by retention: whoever keeps it open lets it go. A worker's thread. May be NULL. */
+    void (*removed)(void *arg, int64_t segment);
     void *arg;
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
@@ -75,7 +77,10 @@ struct trail_segments {
     struct segment_meta items[];
 };
 struct trail_segments *trail_segments(struct trail *trail, int64_t from_ms, int64_t to_ms);
+/* Waits until the events of all changes that were committed before are in segments. False: not within `timeout_ms`. */
+bool trail_settle(struct trail *trail, int64_t timeout_ms);
 const char *trail_folder(const struct trail *trail);
+const struct audit_key *trail_key(const struct trail *trail);
 const struct audit_rules *trail_rules(const struct trail *trail);
 const struct audit_types *trail_types(const struct trail *trail);
 
