@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "db/retention.h"
+#include "trail/audit_live.h"
 #include "trail/pending_store.h"
 
 #include <stdio.h>
@@ -29,6 +30,19 @@ static void trouble(void *arg, int64_t dropped, const struct err *err)
     alert_audit_trouble(audit->alerts, dropped, err);
 }
 
+static void stored(void *arg, const struct audit_record *records, size_t count)
+{
+    const struct audit_trail *audit = arg;
+    audit_live_publish(audit->events, records, count);
+}
+
+static void removed(void *arg, int64_t segment)
+{
+    const struct audit_trail *audit = arg;
+    if (audit->api.readers)
+        readers_forget(audit->api.readers, segment);
+}
+
 enum err_code audit_trail_open(struct audit_trail *audit, const struct config *config, struct store *store,
                                const struct clock *clock, const char *store_path, struct err *err)
 {
@@ -48,6 +62,8 @@ enum err_code audit_trail_open(struct audit_trail *audit, const struct config *c
         .segment_events = config->audit_segment_events,
         .rules = {.limit = (size_t)config->audit_max_object_bytes, .names = &audit->names},
         .types = {(const char *const *)config->audit_resource_types.items, config->audit_resource_types.count},
+        .stored = stored,
+        .removed = removed,
         .trouble = trouble,
         .arg = audit,
     };
@@ -55,6 +71,7 @@ enum err_code audit_trail_open(struct audit_trail *audit, const struct config *c
     if (code != OK)
         return code;
     audit->ingest = (struct ingest_api){.trail = trail, .clock = clock};
+    audit->api = (struct audit_api){.store = store, .trail = trail, .readers = readers_new(folder), .clock = clock};
     atomic_store(&audit->trail, trail);
     return OK;
 }
@@ -86,6 +103,7 @@ void audit_trail_stop(struct audit_trail *audit)
 void audit_trail_free(struct audit_trail *audit)
 {
     trail_free(atomic_load(&audit->trail));
+    readers_free(audit->api.readers);
     for (size_t i = audit_default_names.count; i < audit->names.count; i++)
         free((char *)(uintptr_t)audit->names.names[i].p);
     free(audit->name_items);

@@ -5,6 +5,8 @@
 
 #include "alert/alerts.h"
 #include "app/config.h"
+#include "http/event_stream.h"
+#include "trail/audit_api.h"
 #include "trail/ingest_api.h"
 
 #include <stdatomic.h>
@@ -12,6 +14,8 @@
 struct audit_trail {
     _Atomic(struct trail *) trail; /* NULL: not there yet; the store may look for it on its own thread */
     struct ingest_api ingest;
+    struct audit_api api;
+    struct event_hub *events; /* borrowed; told of what was stored */
     struct audit_names names; /* that are redacted: the default ones and those of the settings */
     struct str *name_items;   /* owned, and their texts */
     struct alerts *alerts;    /* borrowed; told of trouble */

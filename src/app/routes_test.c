@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "http/http_server.h"
 #include "sched/sched_api.h"
+#include "trail/audit_api.h"
+#include "trail/ingest_api.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,6 +35,8 @@ static int set_up(void **state)
     assert_int_equal(json_parse((const char *)asset_openapi_json, asset_openapi_json_size, &f.doc, &err), OK);
     f.groups[f.count++] = probes_routes(NULL);
     f.groups[f.count++] = access_routes(NULL);
+    f.groups[f.count++] = ingest_routes(NULL);
+    f.groups[f.count++] = audit_routes(NULL);
     f.groups[f.count++] = alert_routes(NULL);
     f.count += sched_api_routes(NULL, f.groups + f.count);
     *state = &f;
@@ -182,6 +186,7 @@ static const struct {
     const char *path, *why;
 } not_recorded[] = {
     {HTTP_POST, "/api/v1/auth/refresh", "AUD-40 names token refresh among what is skipped"},
+    {HTTP_POST, "/api/v1/audit/events", "it is the recording"},
 };
 
 static bool is_exception(const struct http_route *route)
@@ -245,10 +250,32 @@ static void actions_come_from_operations(void **state) /* AUD-41 */
     assert_int_equal(seen, ARRAY_LEN(verbs));
 }
 
+/* The enumeration of a schema against a table of names, in its order. */
+static void check_names(const struct json *schema, const char *const *names, size_t count)
+{
+    const struct json *list = json_member(schema, "enum");
+    assert_non_null(list);
+    assert_int_equal(json_count(list), count);
+    for (size_t i = 0; i < count; i++)
+        assert_true(str_equal(json_get_text(json_item(list, i)), names[i]));
+}
+
+static void enumerations_of_events_are_those_of_the_table(void **state) /* DATA-32 to DATA-35 */
+{
+    const struct fixture *f = *state;
+    const struct json *schemas = json_member(json_member(json_root(f->doc), "components"), "schemas");
+    check_names(json_member(schemas, "AuditAction"), audit_action_names, AUDIT_ACTION_COUNT);
+    check_names(json_item(json_member(json_member(schemas, "AuditResourceType"), "anyOf"), 0), audit_resource_names,
+                AUDIT_RESOURCE_COUNT);
+    check_names(json_member(schemas, "AuditPrincipalType"), audit_principal_names, AUDIT_PRINCIPAL_COUNT);
+    check_names(json_member(schemas, "AuditStatus"), audit_status_names, ARRAY_LEN(audit_status_names));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_change_is_recorded), cmocka_unit_test(actions_come_from_operations),
                                        cmocka_unit_test(every_route_is_described),
-                                       cmocka_unit_test(every_description_has_a_route)};
+                                       cmocka_unit_test(every_description_has_a_route),
+                                       cmocka_unit_test(enumerations_of_events_are_those_of_the_table)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

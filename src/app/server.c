@@ -301,6 +301,7 @@ static enum err_code start_http(struct server *server, struct err *err)
     server->routes[n++] = alert_routes(server->alerts);
     n += sched_api_routes(&server->api, server->routes + n);
     server->routes[n++] = ingest_routes(&server->audit.ingest);
+    server->routes[n++] = audit_routes(&server->audit.api);
     struct http_server_options options = {.listen = c->listen,
                                           .tls_cert_file = c->tls_cert[0] ? c->tls_cert : NULL,
                                           .tls_key_file = c->tls_key[0] ? c->tls_key : NULL,
@@ -355,6 +356,7 @@ enum err_code server_start(const struct config *config, struct server **ret, str
         server->alerts = alerting_start(config, server->store, server->clock, server->events, server->identity.id);
         register_build_info();
         server->audit.alerts = server->alerts;
+        server->audit.events = server->events;
         code = audit_trail_open(&server->audit, config, server->store, server->clock, server->store_path, err);
     }
     if (code == OK) {
