@@ -7,23 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    const char *api_code;
-} codes[] = {
-    [OK] = {"ok", "OK"},
-    [ERR_INVALID] = {"invalid", "INVALID_PARAMETER"},
-    [ERR_NOT_FOUND] = {"not found", "NOT_FOUND"},
-    [ERR_CONFLICT] = {"conflict", "CONFLICT"},
-    [ERR_DENIED] = {"denied", "FORBIDDEN"},
-    [ERR_UNAUTHENTICATED] = {"unauthenticated", "UNAUTHORIZED"},
-    [ERR_LIMIT] = {"limit", "RATE_LIMITED"},
-    [ERR_BUSY] = {"busy", "UNAVAILABLE"},
-    [ERR_TIMEOUT] = {"timeout", "UNAVAILABLE"},
-    [ERR_CANCELLED] = {"cancelled", "UNAVAILABLE"},
-    [ERR_UNAVAILABLE] = {"unavailable", "UNAVAILABLE"},
-    [ERR_CORRUPT] = {"corrupt", "INTERNAL_ERROR"},
-    [ERR_INTERNAL] = {"internal", "INTERNAL_ERROR"},
+static const char *const api_codes[] = {
+    [OK] = "OK",
+    [ERR_INVALID] = "INVALID_PARAMETER",
+    [ERR_NOT_FOUND] = "NOT_FOUND",
+    [ERR_CONFLICT] = "CONFLICT",
+    [ERR_DENIED] = "FORBIDDEN",
+    [ERR_UNAUTHENTICATED] = "UNAUTHORIZED",
+    [ERR_LIMIT] = "RATE_LIMITED",
+    [ERR_BUSY] = "UNAVAILABLE",
+    [ERR_TIMEOUT] = "UNAVAILABLE",
+    [ERR_CANCELLED] = "UNAVAILABLE",
+    [ERR_UNAVAILABLE] = "UNAVAILABLE",
+    [ERR_CORRUPT] = "INTERNAL_ERROR",
+    [ERR_INTERNAL] = "INTERNAL_ERROR",
 };
 
 /* A text that was cut to fit its buffer may end inside a character. */
@@ -93,10 +90,5 @@ enum err_code err_param(struct err *err, const char *param, const char *format, 
 
 const char *err_api_code(const struct err *err)
 {
-    return err->api_code[0] ? err->api_code : codes[err->code].api_code;
-}
-
-const char *err_name(enum err_code code)
-{
-    return codes[code].name;
+    return err->api_code[0] ? err->api_code : api_codes[err->code];
 }

@@ -40,7 +40,4 @@ enum err_code err_param(struct err *err, const char *param, const char *format, 
 /* The API code: `err->api_code` or the default of `err->code` (API-04). Never NULL. */
 const char *err_api_code(const struct err *err);
 
-/* Short lower-case name of the code for logs. */
-const char *err_name(enum err_code code);
-
 #endif

@@ -95,11 +95,3 @@ struct list_node *queue_take_one(struct queue *queue, int64_t timeout_us)
         condition_signal(&queue->wake);
     return node;
 }
-
-size_t queue_length(struct queue *queue)
-{
-    mutex_lock(&queue->mutex);
-    size_t n = queue->items.count;
-    mutex_unlock(&queue->mutex);
-    return n;
-}

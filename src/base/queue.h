@@ -30,6 +30,5 @@ void queue_close(struct queue *queue); /* wakes the consumer; what waits can sti
 bool queue_take_all(struct queue *queue, struct list *to, int64_t timeout_us);
 /* As above for one element, for queues with several consumers. NULL when closed and empty, or on time-out. */
 struct list_node *queue_take_one(struct queue *queue, int64_t timeout_us);
-size_t queue_length(struct queue *queue);
 
 #endif

@@ -314,11 +314,6 @@ void db_roll_back(struct db *db)
         (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
-void db_release_memory(struct db *db)
-{
-    (void)sqlite3_db_release_memory(db->handle);
-}
-
 enum { BACKUP_PAGES = 1024, BACKUP_PAUSE_MS = 5 };
 
 static int copy_pages(sqlite3_backup *backup, void (*progress)(void *arg, int64_t done, int64_t total), void *arg)

@@ -19,16 +19,6 @@ const char *execution_state_name(enum execution_state state)
     return states[state];
 }
 
-bool execution_state_from_name(const char *name, enum execution_state *ret)
-{
-    for (int i = 0; i < EXECUTION_STATE_COUNT; i++)
-        if (strcmp(states[i], name) == 0) {
-            *ret = (enum execution_state)i;
-            return true;
-        }
-    return false;
-}
-
 bool execution_state_is_terminal(enum execution_state state)
 {
     return state >= EXECUTION_SUCCESS;

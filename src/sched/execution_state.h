@@ -31,7 +31,6 @@ enum execution_cause {
 };
 
 const char *execution_state_name(enum execution_state state);
-bool execution_state_from_name(const char *name, enum execution_state *ret); /* exact; false for any other */
 bool execution_state_is_terminal(enum execution_state state);
 bool execution_transition_allowed(enum execution_state from, enum execution_state to); /* DATA-14 */
 const char *execution_cause_name(enum execution_cause cause);
