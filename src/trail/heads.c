@@ -28,6 +28,7 @@ struct heads {
     struct mutex mutex;
     int fd;
     const struct audit_key *key;
+    int64_t noted;                                 /* id of the last checkpoint that was noted */
     struct segment_meta items[HEADS_SEGMENTS_MAX]; /* number 0: free */
 };
 
@@ -133,7 +134,9 @@ static bool take_places(struct heads *heads)
     struct noted noted;
     if (pread(heads->fd, bytes, sizeof bytes, 0) < 0 || ftruncate(heads->fd, sizeof bytes) != 0)
         return false;
-    if (!is_empty(bytes[0]) && !unpack_noted(bytes[0], heads->key->public_key, &noted))
+    if (unpack_noted(bytes[0], heads->key->public_key, &noted))
+        heads->noted = noted.id;
+    else if (!is_empty(bytes[0]))
         put_place(heads, 0, none);
     for (int i = 0; i < HEADS_SEGMENTS_MAX; i++) {
         if (is_empty(bytes[i + 1]))
@@ -227,7 +230,10 @@ void heads_note_checkpoint(struct heads *heads, const struct checkpoint *last)
     audit_key_sign(heads->key, bytes, NOTED_SIGNED, &noted.signature);
     pack_noted(&noted, bytes);
     mutex_lock(&heads->mutex);
-    put_place(heads, 0, bytes);
+    if (last->id > heads->noted) { /* they come from several threads */
+        heads->noted = last->id;
+        put_place(heads, 0, bytes);
+    }
     mutex_unlock(&heads->mutex);
 }
 
