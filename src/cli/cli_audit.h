@@ -12,5 +12,7 @@ int cli_address_batch(int in, FILE *out);
 int cli_address_explain(int in, FILE *out);
 /* horae audit truncate: a JSON document on standard input, printed as it would be stored; argv[0] is "truncate". */
 int cli_audit_truncate(int argc, char **argv);
+/* horae audit verify: the log or an export against what was signed; argv[0] is "verify". */
+int cli_audit_verify(int argc, char **argv);
 
 #endif

@@ -5,6 +5,7 @@
 #include "cli/nearest.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/store_place.h"
 #include "db/store.h"
 
 #include <errno.h>
@@ -21,19 +22,6 @@ enum { PATH_SIZE = 4200, KEPT_MAX = 1000 };
 static const struct option_spec specs[] = {{"--store", 0, "URL", "sqlite:PATH (HORAE_STORE)"},
                                            {"--data", 0, "DIR", "folder of horae.db (HORAE_DATA, default ./data)"},
                                            {NULL, 0, NULL, NULL}};
-
-static void find_url(const struct options *o, char *url, size_t capacity)
-{
-    const char *store = options_value(o, "--store"), *data = options_value(o, "--data");
-    if (!store && !data)
-        store = getenv("HORAE_STORE");
-    if (!data)
-        data = getenv("HORAE_DATA");
-    if (store && store[0])
-        (void)snprintf(url, capacity, "%s", store);
-    else
-        (void)snprintf(url, capacity, "sqlite:%s/horae.db", data && data[0] ? data : "./data");
-}
 
 static int fail(const struct err *err)
 {
@@ -236,7 +224,7 @@ int cli_store(int argc, char **argv)
     const char *what = o.positional_count ? o.positional[0] : "";
     if (o.help || (strcmp(what, "help") == 0 && o.positional_count == 1))
         return usage(stdout);
-    find_url(&o, url, sizeof url);
+    store_place_url(&o, url, sizeof url);
     if (strncmp(url, "sqlite:", 7) != 0 || !url[7]) {
         (void)fprintf(stderr, "horae store: --store is not allowed; it must be sqlite:PATH\n");
         return CLI_USAGE;

@@ -17,7 +17,10 @@ void progress_show(const char *what, size_t done, size_t total)
     int64_t now = clock_mono(clock_real()).us;
     if (!isatty(STDERR_FILENO) || (last_us != INT64_MIN && now - last_us < EVERY_US))
         return;
-    (void)fprintf(stderr, "\r%s %zu of %zu\033[K", what, done, total);
+    if (total)
+        (void)fprintf(stderr, "\r%s %zu of %zu\033[K", what, done, total);
+    else
+        (void)fprintf(stderr, "\r%s %zu\033[K", what, done);
     shown = true;
     last_us = now;
 }

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* At most ten times a second. */
+/* At most ten times a second. total 0: it is not known. */
 void progress_show(const char *what, size_t done, size_t total);
 /* Before anything else is printed, and at the end. */
 void progress_clear(void);

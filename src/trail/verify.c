@@ -38,10 +38,10 @@ static void note_rows(void *arg, int64_t rows)
 {
     struct work *w = arg;
     mutex_lock(&w->mutex);
-    const int64_t done = w->done += rows;
-    mutex_unlock(&w->mutex);
+    w->done += rows;
     if (w->options->progress)
-        w->options->progress(w->options->arg, done, w->total > done ? w->total : done);
+        w->options->progress(w->options->arg, w->done, w->total > w->done ? w->total : w->done);
+    mutex_unlock(&w->mutex);
 }
 
 static struct verify_segment *take_segment(struct work *w)

@@ -36,7 +36,7 @@ struct verify_options {
     int64_t from_ms, to_ms;
     int threads;                                              /* over segments; 0 = 2 */
     const atomic_bool *stop;                                  /* may be NULL; true: ends with ERR_CANCELLED */
-    void (*progress)(void *arg, int64_t done, int64_t total); /* events, on any of the threads; may be NULL */
+    void (*progress)(void *arg, int64_t done, int64_t total); /* events, on any of the threads, one at a time; may be NULL */
     void *arg;
 };
 

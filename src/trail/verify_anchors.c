@@ -126,6 +126,8 @@ static enum err_code read_checkpoints(struct reading *r, struct err *err)
     if (code != OK)
         return code;
     code = checkpoint_store_each(db, &query, take, r, err);
+    if (code == ERR_INTERNAL) /* no such table */
+        code = err_set(err, ERR_CORRUPT, NULL, "%s has no audit log", r->options->database);
     db_file_close(db);
     return code;
 }

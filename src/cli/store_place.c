@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/store_place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *given(const char *text)
+{
+    return text && text[0] ? text : NULL;
+}
+
+static const char *data_folder(const struct options *o)
+{
+    const char *data = given(options_value(o, "--data"));
+    return data ? data : given(getenv("HORAE_DATA"));
+}
+
+void store_place_url(const struct options *o, char *url, size_t capacity)
+{
+    const char *store = given(options_value(o, "--store")), *data = data_folder(o);
+    if (!store && !options_value(o, "--data"))
+        store = given(getenv("HORAE_STORE"));
+    if (store)
+        (void)snprintf(url, capacity, "%s", store);
+    else
+        (void)snprintf(url, capacity, "sqlite:%s/horae.db", data ? data : "./data");
+}
+
+void store_place_data(const struct options *o, const char *database, char *folder, size_t capacity)
+{
+    const char *data = data_folder(o), *slash = strrchr(database, '/');
+    char key[STORE_PLACE_SIZE];
+    (void)snprintf(folder, capacity, "%.*s", slash ? (int)(slash - database) : 1, slash ? database : ".");
+    (void)snprintf(key, sizeof key, "%.4100s/audit.key", folder);
+    if (data || access(key, F_OK) != 0)
+        (void)snprintf(folder, capacity, "%s", data ? data : "./data");
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the database is, for commands that work on it without a server: --store, HORAE_STORE, --data, HORAE_DATA, ./data. */
+#ifndef HORAE_CLI_STORE_PLACE_H
+#define HORAE_CLI_STORE_PLACE_H
+
+#include "cli/options.h"
+
+enum { STORE_PLACE_SIZE = 4200 };
+
+/* "sqlite:PATH", or what was given instead. */
+void store_place_url(const struct options *options, char *url, size_t capacity);
+/* The folder of the data: where audit.key lies. That of the database when none is named and the key is there. */
+void store_place_data(const struct options *options, const char *database, char *folder, size_t capacity);
+
+#endif
