@@ -157,8 +157,9 @@ def check_request(where, template, operation, query, body, kind):
     content = operation["requestBody"]["content"]
     kind = (kind or "application/json").split(";")[0].strip().lower()
     assert kind in content, f"{where}: a body of {kind} is accepted but not described"
-    wrong = misfit(content[kind]["schema"], json.loads(body))
-    assert not wrong, f"{where}: accepted, but not described: {wrong}"
+    for text in body.splitlines() if kind == "application/x-ndjson" else [body]:
+        wrong = text.strip() and misfit(content[kind]["schema"], json.loads(text))
+        assert not wrong, f"{where}: accepted, but not described: {wrong}"
 
 
 def check(method, target, answer, body=None, kind=None):

@@ -301,7 +301,7 @@ static long produce(void *arg, char *out, size_t capacity)
     answer->begun = true;
     while (at + ITEM_MAX < capacity && !answer->ended) {
         if (spool_read(&answer->results, &result, sizeof result, &n, &err) != OK)
-            return -1;
+            return -2;
         const char *comma = answer->written++ ? "," : "";
         if (n == sizeof result && answer->truncated) {
             at += (size_t)snprintf(out + at, capacity - at, "%s%s", comma, result.truncated ? "true" : "false");
@@ -315,7 +315,7 @@ static long produce(void *arg, char *out, size_t capacity)
             answer->truncated = true;
             answer->written = 0;
             if (spool_rewind(&answer->results, &err) != OK)
-                return -1;
+                return -2;
         }
     }
     return (long)at;
@@ -331,7 +331,7 @@ static void closed(void *arg)
 static void answer_in_pieces(struct lines *lines)
 {
     struct long_answer *answer = xcalloc(1, sizeof *answer);
-    struct http_stream_source source = {.produce = produce, .closed = closed, .arg = answer, .status = lines->queued ? 202 : 201};
+    struct http_stream_source source = {.produce = produce, .closed = closed, .arg = answer, .whole = true, .status = lines->queued ? 202 : 201};
     answer->results = lines->results;
     spool_init(&lines->results, NULL, 0);
     (void)http_answer_stream(lines->request, "application/json", &source);

@@ -100,9 +100,9 @@ class Metrics(ServerCase):
                 self.assertEqual(set(has) - {"le"}, set(labels), name)
         values = lambda name, label: {labels[label] for _, labels, _ in families[name].samples}
         self.assertEqual(values("horae_occurrences_total", "verdict"), {"fired", "coalesced", "skipped", "missed", "shifted"})
-        self.assertLessEqual({"command", "http", "noop", "execution_cleanup", "lock_cleanup"}, values("horae_executions_started_total", "type"))
+        self.assertLessEqual({"command", "http", "noop", "execution_cleanup", "lock_cleanup", "audit_cleanup"}, values("horae_executions_started_total", "type"))
         self.assertEqual(values("horae_executions_finished_total", "state"), {"success", "failure", "timeout", "cancelled", "interrupted"})
-        self.assertEqual(self.value(families, "horae_audit_written_total"), 0)
+        self.assertEqual(self.value(families, "horae_audit_dropped_total"), 0)
         self.assertEqual(self.value(families, "horae_build_info"), 1)
 
     def test_they_count(self):

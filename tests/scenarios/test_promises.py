@@ -468,7 +468,7 @@ class Time(ServersOfTests):
         server.create(name="unused", type="noop")
         wait_until("its one run", lambda: server.executions(task_name="exhausted", state="success"))
         self.move_clock(10 * 366 * 86400)
-        for cleanup in ("execution_cleanup", "lock_cleanup"):
+        for cleanup in ("execution_cleanup", "lock_cleanup", "audit_cleanup"):
             self.assertEqual(server.finished(server.trigger(cleanup))["state"], "success")
         self.assertEqual(server.executions(task_name="exhausted"), [])
         server.stop()

@@ -148,7 +148,7 @@ class Tasks(ServerCase):
 
     def test_types_publish_their_schemas(self):
         types = {row["type"]: row for row in self.server.get("/scheduler/types").data}
-        self.assertEqual(set(types), {"command", "http", "noop", "execution_cleanup", "lock_cleanup"})
+        self.assertEqual(set(types), {"command", "http", "noop", "execution_cleanup", "lock_cleanup", "audit_cleanup"})
         import jsonschema
 
         jsonschema.Draft7Validator.check_schema(types["command"]["schema"])
@@ -156,7 +156,7 @@ class Tasks(ServerCase):
 
     def test_declared_tasks_that_did_not_change_stay_as_they_are_over_a_restart(self):
         """GEN-04: the server declares its own tasks at every start."""
-        before = {name: self.server.get(f"/scheduler/tasks/{name}").data for name in ("execution_cleanup", "lock_cleanup")}
+        before = {name: self.server.get(f"/scheduler/tasks/{name}").data for name in ("execution_cleanup", "lock_cleanup", "audit_cleanup")}
         self.server.stop()
         self.server.start()
         for name, task in before.items():
@@ -166,6 +166,7 @@ class Tasks(ServerCase):
     def test_maintenance_tasks_are_there_from_the_start(self):
         self.assertEqual(self.server.get("/scheduler/tasks/execution_cleanup").data["cron_expr"], "0 2 * * *")
         self.assertEqual(self.server.get("/scheduler/tasks/lock_cleanup").data["cron_expr"], "0 3 * * *")
+        self.assertEqual(self.server.get("/scheduler/tasks/audit_cleanup").data["cron_expr"], "0 2 * * *")
         done = self.server.finished(self.server.trigger("execution_cleanup"))
         self.assertEqual(done["state"], "success", done)
         self.assertIn("deleted 0 executions", done["result"])
