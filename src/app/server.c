@@ -254,6 +254,7 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
 
 /* ---- HTTP ---- */
 
+/* A refused call may be dropped: the trail counts it. */
 static void post_refusal(void *arg, struct audit_event *event)
 {
     struct server *server = arg;
@@ -349,6 +350,8 @@ enum err_code server_start(const struct config *config, struct server **ret, str
         code = make_data_dir(config->data, err);
     if (code == OK)
         code = open_store(server, err);
+    if (code == OK) /* it says which rows of audit_pending went; the first one of this start must not bear such a number */
+        code = audit_trail_open(&server->audit, config, server->store, server->clock, server->store_path, err);
     if (code == OK)
         code = join(server, err);
     if (code == OK) {
@@ -357,9 +360,6 @@ enum err_code server_start(const struct config *config, struct server **ret, str
         register_build_info();
         server->audit.alerts = server->alerts;
         server->audit.events = server->events;
-        code = audit_trail_open(&server->audit, config, server->store, server->clock, server->store_path, err);
-    }
-    if (code == OK) {
         audit_trail_start(&server->audit);
         code = start_scheduler(server, err);
     }

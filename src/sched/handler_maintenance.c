@@ -149,6 +149,7 @@ static enum err_code clean_executions(struct maintenance_run *run, struct buf *r
     if (code == OK)
         code = purge_all(run, "occurrence rows", result, err);
     run->purge = alert_store_purge;
+    run->type = AUDIT_RESOURCE_ALERT;
     if (code == OK)
         code = purge_all(run, "alerts", result, err);
     run->purge = idempotency_purge; /* answers kept for repeats of requests: nobody's data */
@@ -164,6 +165,7 @@ static enum err_code clean_executions(struct maintenance_run *run, struct buf *r
     char folder[4096];
     (void)snprintf(folder, sizeof folder, "%s/logs", run->maintenance->data_dir);
     run->before_us = clock_wall(run->maintenance->clock).us - log_days * US_PER_DAY;
+    run->type = AUDIT_RESOURCE_EXECUTION;
     run->sum = remove_old_files(folder, run->before_us, 2);
     run->what = "log files";
     buf_printf(result, "; removed %lld log files", (long long)run->sum);

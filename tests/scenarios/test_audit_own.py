@@ -403,7 +403,7 @@ class Life(Recorded):
     def test_retention_runs_are_recorded(self):
         server = Server()
         self.addCleanup(server.remove)
-        for task, kinds in (("execution_cleanup", {"execution"}), ("lock_cleanup", {"lock"})):
+        for task, kinds in (("execution_cleanup", {"execution", "alert"}), ("lock_cleanup", {"lock"})):
             before = len(audit_events(server))
             uid = server.trigger(task)
             self.assertEqual(server.finished(uid)["state"], "success")
