@@ -230,16 +230,17 @@ def audit_events(server):
     """What the audit log has by now, in the order of its storing; `old` and `new` are the objects as values. Also of a server that
     was stopped."""
     with contextlib.closing(sqlite3.connect(f"file:{server.folder}/horae.db?mode=ro", uri=True)) as db:
-        pending = db.execute("SELECT id, event FROM audit_pending ORDER BY id").fetchall()
-    last = pending[-1][0] if pending and server.process else 0  # one that was killed moves nothing
-    events, moved = wait_until("events to be in segments", lambda: next((found for found in [stored_events(server)] if found[1] >= last), None))
-    for event in (json.loads(row[1]) for row in pending if row[0] > moved):
-        event["diff_object"] = {f"{which}_object": json.dumps(event.pop(f"{which}_object")) for which in ("old", "new") if f"{which}_object" in event}
-        events.append(event)
+        rows = db.execute("SELECT id, event FROM audit_pending ORDER BY id").fetchall()
+    last = rows[-1][0] if rows else 0
+    if server.process is None:  # what was committed and not moved is moved by the next start
+        events, moved = stored_events(server)
+        events += [json.loads(row[1]) for row in rows if row[0] > moved]
+    else:
+        events, _ = wait_until("events to be in segments", lambda: next((found for found in [stored_events(server)] if found[1] >= last), None))
     for event in events:
         diff = event.get("diff_object", {})
         for which in ("old", "new"):
-            event[which] = json.loads(diff[f"{which}_object"]) if f"{which}_object" in diff else None
+            event[which] = json.loads(diff[f"{which}_object"]) if f"{which}_object" in diff else event.pop(f"{which}_object", None)
         event.setdefault("data", {})
         event["resource"].setdefault("data", {})
     return events

@@ -25,7 +25,7 @@
 #include "sched/handler_maintenance.h"
 #include "sched/handler_noop.h"
 #include "sched/sched_api.h"
-#include "trail/pending_store.h"
+#include "trail/audit_notes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,6 +148,7 @@ static struct server_life life_of(const struct server *server)
 {
     return (struct server_life){.config = server->config,
                                 .instance_id = server->identity.id,
+                                .store_path = server->store_path,
                                 .now_us = clock_wall(server->clock).us,
                                 .handover = server->handover,
                                 .failed = !server->http};
@@ -182,6 +183,8 @@ static enum err_code join(struct server *server, struct err *err)
     kept_lease_init(&server->planner, server->leases, server->clock);
     server->joined = true;
     code = store_write(server->store, write_instance, server, err);
+    if (code == OK)
+        audit_notes_remove(server->store_path);
     return code == OK && server->config->enable_cron
                ? kept_lease_acquire(&server->planner, LEASE_PLANNER_KEY, PLANNER_TTL_US, "planner", err)
                : code;

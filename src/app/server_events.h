@@ -9,12 +9,14 @@
 struct server_life {
     const struct config *config;
     const char *instance_id;
+    const char *store_path;
     int64_t now_us;
     bool handover, failed; /* stop: commands run on; the start had failed */
 };
 
 /* Before the instance is signed on: those that are still signed on did not stop, and the event says so. With the settings in
- * force, without secrets. Writer's transaction; may run again. */
+ * force, without secrets. Before it stands what commands did while
+ * no server ran (audit_notes.h). Writer's transaction; may run again. */
 enum err_code server_event_started(struct db *tx, const struct server_life *life, struct err *err);
 enum err_code server_event_stopped(struct db *tx, const struct server_life *life, struct err *err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* horae store: works on the database file itself; backup and check also while a server uses it. */
+#include "base/clock.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/nearest.h"
@@ -7,9 +8,11 @@
 #include "cli/progress.h"
 #include "cli/store_place.h"
 #include "db/store.h"
+#include "trail/audit_notes.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +147,25 @@ static int lock_for_restore(const char *path, struct err *err)
     return fd;
 }
 
+/* There is no server that could record it: the next one does. */
+static enum err_code note_restore(const char *path, const char *from, const char *kept, struct err *err)
+{
+    char uid[24];
+    const struct passwd *user = getpwuid(getuid());
+    struct audit_event *event = audit_event_new(AUDIT_ACTION_UPDATED, AUDIT_RESOURCE_SERVER, path);
+    (void)snprintf(uid, sizeof uid, "uid:%lld", (long long)getuid());
+    audit_event_set_user(event, AUDIT_PRINCIPAL_USER, uid, user ? user->pw_name : uid);
+    audit_event_set(event, AUDIT_TEXT_SUBSYSTEM, "cli");
+    audit_event_put(event, "operation", "restore");
+    audit_event_put(event, "from", from);
+    if (kept[0])
+        audit_event_put(event, "former", kept);
+    event->timestamp_ms = clock_wall(clock_real()).us / US_PER_MS;
+    enum err_code code = audit_notes_add(path, event, err);
+    audit_event_free(event);
+    return code;
+}
+
 static int restore(const char *url, const char *from)
 {
     struct err err;
@@ -156,6 +178,8 @@ static int restore(const char *url, const char *from)
     if (fd < 0)
         return fail(&err);
     enum err_code code = put_in_place(from, path, kept, &err);
+    if (code == OK)
+        code = note_restore(path, from, kept, &err);
     (void)close(fd);
     if (code != OK)
         return fail(&err);

@@ -7,7 +7,7 @@ import threading
 import uuid
 
 import openapi_check
-from harness import ADMIN_TOKEN, Server, ServerCase, audit_events, wait_until
+from harness import ADMIN_TOKEN, Server, ServerCase, audit_events, run_cli, wait_until
 
 # Calls that change something and are not recorded, with the reason.
 NOT_RECORDED = {"POST /api/v1/auth/refresh": "AUD-40 names it among what is skipped"}
@@ -387,6 +387,28 @@ class Life(Recorded):
         self.assertEqual((self.of_server()[-1]["action"], self.of_server()[-1]["data"]["handover"]), ("stopped", "true"))
         self.server.start()
 
+    def test_a_restored_database_loses_no_event_and_its_restoring_is_one(self):
+        server = Server()
+        self.addCleanup(server.remove)
+        copy = os.path.join(server.folder, "copy.db")
+        self.assertEqual(run_cli("store", "backup", copy, "--data", server.folder).returncode, 0)
+        for n in range(20):  # rows of the table beyond those that the copy knows
+            server.create(name=f"gone-{n}", type="noop")
+        before = len(audit_events(server))
+        server.stop()
+        self.assertEqual(run_cli("store", "restore", copy, "--data", server.folder).returncode, 0)
+        server.start()
+        made = server.create(name="after", type="noop")
+        stopped, restored, started, *_, created = audit_events(server)[before:]
+        self.assertEqual((stopped["action"], started["action"]), ("stopped", "started"))
+        self.assertEqual((restored["action"], restored["resource_type"], restored["subsystem"]), ("updated", "server", "cli"))
+        self.assertEqual((restored["data"]["operation"], restored["data"]["from"]), ("restore", copy))
+        self.assertEqual((restored["user"]["uid"], restored["user"]["type"]), (f"uid:{os.getuid()}", "user"))
+        self.assertEqual((created["action"], created["resource"]["identifier"]), ("created", made["uid"]))
+        server.stop()
+        server.start()
+        self.assertEqual(len([event for event in audit_events(server) if event.get("subsystem") == "cli"]), 1)
+
     def test_what_the_first_start_makes_is_recorded_once(self):
         server = Server()
         self.addCleanup(server.remove)
@@ -412,6 +434,17 @@ class Life(Recorded):
             for event in purged:
                 self.assertEqual((event["user"]["uid"], event["data"]["count"], event["data"]["execution_uid"]), ("system", "0", uid))
                 self.assertIn("before", event["data"])
+
+
+class Proxied(Recorded):
+    arguments = ("--trusted-proxy", "127.0.0.1")
+
+    def test_the_client_s_address_and_the_proxy_s(self):
+        headers = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
+        _, event = self.recorded("POST", "/scheduler/tasks", {"name": "far", "type": "noop"}, headers=headers)
+        self.assertEqual((event["client_ip"], event["data"]), ("198.51.100.7", {"peer_ip": "127.0.0.1"}))
+        _, event = self.refused("POST", "/scheduler/tasks", {"name": "far", "type": "noop"}, headers=headers)
+        self.assertEqual((event["client_ip"], event["data"]["peer_ip"]), ("198.51.100.7", "127.0.0.1"))
 
 
 class Secrets(Recorded):
