@@ -72,6 +72,9 @@ enum err_code audit_trail_open(struct audit_trail *audit, const struct config *c
         return code;
     audit->ingest = (struct ingest_api){.trail = trail, .clock = clock};
     audit->api = (struct audit_api){.store = store, .trail = trail, .readers = readers_new(folder), .clock = clock};
+    struct verify_api_options verify = {.store = store, .database = store_path, .folder = folder};
+    memcpy(verify.public_key, trail_key(trail)->public_key, sizeof verify.public_key);
+    audit->verify = verify_api_new(&verify);
     atomic_store(&audit->trail, trail);
     return OK;
 }
@@ -93,6 +96,11 @@ void audit_trail_committed(void *arg)
     trail_wake(trail);
 }
 
+void audit_trail_drain(struct audit_trail *audit)
+{
+    verify_api_stop(audit->verify);
+}
+
 void audit_trail_stop(struct audit_trail *audit)
 {
     struct trail *trail = atomic_load(&audit->trail);
@@ -103,6 +111,7 @@ void audit_trail_stop(struct audit_trail *audit)
 void audit_trail_free(struct audit_trail *audit)
 {
     trail_free(atomic_load(&audit->trail));
+    verify_api_free(audit->verify);
     readers_free(audit->api.readers);
     for (size_t i = audit_default_names.count; i < audit->names.count; i++)
         free((char *)(uintptr_t)audit->names.names[i].p);

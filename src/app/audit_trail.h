@@ -8,6 +8,7 @@
 #include "http/event_stream.h"
 #include "trail/audit_api.h"
 #include "trail/ingest_api.h"
+#include "trail/verify_api.h"
 
 #include <stdatomic.h>
 
@@ -15,6 +16,7 @@ struct audit_trail {
     _Atomic(struct trail *) trail; /* NULL: not there yet; the store may look for it on its own thread */
     struct ingest_api ingest;
     struct audit_api api;
+    struct verify_api *verify;
     struct event_hub *events; /* borrowed; told of what was stored */
     struct audit_names names; /* that are redacted: the default ones and those of the settings */
     struct str *name_items;   /* owned, and their texts */
@@ -28,6 +30,8 @@ enum err_code audit_trail_open(struct audit_trail *audit, const struct config *c
 void audit_trail_start(struct audit_trail *audit);
 /* `committed` of the store's options. */
 void audit_trail_committed(void *audit);
+/* Long work for requests is ended; before the HTTP server stops. */
+void audit_trail_drain(struct audit_trail *audit);
 void audit_trail_stop(struct audit_trail *audit); /* what waits is stored; before the store is closed */
 void audit_trail_free(struct audit_trail *audit); /* after that */
 

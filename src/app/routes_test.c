@@ -12,6 +12,7 @@
 #include "sched/sched_api.h"
 #include "trail/audit_api.h"
 #include "trail/ingest_api.h"
+#include "trail/verify_api.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,6 +38,7 @@ static int set_up(void **state)
     f.groups[f.count++] = access_routes(NULL);
     f.groups[f.count++] = ingest_routes(NULL);
     f.groups[f.count++] = audit_routes(NULL);
+    f.groups[f.count++] = verify_routes(NULL);
     f.groups[f.count++] = alert_routes(NULL);
     f.count += sched_api_routes(NULL, f.groups + f.count);
     *state = &f;

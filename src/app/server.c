@@ -306,6 +306,7 @@ static enum err_code start_http(struct server *server, struct err *err)
     n += sched_api_routes(&server->api, server->routes + n);
     server->routes[n++] = ingest_routes(&server->audit.ingest);
     server->routes[n++] = audit_routes(&server->audit.api);
+    server->routes[n++] = verify_routes(server->audit.verify);
     struct http_server_options options = {.listen = c->listen,
                                           .tls_cert_file = c->tls_cert[0] ? c->tls_cert : NULL,
                                           .tls_key_file = c->tls_key[0] ? c->tls_key : NULL,
@@ -416,6 +417,7 @@ void server_stop(struct server *server, bool handover)
     server_drain(server, handover);
     if (server->access)
         access_drain(server->access);
+    audit_trail_drain(&server->audit);
     if (server->http)
         http_server_stop(server->http, STOP_HTTP_US);
     handler_command_free(server->command, handover);
