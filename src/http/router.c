@@ -63,9 +63,22 @@ static enum err_code take_ids(struct http_request *request, const struct str ids
     return OK;
 }
 
-enum err_code router_match(struct http_request *request, const struct http_routes *groups, size_t count, struct err *err)
+/* The methods of a path that several routes may match. */
+static enum err_code refuse_method(struct http_request *request, unsigned methods, struct err *err)
 {
     char allow[64] = "";
+    for (int m = 0; m < HTTP_METHOD_COUNT; m++) {
+        size_t n = strlen(allow);
+        if (methods >> m & 1)
+            (void)snprintf(allow + n, sizeof allow - n, "%s%s%s", n ? ", " : "", method_names[m], m == HTTP_GET ? ", HEAD" : "");
+    }
+    http_add_header(request, "Allow", allow);
+    return err_set(err, ERR_INVALID, "METHOD_NOT_ALLOWED", "this path takes %s only", allow);
+}
+
+enum err_code router_match(struct http_request *request, const struct http_routes *groups, size_t count, struct err *err)
+{
+    unsigned methods = 0;
     size_t number = 0;
     for (size_t g = 0; g < count; g++)
         for (size_t i = 0; i < groups[g].count; i++, number++) {
@@ -79,12 +92,7 @@ enum err_code router_match(struct http_request *request, const struct http_route
                 request->context = groups[g].context;
                 return take_ids(request, ids, err);
             }
-            size_t n = strlen(allow);
-            (void)snprintf(allow + n, sizeof allow - n, "%s%s%s", n ? ", " : "", method_names[route->method],
-                           route->method == HTTP_GET ? ", HEAD" : "");
+            methods |= 1u << route->method;
         }
-    if (!allow[0])
-        return err_set(err, ERR_NOT_FOUND, NULL, "Resource not found");
-    http_add_header(request, "Allow", allow);
-    return err_set(err, ERR_INVALID, "METHOD_NOT_ALLOWED", "this path takes %s only", allow);
+    return methods ? refuse_method(request, methods, err) : err_set(err, ERR_NOT_FOUND, NULL, "Resource not found");
 }
