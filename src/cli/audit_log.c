@@ -22,10 +22,10 @@ void audit_log_filters(struct buf *path, const struct options *o)
 {
     static const struct {
         const char *option, *parameter;
-    } filters[] = {{"--user", "user_uid"},           {"--action", "action"},         {"--resource-type", "resource_type"},
-                   {"--resource-id", "resource_id"}, {"--status", "status"},         {"--client-ip", "client_ip"},
-                   {"--request-id", "request_id"},   {"--subsystem", "subsystem"},   {"--space-path", "space_path"},
-                   {"--from", "start_time"},         {"--to", "end_time"},           {"--text", "q"}};
+    } filters[] = {{"--user", "user_uid"},           {"--action", "action"},       {"--resource-type", "resource_type"},
+                   {"--resource-id", "resource_id"}, {"--status", "status"},       {"--client-ip", "client_ip"},
+                   {"--request-id", "request_id"},   {"--subsystem", "subsystem"}, {"--space-path", "space_path"},
+                   {"--from", "start_time"},         {"--to", "end_time"},         {"--text", "q"}};
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         client_query(path, filters[i].parameter, options_value(o, filters[i].option));
 }
@@ -83,9 +83,9 @@ static char *by_whom(const struct json *event)
     return join(name.n ? name : text_at(event, "user", "uid"), "", (struct str){"", 0});
 }
 
-static const struct column columns[] = {{"TIME", NULL, when},          {"ACTION", "action"},  {"RESOURCE", NULL, on_what},
-                                        {"USER", NULL, by_whom},       {"FROM", "client_ip"}, {"STATUS", "status"},
-                                        {"ID", "id"}};
+static const struct column columns[] = {
+    {"TIME", NULL, when}, {"ACTION", "action"}, {"RESOURCE", NULL, on_what}, {"USER", NULL, by_whom}, {"FROM", "client_ip"},
+    {"STATUS", "status"}, {"ID", "id"}};
 
 static void print_list(const struct answer *answer)
 {

@@ -10,9 +10,8 @@
 
 enum { LINE_MAX_BYTES = 1 << 20, SHOWN_MAX = 100, RECONNECT_US = 500000, DEFAULT_COUNT = 10 };
 
-const struct option_spec audit_tail_specs[] = {{"--lines", 'n', "N", "first the newest N events, at most 100 (10)"},
-                                               CLIENT_OPTIONS,
-                                               OPTIONS_END};
+const struct option_spec audit_tail_specs[] = {
+    {"--lines", 'n', "N", "first the newest N events, at most 100 (10)"}, CLIENT_OPTIONS, OPTIONS_END};
 
 struct tail {
     const struct client *client;

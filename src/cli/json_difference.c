@@ -142,7 +142,7 @@ static void compare(struct buf *out, const struct leaves *olds, const struct lea
         (void)map_put(&rest, str_of(news->items[i].path), &news->items[i]);
     for (size_t i = 0; i < olds->count; i++) {
         const struct leaf *old = &olds->items[i], *new = map_remove(&rest, str_of(old->path));
-        bool same = new && strcmp(old->value, new->value) == 0;
+        bool same = new &&strcmp(old->value, new->value) == 0;
         if (!same)
             add_line(out, '-', old);
         if (new && !(same && changes_only))

@@ -60,6 +60,7 @@ static void depth_is_no_matter(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(changes), cmocka_unit_test(one_alone), cmocka_unit_test(depth_is_no_matter)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(changes), cmocka_unit_test(one_alone),
+                                       cmocka_unit_test(depth_is_no_matter)};
     return cmocka_run_group_tests_name("cli: differences", tests, NULL, NULL);
 }

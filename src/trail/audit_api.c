@@ -42,8 +42,8 @@ enum err_code audit_question_read(const struct audit_api *api, const struct http
                                   struct err *err)
 {
     static const char *const names[EVENT_STATUS] = {
-        [EVENT_REQUEST_ID] = "request_id", [EVENT_RESOURCE_ID] = "resource_id",     [EVENT_CLIENT_IP] = "client_ip",
-        [EVENT_USER_UID] = "user_uid",     [EVENT_SPACE_PATH] = "space_path",       [EVENT_RESOURCE_TYPE] = "resource_type",
+        [EVENT_REQUEST_ID] = "request_id", [EVENT_RESOURCE_ID] = "resource_id", [EVENT_CLIENT_IP] = "client_ip",
+        [EVENT_USER_UID] = "user_uid",     [EVENT_SPACE_PATH] = "space_path",   [EVENT_RESOURCE_TYPE] = "resource_type",
         [EVENT_ACTION] = "action",         [EVENT_SUBSYSTEM] = "subsystem",
     };
     const char *text = http_param_text(request, "q");
@@ -84,10 +84,10 @@ static bool add_event(void *arg, struct str event)
     return true;
 }
 
-/* A search by free text knows what it has found so far, and no more. */
+/* A search that came to the end has seen them all; one by free text knows what it has found so far, and no more. */
 static enum err_code count(const struct listing *list, const struct event_page *page, struct row_count *ret, struct err *err)
 {
-    if (!list->question.has_text)
+    if (page->more && !list->question.has_text)
         return event_search_count(&list->source, &list->question.filter, ret, err);
     *ret = (struct row_count){page->found, page->more};
     return OK;
@@ -202,8 +202,8 @@ static const struct http_param_spec export_params[] = {
 
 static const struct http_route routes[] = {
     {HTTP_GET, EVENTS, list_events, HTTP_MAY_AUDIT, 0, 0, list_params, "audit events, newest first", 0},
-    {HTTP_GET, EVENTS "/export", audit_export_handle, HTTP_MAY_AUDIT, 0, 0, export_params, "all audit events of a filter, oldest first",
-     AUDITS(EXPORTED, AUDIT_CONFIG)},
+    {HTTP_GET, EVENTS "/export", audit_export_handle, HTTP_MAY_AUDIT, 0, 0, export_params,
+     "all audit events of a filter, oldest first", AUDITS(EXPORTED, AUDIT_CONFIG)},
     {HTTP_GET, EVENTS "/{id}", show_event, HTTP_MAY_AUDIT, 0, 0, NULL, "one audit event", 0},
     {HTTP_GET, CONFIG, audit_config_show, HTTP_MAY_AUDIT, 0, 0, NULL, "how long audit events are kept", 0},
     {HTTP_PUT, CONFIG, audit_config_change, HTTP_MAY_ADMIN, HTTP_JSON_BODY | HTTP_BODY_REQUIRED | HTTP_IDEMPOTENT_SAVE, 0, NULL,

@@ -18,11 +18,11 @@ enum {
 };
 
 struct audit_api {
-    struct store *store;       /* borrowed, as all below */
+    struct store *store; /* borrowed, as all below */
     struct trail *trail;
-    struct readers *readers;   /* of the trail's folder */
+    struct readers *readers; /* of the trail's folder */
     const struct clock *clock;
-    _Atomic int exports;       /* 0 at first */
+    _Atomic int exports; /* 0 at first */
 };
 
 /* `api` lives as long as the HTTP server. */
@@ -35,8 +35,8 @@ struct http_routes audit_routes(struct audit_api *api);
         {"action", HTTP_PARAM_CHOICE, 0, AUDIT_ACTION_COUNT, audit_action_names}, \
         {"resource_id", HTTP_PARAM_TEXT, 1, AUDIT_IDENTIFIER_MAX, NULL}, {"start_time", HTTP_PARAM_TIME, 0, 0, NULL}, \
         {"end_time", HTTP_PARAM_TIME, 0, 0, NULL}, {"client_ip", HTTP_PARAM_TEXT, 1, AUDIT_CLIENT_IP_MAX, NULL}, \
-        {"request_id", HTTP_PARAM_TEXT, 1, AUDIT_REQUEST_ID_MAX, NULL}, \
-        {"status", HTTP_PARAM_CHOICE, 0, 2, audit_status_names}, {"subsystem", HTTP_PARAM_TEXT, 1, AUDIT_SUBSYSTEM_MAX, NULL}, \
+        {"request_id", HTTP_PARAM_TEXT, 1, AUDIT_REQUEST_ID_MAX, NULL}, {"status", HTTP_PARAM_CHOICE, 0, 2, audit_status_names}, \
+        {"subsystem", HTTP_PARAM_TEXT, 1, AUDIT_SUBSYSTEM_MAX, NULL}, \
         {"space_path", HTTP_PARAM_TEXT, 1, AUDIT_SPACE_PATH_MAX, NULL}, \
     { \
         "q", HTTP_PARAM_TEXT, 1, EVENT_TEXT_MAX, NULL \

@@ -114,7 +114,8 @@ static enum err_code read_days(const struct http_request *request, int64_t *ret,
     if (code != OK)
         return code;
     if (!json_get_int(body.days, ret) || *ret < RETENTION_DAYS_MIN || *ret > RETENTION_DAYS_MAX)
-        return err_param(err, "retention_days", "retention_days must be between %d and %d", RETENTION_DAYS_MIN, RETENTION_DAYS_MAX);
+        return err_param(err, "retention_days", "retention_days must be between %d and %d", RETENTION_DAYS_MIN,
+                         RETENTION_DAYS_MAX);
     return OK;
 }
 

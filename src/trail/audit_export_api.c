@@ -15,7 +15,8 @@
 
 enum { BUFFER_MAX = 256 << 10, LINE_MAX_BYTES = 1 << 30 };
 
-struct export {
+struct export
+{
     struct audit_api *api;
     struct event_export *events; /* the thread's, once it runs */
     struct audit_event *event;   /* owned */
@@ -23,7 +24,7 @@ struct export {
     struct mutex mutex; /* guards all below */
     struct condition changed;
     struct http_stream *stream;
-    struct buf ready;     /* for the client, from `sent` on */
+    struct buf ready; /* for the client, from `sent` on */
     size_t sent;
     bool started, closed, ended, failed;
 };
@@ -212,7 +213,8 @@ void audit_export_handle(struct http_request *request, void *context)
     struct export *x = make(api, request, &question, format);
     const struct http_stream_source source = {produce, closed, x, true};
     http_add_header(request, "Content-Disposition",
-                    format == EXPORT_CSV ? "attachment; filename=\"audit-events.csv\"" : "attachment; filename=\"audit-events.ndjson\"");
+                    format == EXPORT_CSV ? "attachment; filename=\"audit-events.csv\""
+                                         : "attachment; filename=\"audit-events.ndjson\"");
     mutex_lock(&x->mutex);
     x->stream = http_answer_stream(request, format == EXPORT_CSV ? "text/csv" : "application/x-ndjson", &source);
     mutex_unlock(&x->mutex);

@@ -28,13 +28,14 @@ static void every_member_has_its_column(void **state)
                                    "user_type,space_path,client_ip,user_agent,request_method,request_id,subsystem,error_message,"
                                    "data,old_object,new_object,truncated_fields,created_at\r\n");
     buf_release(&head);
-    check("{\"id\":\"i\",\"timestamp\":1500,\"action\":\"a\",\"resource_type\":\"t\",\"resource\":{\"type\":\"t\",\"identifier\":"
-          "\"r\",\"data\":{\"k\":\"v\"}},\"user\":{\"uid\":\"u\",\"username\":\"n\",\"type\":\"user\"},\"space_path\":\"/s\",\"diff_"
-          "object\":{\"old_object\":\"{}\",\"new_object\":\"{\\\"n\\\":1.50}\",\"old_object_truncated\":true,\"truncated_fields\":[\"x\"]},"
-          "\"client_ip\":\"::1\",\"user_agent\":\"g\",\"request_method\":\"PUT\",\"request_id\":\"q\",\"data\":{\"d\":\"e\"},"
-          "\"status\":\"failure\",\"error_message\":\"m\",\"subsystem\":\"http\",\"created_at\":\"c\"}",
-          "i,1500,1970-01-01T00:00:01.500Z,a,failure,t,r,\"{\"\"k\"\":\"\"v\"\"}\",u,n,user,/s,::1,g,PUT,q,http,m,"
-          "\"{\"\"d\"\":\"\"e\"\"}\",{},\"{\"\"n\"\":1.50}\",\"[\"\"x\"\"]\",c\r\n");
+    check(
+        "{\"id\":\"i\",\"timestamp\":1500,\"action\":\"a\",\"resource_type\":\"t\",\"resource\":{\"type\":\"t\",\"identifier\":"
+        "\"r\",\"data\":{\"k\":\"v\"}},\"user\":{\"uid\":\"u\",\"username\":\"n\",\"type\":\"user\"},\"space_path\":\"/s\",\"diff_"
+        "object\":{\"old_object\":\"{}\",\"new_object\":\"{\\\"n\\\":1.50}\",\"old_object_truncated\":true,\"truncated_fields\":[\"x\"]},"
+        "\"client_ip\":\"::1\",\"user_agent\":\"g\",\"request_method\":\"PUT\",\"request_id\":\"q\",\"data\":{\"d\":\"e\"},"
+        "\"status\":\"failure\",\"error_message\":\"m\",\"subsystem\":\"http\",\"created_at\":\"c\"}",
+        "i,1500,1970-01-01T00:00:01.500Z,a,failure,t,r,\"{\"\"k\"\":\"\"v\"\"}\",u,n,user,/s,::1,g,PUT,q,http,m,"
+        "\"{\"\"d\"\":\"\"e\"\"}\",{},\"{\"\"n\"\":1.50}\",\"[\"\"x\"\"]\",c\r\n");
     check("{}", ",,,,,,,,,,,,,,,,,,,,,,\r\n");
     check("{\"diff_object\":{\"truncated_fields\":[]}}", ",,,,,,,,,,,,,,,,,,,,,,\r\n");
 }

@@ -18,7 +18,7 @@ struct event_export_options {
     struct readers *readers;           /* borrowed */
     struct segment_meta *segments;     /* copied; events that are added later are not exported */
     size_t count;
-    const struct audit_key *key;       /* borrowed; signs the manifest */
+    const struct audit_key *key; /* borrowed; signs the manifest */
 };
 
 struct event_export *event_export_new(const struct event_export_options *options);

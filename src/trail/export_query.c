@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-static const struct db_sql sql_rows = {"SELECT e.seq, e.event, e.hash, b.hash FROM audit_events e LEFT JOIN audit_events b ON b.seq = e.seq - 1"
-                                       " WHERE e.seq BETWEEN ?1 AND ?2 ORDER BY e.seq"};
+static const struct db_sql sql_rows = {
+    "SELECT e.seq, e.event, e.hash, b.hash FROM audit_events e LEFT JOIN audit_events b ON b.seq = e.seq - 1"
+    " WHERE e.seq BETWEEN ?1 AND ?2 ORDER BY e.seq"};
 
 static bool take_hash(struct db_stmt *st, int column, struct audit_hash *ret)
 {

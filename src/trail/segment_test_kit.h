@@ -31,10 +31,14 @@ struct segment_kit {
     size_t count, capacity, segment_count;
 };
 
-static const char *const kit_values[EVENT_STATUS][4] = {
-    {"r-1", "r-2", "r-3", NULL},        {"thing", "other", "thing/2", "a"}, {"10.0.0.1", "10.0.0.2", "::1", NULL},
-    {"ann", "ben", "system", "ann"},    {"/a", "/a/b", NULL, NULL},         {"user", "pod", "secret", "user"},
-    {"created", "deleted", "updated", "created"}, {"http", "scheduler", NULL, "http"}};
+static const char *const kit_values[EVENT_STATUS][4] = {{"r-1", "r-2", "r-3", NULL},
+                                                        {"thing", "other", "thing/2", "a"},
+                                                        {"10.0.0.1", "10.0.0.2", "::1", NULL},
+                                                        {"ann", "ben", "system", "ann"},
+                                                        {"/a", "/a/b", NULL, NULL},
+                                                        {"user", "pod", "secret", "user"},
+                                                        {"created", "deleted", "updated", "created"},
+                                                        {"http", "scheduler", NULL, "http"}};
 
 static inline void kit_event_random(struct kit_event *event, int64_t number, int64_t seq, int64_t base_ms)
 {
