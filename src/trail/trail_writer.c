@@ -1,9 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The writer's thread: takes what waits, plans it, commits it. Nothing waits for a timer: while one commit is under way, the
- * next one gathers (rulings section 4). */
+/* The writer's thread: takes what waits, plans it, commits it. Nobody waits for a timer: while one commit is under way, the
+ * next one gathers (rulings section 4). Rows of audit_pending, for which nobody waits and which are on disk already, are moved at
+ * once when they come alone, and together when many come: a commit beside each of the store's would slow down the changes. */
 #include "base/log.h"
 #include "trail/trail_checkpoint.h"
 #include "trail/trail_priv.h"
+
+enum { PENDING_GATHER_US = 50000 };
+
+/* How long rows of audit_pending may still gather. */
+static int64_t gather_us(const struct trail *trail)
+{
+    int64_t passed = clock_mono(trail->options.clock).us - trail->moved_at_us;
+    return passed >= 0 && passed < PENDING_GATHER_US ? PENDING_GATHER_US - passed : 0;
+}
+
+static void move_pending(struct trail *trail)
+{
+    atomic_store(&trail->pending_wanted, false);
+    trail->moved_at_us = clock_mono(trail->options.clock).us;
+    if (!trail_move_pending(trail))
+        atomic_store(&trail->pending_wanted, true);
+}
 
 static void plan_batches(struct trail *trail, struct list *taken)
 {
@@ -14,23 +32,24 @@ static void plan_batches(struct trail *trail, struct list *taken)
     }
 }
 
-static void run_round(struct trail *trail, struct list *taken)
+static void run_round(struct trail *trail, struct list *taken, bool is_last)
 {
+    bool due = is_last || list_first(taken) || !gather_us(trail);
     trail_list_free_removed(trail);
     trail_end_asked(trail);
-    if (atomic_exchange(&trail->pending_wanted, false) && !trail_move_pending(trail))
-        atomic_store(&trail->pending_wanted, true);
+    if (due && atomic_load(&trail->pending_wanted))
+        move_pending(trail);
     plan_batches(trail, taken);
     if (trail->plan->group_count)
         trail_commit(trail);
 }
 
-/* Only rows that were refused are waited for: all else wakes us. */
+/* Rows that were refused, and rows that gather, are waited for: all else wakes us. */
 static int64_t wait_us(struct trail *trail)
 {
     if (!atomic_load(&trail->pending_wanted))
         trail->backoff_us = 0;
-    return trail->backoff_us ? trail->backoff_us : atomic_load(&trail->pending_wanted) ? 0 : -1;
+    return trail->backoff_us ? trail->backoff_us : atomic_load(&trail->pending_wanted) ? gather_us(trail) : -1;
 }
 
 static void vouch_for_all(struct trail *trail)
@@ -49,8 +68,8 @@ void trail_writer_main(void *arg)
     struct list taken;
     list_init(&taken);
     while (queue_take_all(&trail->queue, &taken, wait_us(trail)))
-        run_round(trail, &taken);
+        run_round(trail, &taken, false);
     atomic_store(&trail->pending_wanted, true); /* what was committed last */
-    run_round(trail, &taken);
+    run_round(trail, &taken, true);
     vouch_for_all(trail);
 }
