@@ -10,7 +10,7 @@ struct store_fault;
 
 struct db_file_options {
     const char *path;                /* of a file that is there; an empty one is an empty database */
-    bool readonly;                   /* nothing can be written through it, not even by recovery after a crash */
+    bool readonly;                   /* the file is only read, also when a crash has left changes in its log */
     bool relaxed;                    /* process-crash safe only */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };

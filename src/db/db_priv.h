@@ -10,7 +10,7 @@ struct db_open_options {
     const char *path;
     bool relaxed;                    /* process-crash safe only */
     bool readonly;                   /* a reader connection */
-    bool existing;                   /* the file is there; with `readonly` nothing is ever written to it */
+    bool existing;                   /* the file is there; with `readonly` it stays as it is, whoever closes it last */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
 

@@ -274,8 +274,7 @@ enum err_code db_sqlite_open(const struct db_open_options *options, struct db **
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     must(pthread_once(&once, configure_library) == 0);
     struct db *db = xcalloc(1, sizeof *db);
-    int flags = options->existing ? options->readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE
-                                  : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int flags = SQLITE_OPEN_READWRITE | (options->existing ? 0 : SQLITE_OPEN_CREATE);
     int result = sqlite3_open_v2(options->path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
     enum err_code code = OK;
     if (result != SQLITE_OK)
@@ -283,6 +282,10 @@ enum err_code db_sqlite_open(const struct db_open_options *options, struct db **
     if (code == OK) {
         (void)sqlite3_extended_result_codes(db->handle, 1);
         (void)sqlite3_busy_timeout(db->handle, BUSY_MS);
+        /* A reader that is the last one to close leaves the file and its log as they are. SQLITE_OPEN_READONLY would be no better:
+         * it cannot read what a crash has left. */
+        if (options->existing && options->readonly)
+            (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         if (!options->readonly)
             add_functions(db);
         code = db_exec(db, settings_of(options), err);

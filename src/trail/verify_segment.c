@@ -239,10 +239,10 @@ static enum err_code check_rows(struct run *r, struct err *err)
         return OK;
     }
     r->segment->checked = r->limited ? r->span.count : r->rows;
-    if (code == OK)
-        check_end(r);
-    if (code == OK)
+    if (code == OK) { /* first what the server found itself: what was signed before it fits to nothing any more */
         check_recovered(r);
+        check_end(r);
+    }
     return code;
 }
 
