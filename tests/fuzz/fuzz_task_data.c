@@ -5,7 +5,7 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "refusal.h"
-#include "sched/retention.h"
+#include "db/retention.h"
 #include "sched/sched_task.h"
 #include "sched/task_data.h"
 
