@@ -16,7 +16,7 @@
 #include "trail/checkpoint.h"
 #include "trail/segment.h"
 
-enum { HEADS_SEGMENTS_MAX = 16 };
+enum { HEADS_SEGMENTS_MAX = 128 };
 
 struct heads;
 

@@ -202,4 +202,5 @@ void trail_commit(struct trail *trail)
         append_all(trail, current);
     finish(trail);
     trail_plan_clear(trail);
+    trail_end_late(trail);
 }

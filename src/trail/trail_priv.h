@@ -15,8 +15,9 @@
 
 enum {
     TRAIL_LATE_MS = 3600000,     /* events so much before the open segment go into one of their day (decision 11) */
-    TRAIL_LATE_OPEN_MAX = 4,     /* late segments of a day that are open at once */
-    TRAIL_LATE_DAILY_MAX = 32,   /* made per day; then one for all days */
+    TRAIL_LATE_OPEN_MAX = 100,   /* late segments of a day that are open at once, during a commit */
+    TRAIL_LATE_KEPT_MAX = 4,     /* and between commits */
+    TRAIL_LATE_DAILY_MAX = 100,  /* made per day; then one for all days */
     TRAIL_PLAN_EVENTS = 4096,    /* events of one commit, if more wait */
     TRAIL_PLAN_BYTES = 16 << 20, /* and their bytes */
     TRAIL_PENDING_ROWS = 1000,   /* rows of audit_pending in one commit */
@@ -114,6 +115,7 @@ enum err_code trail_route(struct trail *trail, int64_t timestamp_ms, struct trai
 enum err_code trail_end_segment(struct trail *trail, struct trail_segment *segment, struct err *err);
 /* Ends what trail_purge has asked for. */
 void trail_end_asked(struct trail *trail);
+void trail_end_late(struct trail *trail); /* all but TRAIL_LATE_KEPT_MAX, those that were not used for longest */
 /* Forgets a segment whose file is gone, so that the next event makes another. */
 void trail_abandon(struct trail *trail, struct trail_segment *segment);
 

@@ -140,6 +140,22 @@ static int late_place(struct trail *trail, struct err *err)
     return oldest >= 0 && trail_end_segment(trail, trail->late[oldest], err) == OK ? oldest : -1;
 }
 
+void trail_end_late(struct trail *trail)
+{
+    struct err err;
+    for (;;) {
+        struct trail_segment *oldest = NULL;
+        int open = 0;
+        for (int i = 0; i < TRAIL_LATE_OPEN_MAX; i++) {
+            open += trail->late[i] != NULL;
+            if (trail->late[i] && (!oldest || trail->late[i]->used < oldest->used))
+                oldest = trail->late[i];
+        }
+        if (open <= TRAIL_LATE_KEPT_MAX || trail_end_segment(trail, oldest, &err) != OK)
+            return;
+    }
+}
+
 static struct trail_segment *find_late(const struct trail *trail, int64_t day)
 {
     for (size_t i = 0; i < TRAIL_LATE_OPEN_MAX; i++)

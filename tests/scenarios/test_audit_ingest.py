@@ -22,16 +22,32 @@ def event(**fields):
     return {"action": "created", "resource": {"type": "pod", "identifier": "web-1"}, "user": {"uid": "u-1", "username": "ada", "type": "user"}, **fields}
 
 
+def read_segment(path):
+    """None while its file changes its form (the end of sealing), in which it cannot be read by others; [] when retention took it."""
+    if not os.path.exists(path):
+        return []
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return [(int(os.path.basename(path)[:6]), seq, json.loads(text)) for seq, text in db.execute("SELECT seq, event FROM audit_events ORDER BY seq")]
+    except sqlite3.OperationalError:
+        return None
+    finally:
+        db.close()
+
+
 def stored_events(folder):
     """(segment, seq, event) of all that is stored, read from the files, in the order of storing."""
-    found = []
     segments = os.path.join(folder, "horae.db-audit")
-    for name in sorted(os.listdir(segments)):
-        if not re.fullmatch(r"\d{6}\.db", name):
-            continue
-        with sqlite3.connect(f"file:{os.path.join(segments, name)}?mode=ro", uri=True) as db:
-            found += [(int(name[:6]), seq, json.loads(text)) for seq, text in db.execute("SELECT seq, event FROM audit_events ORDER BY seq")]
-        db.close()
+    paths = [os.path.join(segments, name) for name in sorted(os.listdir(segments)) if re.fullmatch(r"\d{6}\.db", name)]
+    found = []
+
+    def take(path):
+        rows = read_segment(path)
+        found.extend(rows or [])
+        return rows is not None
+
+    for path in paths:
+        wait_until(f"{path} to be readable", lambda path=path: take(path))
     return found
 
 
