@@ -5,7 +5,7 @@
 -- Events of horae's own changes, written with the change and moved into a segment at once; rows that were moved are removed by
 -- the next change that writes here. `event` is what audit_event_read takes.
 CREATE TABLE audit_pending (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY, -- given by the server: greater than all that were moved or are here
     event TEXT NOT NULL
 );
 CREATE TRIGGER audit_pending_insert BEFORE INSERT ON audit_pending WHEN NOT horae_writes()

@@ -8,16 +8,13 @@
 
 enum { EVENT_BYTES_MAX = 64 << 20 };
 
-static const struct db_sql sql_put = {"INSERT INTO audit_pending (event) VALUES (?1)"};
+static const struct db_sql sql_put = {"INSERT INTO audit_pending (id, event)"
+                                      " VALUES (max(?2, (SELECT ifnull(max(id), 0) FROM audit_pending)) + 1, ?1)"};
 static const struct db_sql sql_each = {"SELECT id, event FROM audit_pending WHERE id > ?1 ORDER BY id LIMIT ?2"};
-static const struct db_sql sql_skip = {"UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'audit_pending' AND seq < ?1"};
-static const struct db_sql sql_begin = {"INSERT INTO sqlite_sequence (name, seq) SELECT 'audit_pending', ?1"
-                                        " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'audit_pending')"};
 static const struct db_sql sql_remove = {"DELETE FROM audit_pending WHERE id <= ?1"};
-
 static const struct db_sql sql_last = {"SELECT max(id) FROM audit_pending"};
 
-const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_skip, &sql_begin, &sql_remove, &sql_last};
+const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_remove, &sql_last};
 const size_t pending_store_sql_count = ARRAY_LEN(pending_store_sql);
 
 /* One database per process: of the rows of its table, those up to `moved` may go, those up to `removed` went. */
@@ -78,6 +75,7 @@ enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t 
         return err_set(err, ERR_LIMIT, NULL, "the audit event of this change has more than %d bytes", EVENT_BYTES_MAX);
     }
     db_bind_text(st, 1, text.data, text.len);
+    db_bind_int(st, 2, atomic_load(&moved)); /* rows that were removed had numbers up to there */
     code = db_run(st, NULL, err);
     buf_release(&text);
     return code;
@@ -113,18 +111,4 @@ enum err_code pending_store_last(struct db *db, int64_t *ret, struct err *err)
     *ret = row ? db_int(st, 0) : 0;
     db_reset(st);
     return OK;
-}
-
-enum err_code pending_store_skip(struct db *tx, int64_t id, struct err *err)
-{
-    const struct db_sql *const both[] = {&sql_skip, &sql_begin};
-    enum err_code code = OK;
-    for (size_t i = 0; i < ARRAY_LEN(both) && code == OK; i++) {
-        struct db_stmt *st;
-        if ((code = db_prepare(tx, both[i], &st, err)) != OK)
-            break;
-        db_bind_int(st, 1, id);
-        code = db_run(st, NULL, err);
-    }
-    return code;
 }

@@ -15,10 +15,8 @@ enum err_code pending_store_each(struct db *db, int64_t after_id, int limit, voi
                                  void *arg, struct err *err);
 /* How often audit_put ran: whoever looks after a commit knows whether there may be something new. Any thread. */
 uint64_t pending_store_puts(void);
-/* No row gets a number up to `id` any more: the segments have events up to there, although this database does not know of them
- * (it was put back from an older copy). Transaction. */
-enum err_code pending_store_skip(struct db *tx, int64_t id, struct err *err);
-/* Rows up to `id` are in a segment, on disk: the next audit_put removes them. Any thread. */
+/* Rows up to `id` are in a segment, on disk: the next audit_put removes them, and none gets such a number again, also where this
+ * database does not know of them (it was put back from an older copy). Any thread. */
 void pending_store_moved(int64_t id);
 int64_t pending_store_moved_to(void);
 /* The last row that is there, 0 = none: rows that were removed were moved before. */

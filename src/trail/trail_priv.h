@@ -80,6 +80,7 @@ struct trail {
     int64_t age_max_ms;   /* of the current segment */
     int64_t moved_id;     /* rows of audit_pending up to here are in segments */
     int64_t backoff_us;   /* 0: nothing failed */
+    _Atomic bool hurry;   /* somebody waits for rows of audit_pending: they do not gather */
     int64_t moved_at_us;  /* monotonic: when rows of audit_pending were last looked for */
     bool pending_refused; /* by the last commit */
     uint64_t routed;

@@ -210,12 +210,6 @@ static enum err_code vouch_for_sealed(struct trail *trail, struct err *err)
     return code;
 }
 
-static enum err_code skip_moved(struct db *tx, void *arg, struct err *err)
-{
-    const struct trail *trail = arg;
-    return pending_store_skip(tx, trail->moved_id, err);
-}
-
 /* Whose chain it is: as long as the key is the same, so is the name. */
 static void name_server(struct trail *trail)
 {
@@ -240,7 +234,5 @@ enum err_code trail_recover(struct trail *trail, struct err *err)
     if (code == OK)
         code = vouch_for_sealed(trail, err);
     pending_store_moved(trail->moved_id);
-    if (code == OK && trail->moved_id)
-        code = store_write(trail->options.store, skip_moved, trail, err);
     return code;
 }

@@ -25,7 +25,9 @@ bool trail_settle(struct trail *trail, int64_t timeout_ms)
         return false;
     if (last <= pending_store_moved_to())
         return true;
-    trail_wake(trail);
+    atomic_store(&trail->hurry, true);
+    atomic_store(&trail->pending_wanted, true);
+    queue_poke(&trail->queue);
     while (last > pending_store_moved_to()) {
         if (clock_mono(clock_real()).us >= until_us)
             return false;

@@ -34,7 +34,7 @@ static void plan_batches(struct trail *trail, struct list *taken)
 
 static void run_round(struct trail *trail, struct list *taken, bool is_last)
 {
-    bool due = is_last || list_first(taken) || !gather_us(trail);
+    bool due = is_last || list_first(taken) || atomic_exchange(&trail->hurry, false) || !gather_us(trail);
     trail_list_free_removed(trail);
     trail_end_asked(trail);
     if (due && atomic_load(&trail->pending_wanted))
