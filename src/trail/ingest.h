@@ -16,6 +16,8 @@ enum err_code ingest_record(struct ingest_api *api, struct http_request *request
                             struct audit_record *ret, struct err *err);
 /* ?ack=queued: the caller does not wait, and what cannot be stored is dropped and counted. */
 bool ingest_is_queued(const struct http_request *request);
+/* ?dedupe=all: an id that was stored at any time is not stored again (MIG-05); else of the last day. */
+bool ingest_dedupes_all(const struct http_request *request);
 /* Refuses with 503 and Retry-After: too much waits. */
 void ingest_refuse_full(struct http_request *request);
 

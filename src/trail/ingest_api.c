@@ -16,6 +16,12 @@ bool ingest_is_queued(const struct http_request *request)
     return ack && ack->number == 1;
 }
 
+bool ingest_dedupes_all(const struct http_request *request)
+{
+    const struct http_param *dedupe = http_param(request, "dedupe");
+    return dedupe && dedupe->number == 1;
+}
+
 void ingest_refuse_full(struct http_request *request)
 {
     struct err err;
@@ -146,7 +152,7 @@ static void post_json(struct http_request *request, struct ingest_api *api)
     struct ingest *ingest = xcalloc(1, sizeof *ingest + count * sizeof ingest->records[0]);
     ingest->request = request;
     ingest->trail = api->trail;
-    ingest->batch = (struct trail_batch){.records = ingest->records, .done = stored};
+    ingest->batch = (struct trail_batch){.records = ingest->records, .dedupe_all = ingest_dedupes_all(request), .done = stored};
     enum err_code code = read_all(ingest, api, root, &err);
     if (code != OK) {
         free_ingest(ingest);
@@ -165,8 +171,9 @@ static void post_events(struct http_request *request, void *context)
         post_json(request, context);
 }
 
-static const char *const acks[] = {"stored", "queued"};
+static const char *const acks[] = {"stored", "queued"}, *const dedupes[] = {"recent", "all"};
 static const struct http_param_spec params[] = {{"ack", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(acks), acks},
+                                                {"dedupe", HTTP_PARAM_CHOICE, 0, ARRAY_LEN(dedupes), dedupes},
                                                 {NULL, HTTP_PARAM_TEXT, 0, 0, NULL}};
 static const struct http_body_taker lines = {"application/x-ndjson", ingest_lines_take};
 static const struct http_route routes[] = {

@@ -403,6 +403,6 @@ void ingest_lines_handle(struct http_request *request, struct ingest_api *api)
         http_answer_error(request, code, &lines->err);
         return;
     }
-    lines->batch = (struct trail_batch){.done = batch_done};
+    lines->batch = (struct trail_batch){.done = batch_done, .dedupe_all = ingest_dedupes_all(lines->request)};
     next_batch(request, lines);
 }
