@@ -48,7 +48,10 @@ static int client_address(int argc, char **argv)
 static const struct {
     const char *name;
     int (*main)(int argc, char **argv);
-} alone[] = {{"client-address", client_address}, {"truncate", cli_audit_truncate}, {"verify", cli_audit_verify}};
+} alone[] = {{"client-address", client_address},
+             {"truncate", cli_audit_truncate},
+             {"verify", cli_audit_verify},
+             {"migrate", cli_audit_migrate}};
 
 static int no_server(const struct client *client, const struct options *o)
 {
@@ -64,6 +67,7 @@ int cli_audit(int argc, char **argv)
         {"export", "", "all events of a filter, oldest first", 0, 0, audit_export_specs, audit_export},
         {"tail", "", "the newest events, and those to come", 0, 0, audit_tail_specs, audit_tail},
         {"verify", "", "is the log, or an export, as it was signed?", 0, 0, specs, no_server},
+        {"migrate", "", "old audit tables become events of this log", 0, 0, specs, no_server},
         {"truncate", "", "an object as an event would store it", 0, 0, specs, no_server},
         {"client-address", "batch|explain", "who called, behind proxies", 0, 1, specs, no_server},
     };

@@ -14,5 +14,7 @@ int cli_address_explain(int in, FILE *out);
 int cli_audit_truncate(int argc, char **argv);
 /* horae audit verify: the log or an export against what was signed; argv[0] is "verify". */
 int cli_audit_verify(int argc, char **argv);
+/* horae audit migrate: rows of old audit tables become events; argv[0] is "migrate". */
+int cli_audit_migrate(int argc, char **argv);
 
 #endif

@@ -10,7 +10,8 @@ struct db_open_options {
     const char *path;
     bool relaxed;                    /* process-crash safe only */
     bool readonly;                   /* a reader connection */
-    bool existing;                   /* the file is there; with `readonly` it stays as it is, whoever closes it last */
+    bool foreign;                    /* a database of somebody else: its settings stay as they are */
+    bool existing;                   /* the file is there; with `readonly` nothing is ever written to it */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
 

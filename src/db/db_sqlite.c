@@ -240,6 +240,8 @@ enum err_code db_counter_take(struct db *tx, const char *name, int64_t count, in
 
 static const char *settings_of(const struct db_open_options *options)
 {
+    if (options->foreign)
+        return "PRAGMA temp_store=MEMORY";
     if (options->readonly)
         return "PRAGMA query_only=ON; PRAGMA cache_size=-1024; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY";
     if (options->relaxed)
