@@ -142,11 +142,22 @@ enum err_code end_alerts_put(struct db *tx, struct sched_work *work, struct err 
     return code;
 }
 
+enum err_code end_alert_task_deleted(struct db *tx, const struct sched_work *work, struct err *err)
+{
+    const struct sched_task *task = work->write->task;
+    char text[ALERT_TEXT_MAX], uid[UUID_TEXT_LEN + 1], subject[UUID_TEXT_LEN + 8];
+    uuid_format(&task->uid, uid);
+    (void)snprintf(subject, sizeof subject, "task:%s", uid);
+    (void)snprintf(text, sizeof text, "task \"%s\" was deleted", task->name);
+    struct alert_message message = {.kind = ALERT_EXECUTIONS_FAILING, .resolved = true, .subject = subject, .text = text};
+    return alert_put(work->alerts, tx, &message, work->now_us, err);
+}
+
 void end_alerts_committed(struct scheduler *s, const struct sched_work *work)
 {
-    for (size_t i = 0; i < work->finishes.count; i++)
-        if (work->finishes.rows[i].alert) {
-            alerts_wake(s->options.alerts);
-            return;
-        }
+    bool told = work->alerts && work->write && work->write->kind == TASK_WRITE_DELETE;
+    for (size_t i = 0; i < work->finishes.count && !told; i++)
+        told = work->finishes.rows[i].alert != NULL;
+    if (told)
+        alerts_wake(s->options.alerts);
 }

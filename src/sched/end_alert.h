@@ -15,6 +15,8 @@ void end_alert_free(struct end_alert *alert); /* NULL allowed */
 
 /* In the transaction, after ends were written and counted. */
 enum err_code end_alerts_put(struct db *tx, struct sched_work *work, struct err *err);
+/* In the transaction that deletes a task: it fails no more. */
+enum err_code end_alert_task_deleted(struct db *tx, const struct sched_work *work, struct err *err);
 /* After the commit. */
 void end_alerts_committed(struct scheduler *s, const struct sched_work *work);
 

@@ -195,6 +195,8 @@ enum err_code work_apply(struct db *tx, void *arg, struct err *err)
         code = stats_store_add(tx, work->stats.rows, work->stats.count, err);
     if (code == OK && work->alerts)
         code = end_alerts_put(tx, work, err);
+    if (code == OK && work->alerts && work->write && work->write->kind == TASK_WRITE_DELETE)
+        code = end_alert_task_deleted(tx, work, err);
     if (code == OK)
         code = sched_audit_put(tx, work, err);
     if (code == OK)

@@ -318,6 +318,17 @@ class Rules(Case):
         self.assertEqual(server.finished(server.trigger("breaks"))["state"], "success")
         self.assertEqual(len(told()), 2)
 
+    def test_a_task_that_is_deleted_fails_no_more(self):
+        server = self.start(["--alert-failures", "1"])
+        failing(server, "breaks")
+        failing(server, "breaks-too")
+        server.finished(server.trigger("breaks"))
+        for name in ("breaks", "breaks-too"):
+            self.assertEqual(server.request("DELETE", f"/scheduler/tasks/{name}").status, 204)
+        found = alerts(server, kind="executions_failing")
+        self.assertEqual([(row["payload"]["data"]["status"], row["payload"]["data"]["message"]) for row in found[:1]], [("resolved", 'task "breaks" was deleted')])
+        self.assertEqual(len(found), 2)
+
     def test_only_what_is_asked_for_is_told(self):
         server = self.start(["--alert-on", "execution_timeout", "--alert-failures", "1"])
         failing(server, "breaks")
@@ -386,6 +397,23 @@ class Store(Case):
 
     def refuse(self, server, yes):
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0 if yes else resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def test_audit_events_that_are_dropped_are_told(self):
+        receiver = self.receiver()
+        elsewhere = tempfile.mkdtemp(prefix="horae-test-")
+        self.addCleanup(shutil.rmtree, elsewhere)
+        server = self.start(env=settings(receiver, HORAE_ALERTS="audit_dropped"), log_folder=elsewhere)
+        event = {"action": "created", "resource": {"type": "pod", "identifier": "p"}, "user": {"uid": "u", "username": "u", "type": "user"}, "data": {"text": "x" * 4000}}
+        self.refuse(server, True)
+        for _ in range(3):
+            self.assertEqual(server.post("/audit/events?ack=queued", [event] * 100).status, 202)
+        wait_until("them to be dropped", lambda: server.metric("horae_audit_dropped_total") >= 300)
+        wait_until("the log", lambda: "alert: audit_dropped {" in server.log_text())
+        self.refuse(server, False)
+        message = wait_until("the webhook", lambda: receiver.messages("audit_dropped"))[0]["data"]
+        self.assertEqual((message["severity"], message["subject"], message["status"]), ("CRITICAL", "audit", "firing"))
+        self.assertRegex(message["message"], "^([0-9]+ audit events were dropped|audit events cannot be stored): ")
+        self.assertIn("dropped", message["details"])
 
     def test_a_failure_of_the_store_is_told_and_that_it_is_over(self):
         receiver = self.receiver()
