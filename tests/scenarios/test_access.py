@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what: API-02, API-03, rulings section 2 (roles, paths, cookies, throttling)."""
+import glob
 import os
 import stat
 
@@ -97,9 +98,9 @@ class Access(ServerCase):
         once = {"Idempotency-Key": "kept-for-repeats"}
         made = self.server.post("/tokens", {"name": "hidden", "role": "viewer"}, headers=once).data["token"].encode()
         self.server.post("/users", {"username": "hidden", "password": "hidden password", "role": "viewer"}, headers={"Idempotency-Key": "another"})
-        for name in os.listdir(self.server.folder):
-            if name.startswith("horae.db"):
-                with open(os.path.join(self.server.folder, name), "rb") as file:
+        for path in glob.glob(f"{self.server.folder}/horae.db*/*") + glob.glob(f"{self.server.folder}/horae.db*"):
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
                     content = file.read()
                 for secret in (access, made, b"correct horse", b"hidden password", once["Idempotency-Key"].encode()):
                     self.assertNotIn(secret, content)

@@ -30,7 +30,7 @@ def at_limits(name, schema):
     kind = schema.get("type")
     if "enum" in schema:
         yield from schema["enum"]
-    elif name in MEANING:
+    elif name in MEANING and kind == "string":
         if MEANING[name]:
             yield MEANING[name]
     elif kind == "integer":
@@ -96,6 +96,10 @@ class Fields(ServerCase):
             return {"task_uid": "subject", "items": [{}]}
         if template.endswith("/scheduler/config"):
             return {"log_retention_days": 30}
+        if template.endswith("/audit/config"):
+            return {"retention_days": 90}
+        if template.endswith("/audit/events"):
+            return {"action": "created", "resource": {"type": "pod", "identifier": fresh}, "user": {"uid": "u", "username": "u", "type": "user"}}
         if template.endswith("/auth/password"):
             return {"current_password": "correct horse", "new_password": "correct horse"}
         return {}
@@ -104,6 +108,8 @@ class Fields(ServerCase):
         for method, template, operation in openapi_check.operations():
             if "requestBody" in operation and not template.endswith(("/auth/login", "/auth/refresh")):  # throttled: test_access.py
                 schema = merged(openapi_check.resolve(operation["requestBody"])["content"]["application/json"]["schema"])
+                if "oneOf" in schema:  # one, or an array of them
+                    schema = merged(schema["oneOf"][0])
                 yield method, template, schema
 
     def send(self, method, template, body):
