@@ -56,11 +56,16 @@ class Faults(unittest.TestCase):
 
     def check(self, server, acknowledged, refused=()):
         """Everything acknowledged is there once, in chains without gaps; nothing refused is."""
-        found = by_id(server.folder)
+        rows = stored_events(server.folder)
+        found = {one["id"]: one for _, _, one in rows}
+        self.assertEqual(len(found), len(rows), "an event is stored twice")
         self.assertEqual(set(acknowledged) - set(found), set(), "acknowledged and lost")
         self.assertEqual(set(refused) & set(found), set(), "refused and stored")
-        for segment, count in collections.Counter(segment for segment, _, _ in stored_events(server.folder)).items():
-            self.assertEqual([seq for number, seq, _ in stored_events(server.folder) if number == segment], list(range(1, count + 1)))
+        places = collections.defaultdict(list)
+        for segment, seq, _ in rows:
+            places[segment].append(seq)
+        for segment, seqs in places.items():
+            self.assertEqual(seqs, list(range(1, len(seqs) + 1)), segment)
         self.verify(server)
         return found
 
