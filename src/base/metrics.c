@@ -28,7 +28,7 @@ struct metric {
 
 struct family {
     enum metric_kind kind;
-    bool plain; /* histogram of numbers, not of time */
+    _Atomic bool plain; /* histogram of numbers, not of time */
     const char *name, *help;
     struct metric *metrics, **tail;
     size_t count;
@@ -110,7 +110,7 @@ void metric_observe(struct metric *metric, int64_t us)
 
 void metric_observe_count(struct metric *metric, int64_t n)
 {
-    metric->family->plain = true;
+    atomic_store_explicit(&metric->family->plain, true, memory_order_relaxed);
     observe(metric, n, n * 50);
 }
 
