@@ -53,7 +53,8 @@ static void make(struct audit_record *record, int64_t number, int64_t at_ms)
     audit_event_set(event, AUDIT_TEXT_METHOD, "PUT");
     audit_event_set(event, AUDIT_TEXT_USER_AGENT, "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36");
     for (int i = 0; i < 2; i++) {
-        int n = snprintf(object, sizeof object, "{\"name\":\"%s\",\"replicas\":%u,\"image\":\"registry.example/app:%u\",\"paused\":false}", resource,
+        int n = snprintf(object, sizeof object,
+                         "{\"name\":\"%s\",\"replicas\":%u,\"image\":\"registry.example/app:%u\",\"paused\":false}", resource,
                          (unsigned)(id_random_fast() % 9), (unsigned)(id_random_fast() % 1000));
         audit_event_set_object(event, i, object, (size_t)n);
     }

@@ -331,7 +331,8 @@ static void closed(void *arg)
 static void answer_in_pieces(struct lines *lines)
 {
     struct long_answer *answer = xcalloc(1, sizeof *answer);
-    struct http_stream_source source = {.produce = produce, .closed = closed, .arg = answer, .whole = true, .status = lines->queued ? 202 : 201};
+    struct http_stream_source source = {
+        .produce = produce, .closed = closed, .arg = answer, .whole = true, .status = lines->queued ? 202 : 201};
     answer->results = lines->results;
     spool_init(&lines->results, NULL, 0);
     (void)http_answer_stream(lines->request, "application/json", &source);
