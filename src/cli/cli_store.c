@@ -6,6 +6,7 @@
 #include "cli/nearest.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/store_audit.h"
 #include "cli/store_place.h"
 #include "db/store.h"
 #include "trail/audit_notes.h"
@@ -20,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4200, KEPT_MAX = 1000 };
+enum { PATH_SIZE = 4200, KEPT_MAX = 1000, TRIES_MAX = 3 };
 
 static const struct option_spec specs[] = {{"--store", 0, "URL", "sqlite:PATH (HORAE_STORE)"},
                                            {"--data", 0, "DIR", "folder of horae.db (HORAE_DATA, default ./data)"},
@@ -40,11 +41,32 @@ static void show_pages(void *arg, int64_t done, int64_t total)
     progress_show(arg, (size_t)done, (size_t)total);
 }
 
-static int backup(const char *url, const char *to)
+static enum err_code copy_all(const char *url, const char *data, const char *to, bool *ret_again, struct err *err)
+{
+    char what[] = "page";
+    const char *path = url + strlen("sqlite:");
+    *ret_again = false;
+    enum err_code code = store_backup(url, to, show_pages, what, err);
+    if (code != OK)
+        return code;
+    code = store_audit_backup(path, data, to, ret_again, err);
+    if (code != OK) {
+        store_audit_discard(to);
+        (void)unlink(to);
+    }
+    return code;
+}
+
+static int backup(const char *url, const char *data, const char *to)
 {
     struct err err;
-    char what[] = "page";
-    if (store_backup(url, to, show_pages, what, &err) != OK)
+    bool again = true;
+    enum err_code code = store_audit_free_place(to, &err);
+    if (code != OK)
+        return fail(&err);
+    for (int i = 0; i < TRIES_MAX && again; i++) /* retention runs once a day */
+        code = copy_all(url, data, to, &again, &err);
+    if (code != OK)
         return fail(&err);
     progress_clear();
     (void)printf("%s holds the copy\n", to);
@@ -54,7 +76,7 @@ static int backup(const char *url, const char *to)
 static int check(const char *url)
 {
     struct err err;
-    if (store_check(url, &err) != OK)
+    if (store_check(url, &err) != OK || store_audit_check(url + strlen("sqlite:"), &err) != OK)
         return fail(&err);
     (void)printf("%s is sound\n", url);
     return CLI_DONE;
@@ -166,9 +188,10 @@ static enum err_code note_restore(const char *path, const char *from, const char
     return code;
 }
 
-static int restore(const char *url, const char *from)
+static int restore(const char *url, const char *data, const char *from)
 {
     struct err err;
+    bool placed = false;
     char from_url[PATH_SIZE], kept[PATH_SIZE];
     const char *path = url + strlen("sqlite:");
     (void)snprintf(from_url, sizeof from_url, "sqlite:%.4100s", from);
@@ -179,6 +202,8 @@ static int restore(const char *url, const char *from)
         return fail(&err);
     enum err_code code = put_in_place(from, path, kept, &err);
     if (code == OK)
+        code = store_audit_restore(from, path, data, &placed, &err);
+    if (code == OK)
         code = note_restore(path, from, kept, &err);
     (void)close(fd);
     if (code != OK)
@@ -187,7 +212,7 @@ static int restore(const char *url, const char *from)
     (void)printf("%s is restored", path);
     if (kept[0])
         (void)printf("; the former one is %s", kept);
-    (void)printf("\n");
+    (void)printf("\n%s", placed ? "the audit log is restored with it\n" : "");
     return CLI_DONE;
 }
 
@@ -198,7 +223,7 @@ static const struct {
     const char *summary;
 } commands[] = {{"backup", "FILE", "a consistent copy, also while a server runs"},
                 {"restore", "FILE", "put a copy in place; no server may run, the former database is kept"},
-                {"check", NULL, "is the database sound?"}};
+                {"check", NULL, "are the database and the audit log sound?"}};
 
 static int usage(FILE *out)
 {
@@ -210,8 +235,9 @@ static int usage(FILE *out)
         (void)fprintf(out, "  %-28s %s\n", left, commands[i].summary);
     }
     if (out == stdout) {
-        (void)puts(
-            "\nIt works on the file itself and needs no server. Output of commands (DIR/logs) is not part of a copy.\n\nOptions:");
+        (void)puts("\nIt works on the files themselves and needs no server. A copy is FILE and, with the audit log and its key, the folder\n"
+                   "FILE-audit. A restore brings the log back where there is none; one that is there stays, so that nothing is taken back\n"
+                   "from it. Output of commands (DIR/logs) is not part of a copy.\n\nOptions:");
         options_print(specs);
     }
     return out == stdout ? CLI_DONE : CLI_USAGE;
@@ -242,7 +268,7 @@ static int refuse(const struct options *o)
 int cli_store(int argc, char **argv)
 {
     struct options o;
-    char url[PATH_SIZE];
+    char url[PATH_SIZE], data[PATH_SIZE];
     if (!options_parse(&o, specs, argc, argv, "store"))
         return CLI_USAGE;
     const char *what = o.positional_count ? o.positional[0] : "";
@@ -253,10 +279,11 @@ int cli_store(int argc, char **argv)
         (void)fprintf(stderr, "horae store: --store is not allowed; it must be sqlite:PATH\n");
         return CLI_USAGE;
     }
+    store_place_data(&o, url + strlen("sqlite:"), data, sizeof data);
     if (strcmp(what, "backup") == 0 && o.positional_count == 2 && o.positional[1][0])
-        return backup(url, o.positional[1]);
+        return backup(url, data, o.positional[1]);
     if (strcmp(what, "restore") == 0 && o.positional_count == 2 && o.positional[1][0])
-        return restore(url, o.positional[1]);
+        return restore(url, data, o.positional[1]);
     if (strcmp(what, "check") == 0 && o.positional_count == 1)
         return check(url);
     return refuse(&o);

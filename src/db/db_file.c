@@ -44,3 +44,15 @@ enum err_code db_file_write(struct db *db, enum err_code (*run)(struct db *tx, v
         db_roll_back(db);
     return code;
 }
+
+enum err_code db_file_check(const char *path, struct err *err)
+{
+    struct db *db;
+    struct err inner;
+    enum err_code code = db_file_open(&(struct db_file_options){.path = path, .readonly = true}, &db, &inner);
+    if (code == OK) {
+        code = db_check_integrity(db, &inner);
+        db_file_close(db);
+    }
+    return code == OK ? OK : err_set(err, code, NULL, "%s: %s", path, inner.message);
+}

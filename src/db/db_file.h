@@ -20,6 +20,8 @@ enum err_code db_file_open(const struct db_file_options *options, struct db **re
 void db_file_close(struct db *db); /* NULL allowed */
 /* Ends write-ahead logging: from here on the database is this one file. ERR_BUSY while another connection has it open. */
 enum err_code db_file_settle(struct db *db, struct err *err);
+/* Integrity of a file; ERR_CORRUPT names it and what is wrong. */
+enum err_code db_file_check(const char *path, struct err *err);
 /* As db_exec for BEGIN, then COMMIT or, when `run` fails, ROLLBACK. */
 enum err_code db_file_write(struct db *db, enum err_code (*run)(struct db *tx, void *arg, struct err *err), void *arg,
                             struct err *err);

@@ -22,5 +22,7 @@ void db_roll_back(struct db *db);
 /* Copies a consistent snapshot to a file while others work on the database; `progress` (may be NULL) hears pages. */
 enum err_code db_sqlite_backup(struct db *db, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
                                void *arg, struct err *err);
+/* ERR_CORRUPT says what is wrong with the database. */
+enum err_code db_check_integrity(struct db *db, struct err *err);
 
 #endif

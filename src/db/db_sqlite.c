@@ -319,6 +319,19 @@ void db_roll_back(struct db *db)
         (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
+enum err_code db_check_integrity(struct db *db, struct err *err)
+{
+    static const struct db_sql sql = {"PRAGMA integrity_check(1)"};
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, &sql, &st, err);
+    if (code == OK && (code = db_step(st, &row, err)) == OK && row && strcmp(db_text(st, 0, NULL), "ok") != 0)
+        code = err_set(err, ERR_CORRUPT, NULL, "%s", db_text(st, 0, NULL));
+    if (code == OK)
+        db_reset(st);
+    return code;
+}
+
 enum { BACKUP_PAGES = 1024, BACKUP_PAUSE_MS = 5 };
 
 static int copy_pages(sqlite3_backup *backup, void (*progress)(void *arg, int64_t done, int64_t total), void *arg)

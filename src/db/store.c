@@ -476,19 +476,6 @@ enum err_code store_backup(const char *url, const char *to_path, void (*progress
     return code;
 }
 
-static enum err_code check_integrity(struct db *db, struct err *err)
-{
-    static const struct db_sql sql = {"PRAGMA integrity_check(1)"};
-    struct db_stmt *st;
-    bool row = false;
-    enum err_code code = db_prepare(db, &sql, &st, err);
-    if (code == OK && (code = db_step(st, &row, err)) == OK && row && strcmp(db_text(st, 0, NULL), "ok") != 0)
-        code = err_set(err, ERR_CORRUPT, NULL, "%s", db_text(st, 0, NULL));
-    if (code == OK)
-        db_reset(st);
-    return code;
-}
-
 enum err_code store_check(const char *url, struct err *err)
 {
     char *path;
@@ -497,7 +484,7 @@ enum err_code store_check(const char *url, struct err *err)
     enum err_code code = open_existing(url, &path, &db, err);
     if (code != OK)
         return code;
-    code = check_integrity(db, &inner);
+    code = db_check_integrity(db, &inner);
     if (code == OK)
         code = migrate_check(db, &inner);
     if (code != OK)

@@ -9,10 +9,10 @@ import tempfile
 import threading
 import unittest
 
-from harness import BINARY, Server, run_cli
+from harness import BINARY, Server, run_cli, wait_until
 
 
-class Store(unittest.TestCase):
+class StoreCase(unittest.TestCase):
     def setUp(self):
         self.server = Server()
         self.addCleanup(self.server.remove)
@@ -34,10 +34,14 @@ class Store(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (1, ""), (arguments, done.stderr))
         self.assertIn(text, done.stderr)
 
+
+class Store(StoreCase):
     def test_a_running_database_is_copied_checked_and_restored(self):
         self.server.create(name="kept", type="noop")
         self.ok("backup", self.copy)
-        self.assertEqual(os.listdir(self.folder), ["copy.db"])
+        self.assertEqual(sorted(os.listdir(self.folder)), ["copy.db", "copy.db-audit"])
+        self.assertEqual(sorted(os.listdir(self.copy + "-audit")), ["000001.db", "audit.key", "heads"])
+        self.assertEqual({stat.S_IMODE(os.stat(os.path.join(self.copy + "-audit", name)).st_mode) for name in os.listdir(self.copy + "-audit")}, {0o600})
         self.assertEqual(stat.S_IMODE(os.stat(self.copy).st_mode), 0o600)
         self.ok("check")
         self.assertIn("is sound", run_cli("store", "check", "--store", "sqlite:" + self.copy).stdout)
@@ -138,7 +142,9 @@ class Store(unittest.TestCase):
     @unittest.skipUnless(os.geteuid() == 0, "needs another user")
     def test_a_copy_can_be_checked_where_nothing_can_be_written(self):
         self.ok("backup", self.copy)
-        os.chmod(self.copy, 0o444)
+        for path in (self.copy, *(os.path.join(self.copy + "-audit", name) for name in os.listdir(self.copy + "-audit"))):
+            os.chmod(path, 0o444)
+        os.chmod(self.copy + "-audit", 0o555)
         os.chmod(self.folder, 0o555)
         try:
             done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", os.path.abspath(BINARY), "store", "check", "--store",
@@ -157,3 +163,71 @@ class Store(unittest.TestCase):
             done = run_cli(*arguments)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("--data DIR", done.stdout)
+
+
+class AuditLog(StoreCase):
+    """The audit log goes along (contract section 7): a copy that is taken while events are stored is whole and proves itself."""
+
+    def event(self, number):
+        return {"action": "created", "resource": {"type": "pod", "identifier": f"p-{number}"}, "user": {"uid": "u", "username": "u", "type": "user"}}
+
+    def verify(self, folder):
+        return run_cli("audit", "verify", "--data", folder)
+
+    def test_a_copy_of_a_busy_log_is_restored_where_there_is_none(self):
+        self.server.stop()
+        self.server.arguments += ["--config", self.config("audit: {segment_events: 50}\n")]
+        self.server.start()
+        ended, count = threading.Event(), [0]
+
+        def write():
+            while not ended.is_set():
+                self.assertEqual(self.server.post("/audit/events", [self.event(count[0])] * 20).status, 201)
+                count[0] += 20
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        wait_until("some events", lambda: count[0] > 300)
+        before = count[0]
+        self.ok("backup", self.copy)
+        ended.set()
+        thread.join()
+        fresh = os.path.join(self.folder, "fresh")
+        self.assertIn("the audit log is restored with it", self.ok("restore", self.copy, data=fresh))
+        self.assertIn("is sound", self.ok("check", data=fresh))
+        done = self.verify(fresh)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        server = Server(data=fresh)
+        self.addCleanup(server.remove)
+        self.assertGreaterEqual(server.get("/audit/events?resource_type=pod").json["pagination"]["total"], before)
+        self.assertEqual(server.post("/audit/events", self.event(0)).status, 201)
+        self.assertEqual(self.verify(fresh).returncode, 0)
+
+    def config(self, text):
+        path = os.path.join(self.folder, "horae.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def test_a_log_that_is_there_stays(self):
+        self.server.post("/audit/events", [self.event(1)] * 5)
+        self.ok("backup", self.copy)
+        later = self.server.post("/audit/events", self.event(2)).data["ids"][0]
+        self.server.stop()
+        self.assertNotIn("the audit log is restored", self.ok("restore", self.copy))
+        self.server.start()
+        self.assertEqual(self.server.get(f"/audit/events/{later}").status, 200)
+
+    def test_a_damaged_file_of_it_is_named_and_a_copy_is_never_written_over(self):
+        self.ok("backup", self.copy)
+        self.failed("backup", self.copy, text="exists already")
+        os.unlink(self.copy)
+        self.failed("backup", self.copy, text="copy.db-audit exists already")
+        self.assertFalse(os.path.exists(self.copy))
+        self.server.post("/audit/events", [self.event(1)] * 500)
+        self.server.stop()
+        path = os.path.join(self.server.folder, "horae.db-audit", "000001.db")
+        with open(path, "r+b") as file:
+            file.seek(3 * 4096)
+            file.write(b"\xa5" * 4096 * 4)
+        self.failed("check", text="000001.db: ")

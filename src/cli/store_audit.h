@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The audit log as part of a copy: its files and its key, in the folder FILE-audit beside the copy FILE of the database. */
+#ifndef HORAE_CLI_STORE_AUDIT_H
+#define HORAE_CLI_STORE_AUDIT_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+/* ERR_CONFLICT: the copy has a log already. */
+enum err_code store_audit_free_place(const char *copy, struct err *err);
+/* After the database was copied, which may then know of fewer events than the log, never of more. A database without a log: does
+ * nothing. `*ret_again`: retention took a segment meanwhile, so that the copies do not go together. `data`: where
+ * the key is. */
+enum err_code store_audit_backup(const char *database, const char *data, const char *copy, bool *ret_again, struct err *err);
+void store_audit_discard(const char *copy); /* what was copied so far */
+
+/* Puts the copy's log in place where there is none, with its key (a former one is kept as audit.key.before-restore). A log that is
+ * there stays: nothing is taken back from it. */
+enum err_code store_audit_restore(const char *copy, const char *database, const char *data, bool *ret_placed, struct err *err);
+
+/* Integrity of all its files; ERR_CORRUPT names the first that is not sound. */
+enum err_code store_audit_check(const char *database, struct err *err);
+
+#endif
