@@ -104,7 +104,9 @@ static enum err_code keep_former(const char *path, const char *kept, struct err 
     char from[PATH_SIZE], to[PATH_SIZE];
     (void)snprintf(from, sizeof from, "%.4100s-wal", path);
     (void)snprintf(to, sizeof to, "%.4100s-wal", kept);
-    if (rename(from, to) != 0 && errno != ENOENT)
+    struct stat info;
+    bool empty = stat(from, &info) == 0 && !info.st_size; /* what a reader leaves */
+    if ((empty ? unlink(from) : rename(from, to)) != 0 && errno != ENOENT)
         return err_set(err, ERR_UNAVAILABLE, NULL, "cannot keep %s: %s", from, strerror(errno));
     if (rename(path, kept) != 0)
         return err_set(err, ERR_UNAVAILABLE, NULL, "cannot keep %s: %s", path, strerror(errno));
@@ -137,8 +139,10 @@ static enum err_code put_in_place(const char *from, const char *path, char kept[
     kept[0] = '\0';
     if (code == OK && replaces && !find_kept_name(path, kept))
         code = err_set(err, ERR_UNAVAILABLE, NULL, "there are too many files %s.before-restore", path);
-    if (code == OK && replaces)
+    if (code == OK && replaces) {
+        store_audit_carry(path, fresh);
         code = keep_former(path, kept, err);
+    }
     if (code == OK && rename(fresh, path) != 0)
         code = err_set(err, ERR_UNAVAILABLE, NULL, "cannot put %s in place: %s%s%s", path, strerror(errno),
                        kept[0] ? "; the former one is " : "", kept);

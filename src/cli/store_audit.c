@@ -195,6 +195,27 @@ void store_audit_discard(const char *copy)
 
 /* ---- restore ---- */
 
+static enum err_code carry(struct db *tx, void *from, struct err *err)
+{
+    return checkpoint_store_carry(from, tx, err);
+}
+
+void store_audit_carry(const char *database, const char *fresh)
+{
+    struct db *from, *to;
+    struct err err;
+    if (db_file_open(&(struct db_file_options){.path = database, .readonly = true}, &from, &err) != OK)
+        return;
+    if (db_file_open(&(struct db_file_options){.path = fresh}, &to, &err) == OK) {
+        if (db_file_write(to, carry, from, &err) != OK)
+            (void)fprintf(stderr, "horae: the checkpoints of %s are not carried over: %s\n", database, err.message);
+        else
+            (void)db_file_settle(to, NULL);
+        db_file_close(to);
+    }
+    db_file_close(from);
+}
+
 static bool has_segments(const char *folder)
 {
     int64_t *numbers = NULL;

@@ -15,6 +15,9 @@ enum err_code store_audit_free_place(const char *copy, struct err *err);
 enum err_code store_audit_backup(const char *database, const char *data, const char *copy, bool *ret_again, struct err *err);
 void store_audit_discard(const char *copy); /* what was copied so far */
 
+/* Where the log stays, `fresh`, which takes the place of `database`, is told of what was vouched for since it was copied. One that is
+ * not a copy of it, or that can no longer be read, has nothing to tell: verification says what is missing. */
+void store_audit_carry(const char *database, const char *fresh);
 /* Puts the copy's log in place where there is none, with its key (a former one is kept as audit.key.before-restore). A log that is
  * there stays: nothing is taken back from it. */
 enum err_code store_audit_restore(const char *copy, const char *database, const char *data, bool *ret_placed, struct err *err);

@@ -161,3 +161,36 @@ enum err_code checkpoint_store_add(struct db *tx, const struct audit_key *key, s
     checkpoint_sign(c, key);
     return insert(tx, c, err);
 }
+
+struct carry {
+    struct db *tx;
+    struct checkpoint last;
+    bool found;
+    enum err_code code;
+    struct err *err;
+};
+
+static bool carry_one(void *arg, const struct checkpoint *c)
+{
+    struct carry *carry = arg;
+    struct audit_hash before = {{0}};
+    if (carry->found)
+        checkpoint_hash(&carry->last, &before);
+    if (memcmp(before.b, c->before.b, sizeof before.b) != 0)
+        carry->code = err_set(carry->err, ERR_CONFLICT, NULL, "checkpoint %lld does not continue the one before", (long long)c->id);
+    else
+        carry->code = insert(carry->tx, c, carry->err);
+    carry->last = *c;
+    carry->found = true;
+    return carry->code == OK;
+}
+
+enum err_code checkpoint_store_carry(struct db *from, struct db *tx, struct err *err)
+{
+    struct carry carry = {.tx = tx, .err = err};
+    enum err_code code = checkpoint_store_last(tx, 0, &carry.last, &carry.found, err);
+    const struct checkpoint_query query = {.after_id = carry.found ? carry.last.id : 0, .limit = INT64_MAX};
+    if (code == OK)
+        code = checkpoint_store_each(from, &query, carry_one, &carry, err);
+    return code == OK ? carry.code : code;
+}

@@ -24,6 +24,9 @@ enum err_code checkpoint_store_each(struct db *db, const struct checkpoint_query
 enum err_code checkpoint_store_last(struct db *db, int64_t segment, struct checkpoint *ret, bool *ret_found, struct err *err);
 /* Greatest number of a segment that any of them is about; 0 = none. */
 enum err_code checkpoint_store_last_segment(struct db *db, int64_t *ret, struct err *err);
+/* Adds to a copy of a database what came after it in `from`, as it is: the log itself was not copied back, and its proof stays whole.
+ * ERR_CONFLICT: the one does not continue the other. */
+enum err_code checkpoint_store_carry(struct db *from, struct db *tx, struct err *err);
 enum err_code checkpoint_store_count(struct db *db, int64_t *ret, struct err *err);
 
 #endif

@@ -213,9 +213,14 @@ class AuditLog(StoreCase):
         self.server.post("/audit/events", [self.event(1)] * 5)
         self.ok("backup", self.copy)
         later = self.server.post("/audit/events", self.event(2)).data["ids"][0]
+        for _ in range(2):  # checkpoints that the copy does not know
+            self.server.stop()
+            self.server.start()
         self.server.stop()
         self.assertNotIn("the audit log is restored", self.ok("restore", self.copy))
+        self.assertEqual(self.verify(self.server.folder).returncode, 0)
         self.server.start()
+        self.assertEqual(self.verify(self.server.folder).returncode, 0)
         self.assertEqual(self.server.get(f"/audit/events/{later}").status, 200)
 
     def test_a_damaged_file_of_it_is_named_and_a_copy_is_never_written_over(self):
