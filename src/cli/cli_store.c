@@ -239,9 +239,10 @@ static int usage(FILE *out)
         (void)fprintf(out, "  %-28s %s\n", left, commands[i].summary);
     }
     if (out == stdout) {
-        (void)puts("\nIt works on the files themselves and needs no server. A copy is FILE and, with the audit log and its key, the folder\n"
-                   "FILE-audit. A restore brings the log back where there is none; one that is there stays, so that nothing is taken back\n"
-                   "from it. Output of commands (DIR/logs) is not part of a copy.\n\nOptions:");
+        (void)puts(
+            "\nIt works on the files themselves and needs no server. A copy is FILE and, with the audit log and its key, the folder\n"
+            "FILE-audit. A restore brings the log back where there is none; one that is there stays, so that nothing is taken back\n"
+            "from it. Output of commands (DIR/logs) is not part of a copy.\n\nOptions:");
         options_print(specs);
     }
     return out == stdout ? CLI_DONE : CLI_USAGE;

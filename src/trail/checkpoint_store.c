@@ -177,7 +177,8 @@ static bool carry_one(void *arg, const struct checkpoint *c)
     if (carry->found)
         checkpoint_hash(&carry->last, &before);
     if (memcmp(before.b, c->before.b, sizeof before.b) != 0)
-        carry->code = err_set(carry->err, ERR_CONFLICT, NULL, "checkpoint %lld does not continue the one before", (long long)c->id);
+        carry->code =
+            err_set(carry->err, ERR_CONFLICT, NULL, "checkpoint %lld does not continue the one before", (long long)c->id);
     else
         carry->code = insert(carry->tx, c, carry->err);
     carry->last = *c;
