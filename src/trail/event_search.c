@@ -25,10 +25,10 @@ struct run {
 struct search {
     const struct event_source *source;
     const struct event_request *request;
-    struct run *runs; /* one per segment, by the newest time that it may still have */
-    size_t opened;    /* runs before it were opened */
-    size_t first;     /* runs before it are over */
-    int block;
+    struct run *runs;  /* one per segment, by the newest time that it may still have */
+    size_t opened;     /* runs before it were opened */
+    size_t first;      /* runs before it are over */
+    int block, blocks; /* keys of one; how many were fetched */
     int64_t until_us;
     bool out_of_time;
 };
@@ -144,11 +144,22 @@ static enum err_code fetch_keys(struct search *s, struct run *run, struct db *db
     return code;
 }
 
+/* Until when a block may be looked for; 0: the time is up. The first one has more of it: so every request gets on, also on a
+ * machine that is too busy. */
+static int64_t limit_of(struct search *s)
+{
+    int64_t now_us = clock_mono(clock_real()).us, first_us = now_us + EVENT_STEP_MS * (int64_t)US_PER_MS;
+    if (s->blocks++ == 0)
+        return first_us > s->until_us ? first_us : s->until_us;
+    return now_us < s->until_us ? s->until_us : 0;
+}
+
 /* The next block of a run whose keys are used up. A segment that retention took meanwhile has no more events. */
 static enum err_code fetch(struct search *s, struct run *run, struct err *err)
 {
     struct db *db;
-    if (clock_mono(clock_real()).us >= s->until_us) {
+    int64_t until_us = limit_of(s);
+    if (!until_us) {
         s->out_of_time = true;
         return OK;
     }
@@ -159,7 +170,7 @@ static enum err_code fetch(struct search *s, struct run *run, struct err *err)
         return code == ERR_NOT_FOUND ? OK : code;
     if (!run->keys)
         run->keys = xcalloc((size_t)s->block, sizeof *run->keys);
-    db_limit_time(db, s->until_us);
+    db_limit_time(db, until_us);
     code = s->request->text ? fetch_texts(s, run, db, err) : fetch_keys(s, run, db, err);
     s->out_of_time = code == ERR_TIMEOUT;
     if (s->out_of_time)

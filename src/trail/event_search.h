@@ -13,6 +13,7 @@
 enum {
     EVENT_SEARCH_MS = 1000,     /* by filters */
     EVENT_TEXT_SEARCH_MS = 120, /* by free text, which reads every event of the range */
+    EVENT_STEP_MS = 2000,       /* a request that gets nothing done in this time is refused */
     EVENT_TEXT_MAX = 256,       /* bytes of the text searched for */
     EVENT_COUNT_MS = 10,        /* rulings, Totals: 20 ms for all of it */
     EVENT_CURSOR_LEN = 64,

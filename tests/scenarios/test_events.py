@@ -101,7 +101,7 @@ class Events(ServerCase):
             with Stream(self.server, headers={"Last-Event-ID": last}) as stream:
                 event = stream.next()
                 self.assertEqual(event["event"], "resync", last)
-            with Stream(self.server, headers={"Last-Event-ID": event["id"]}) as stream:
+            with Stream(self.server, "/stream?topics=task", headers={"Last-Event-ID": event["id"]}) as stream:
                 self.server.create(name=f"after-{last}", type="noop")
                 self.assertEqual(stream.next()["event"], "task.created")  # no second resync
 
