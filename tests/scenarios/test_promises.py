@@ -469,6 +469,7 @@ class Time(ServersOfTests):
         wait_until("its one run", lambda: server.executions(task_name="exhausted", state="success"))
         self.move_clock(10 * 366 * 86400)
         for cleanup in ("execution_cleanup", "lock_cleanup", "audit_cleanup"):
+            wait_until(f"the catch-up of {cleanup}", lambda name=cleanup: (server.get(f"/scheduler/tasks/{name}").data["last_executed_at"] or "") > "2035")
             self.assertEqual(server.finished(server.trigger(cleanup))["state"], "success")
         self.assertEqual(server.executions(task_name="exhausted"), [])
         server.stop()
