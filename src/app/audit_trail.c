@@ -72,8 +72,7 @@ enum err_code audit_trail_open(struct audit_trail *audit, const struct config *c
         return code;
     audit->ingest = (struct ingest_api){.trail = trail, .clock = clock};
     audit->api = (struct audit_api){.store = store, .trail = trail, .readers = readers_new(folder), .clock = clock};
-    struct verify_api_options verify = {.store = store, .database = store_path, .folder = folder};
-    memcpy(verify.public_key, trail_key(trail)->public_key, sizeof verify.public_key);
+    struct verify_api_options verify = {.store = store, .trail = trail, .database = store_path, .folder = folder};
     audit->verify = verify_api_new(&verify);
     atomic_store(&audit->trail, trail);
     return OK;

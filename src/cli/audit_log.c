@@ -72,9 +72,23 @@ static char *join(struct str a, const char *between, struct str b)
     return joined ? joined : xstrdup("");
 }
 
+/* Its name, by which people know it; what has none, and what was named nothing, by its identifier. */
+static struct str name_of_resource(const struct json *resource)
+{
+    static const char *const members[] = {"name", "resourceName"}; /* the latter in events that were migrated (MIG-02) */
+    const struct json *data = json_member(resource, "data");
+    for (size_t i = 0; data && i < ARRAY_LEN(members); i++) {
+        struct str name = text_at(data, members[i], NULL);
+        if (name.n)
+            return name;
+    }
+    return text_at(resource, "identifier", NULL);
+}
+
 static char *on_what(const struct json *event)
 {
-    return join(text_at(event, "resource_type", NULL), " ", text_at(event, "resource", "identifier"));
+    const struct json *resource = json_member(event, "resource");
+    return join(text_at(event, "resource_type", NULL), " ", resource ? name_of_resource(resource) : (struct str){"", 0});
 }
 
 static char *by_whom(const struct json *event)

@@ -101,6 +101,7 @@ enum err_code segment_resume(const struct segment_options *o, struct segment **r
     }
     code = err_set(err, ERR_CORRUPT, NULL, "%s was not signed by this server", (*ret)->path);
     segment_close(*ret);
+    *ret = NULL;
     return code;
 }
 

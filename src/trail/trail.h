@@ -79,6 +79,9 @@ struct trail_segments {
 struct trail_segments *trail_segments(struct trail *trail, int64_t from_ms, int64_t to_ms);
 /* Waits until the events of all changes that were committed before are in segments. False: not within `timeout_ms`. */
 bool trail_settle(struct trail *trail, int64_t timeout_ms);
+/* Signs what open segments hold beyond their last checkpoint, and waits for it: who keeps checkpoints elsewhere keeps a proof of all
+ * that is stored by now. Not from the writer's thread. False: not within `timeout_ms`, or the trail is not running. */
+bool trail_vouch(struct trail *trail, int64_t timeout_ms);
 const char *trail_folder(const struct trail *trail);
 const struct audit_key *trail_key(const struct trail *trail);
 const struct audit_rules *trail_rules(const struct trail *trail);

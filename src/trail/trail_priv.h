@@ -56,7 +56,7 @@ struct trail {
     _Atomic int64_t events, bytes;            /* of batches that were taken in and are not done */
     _Atomic int64_t written, dropped, untold; /* untold: dropped since `trouble` was last called */
     _Atomic int64_t told_us;                  /* monotonic: when that was; 0 = never */
-    atomic_bool failing, pending_wanted, ends_wanted, stopping;
+    atomic_bool failing, pending_wanted, ends_wanted, vouch_wanted, stopping;
     struct metric *queued_metric, *written_metric, *dropped_metric;
 
     struct mutex purge_mutex;        /* one purge at a time; before `mutex` */
@@ -67,7 +67,8 @@ struct trail {
     struct trail_segment *removed; /* out of the list; the writer frees them */
     int64_t end_before_ms;         /* asked of the writer: end open segments that are older */
     uint64_t ends_asked, ends_done;
-    bool running; /* the threads are */
+    uint64_t vouch_asked, vouch_done; /* checkpoints for what is open */
+    bool running;                     /* the threads are */
 
     struct thread writer_thread, sealer_thread;
 

@@ -35,3 +35,20 @@ bool trail_settle(struct trail *trail, int64_t timeout_ms)
     }
     return true;
 }
+
+bool trail_vouch(struct trail *trail, int64_t timeout_ms)
+{
+    int64_t left_us = timeout_ms * US_PER_MS;
+    mutex_lock(&trail->mutex);
+    uint64_t mine = ++trail->vouch_asked;
+    atomic_store(&trail->vouch_wanted, true);
+    queue_poke(&trail->queue);
+    while (trail->vouch_done < mine && trail->running && left_us > 0) {
+        int64_t before_us = clock_mono(clock_real()).us;
+        (void)condition_wait_for(&trail->changed, &trail->mutex, left_us);
+        left_us -= clock_mono(clock_real()).us - before_us;
+    }
+    bool done = trail->vouch_done >= mine;
+    mutex_unlock(&trail->mutex);
+    return done;
+}

@@ -32,6 +32,30 @@ static void plan_batches(struct trail *trail, struct list *taken)
     }
 }
 
+static void vouch_for_all(struct trail *trail)
+{
+    struct trail_segment *open[TRAIL_LATE_OPEN_MAX + 2] = {trail->current, trail->late_any};
+    for (size_t i = 0; i < TRAIL_LATE_OPEN_MAX; i++)
+        open[2 + i] = trail->late[i];
+    for (size_t i = 0; i < ARRAY_LEN(open); i++)
+        if (open[i] && open[i]->meta.count > open[i]->vouched)
+            trail_checkpoint_now(trail, open[i]);
+}
+
+static void vouch_when_asked(struct trail *trail)
+{
+    if (!atomic_exchange(&trail->vouch_wanted, false))
+        return;
+    mutex_lock(&trail->mutex);
+    uint64_t asked = trail->vouch_asked;
+    mutex_unlock(&trail->mutex);
+    vouch_for_all(trail);
+    mutex_lock(&trail->mutex);
+    trail->vouch_done = asked;
+    condition_broadcast(&trail->changed);
+    mutex_unlock(&trail->mutex);
+}
+
 static void run_round(struct trail *trail, struct list *taken, bool is_last)
 {
     bool due = is_last || list_first(taken) || atomic_exchange(&trail->hurry, false) || !gather_us(trail);
@@ -42,6 +66,7 @@ static void run_round(struct trail *trail, struct list *taken, bool is_last)
     plan_batches(trail, taken);
     if (trail->plan->group_count)
         trail_commit(trail);
+    vouch_when_asked(trail);
 }
 
 /* Rows that were refused, and rows that gather, are waited for: all else wakes us. */
@@ -50,16 +75,6 @@ static int64_t wait_us(struct trail *trail)
     if (!atomic_load(&trail->pending_wanted))
         trail->backoff_us = 0;
     return trail->backoff_us ? trail->backoff_us : atomic_load(&trail->pending_wanted) ? gather_us(trail) : -1;
-}
-
-static void vouch_for_all(struct trail *trail)
-{
-    struct trail_segment *open[TRAIL_LATE_OPEN_MAX + 2] = {trail->current, trail->late_any};
-    for (size_t i = 0; i < TRAIL_LATE_OPEN_MAX; i++)
-        open[2 + i] = trail->late[i];
-    for (size_t i = 0; i < ARRAY_LEN(open); i++)
-        if (open[i] && open[i]->meta.count > open[i]->vouched)
-            trail_checkpoint_now(trail, open[i]);
 }
 
 void trail_writer_main(void *arg)

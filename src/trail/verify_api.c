@@ -4,17 +4,16 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "http/page.h"
+#include "trail/audit_api.h"
 #include "trail/checkpoint_store.h"
 #include "trail/verify.h"
-
-#include <string.h>
 
 enum { ANSWER_MAX = 64 << 20 };
 
 struct verify_api {
     struct store *store;
+    struct trail *trail;
     char *database, *folder; /* owned */
-    uint8_t public_key[AUDIT_PUBLIC_BYTES];
     atomic_bool stop;
     struct mutex mutex; /* guards all below */
     struct thread thread;
@@ -52,12 +51,13 @@ static void run(void *arg)
     struct verify_api *api = arg;
     const struct verify_options options = {.folder = api->folder,
                                            .database = api->database,
-                                           .public_key = api->public_key,
+                                           .public_key = trail_key(api->trail)->public_key,
                                            .from_ms = api->from_ms,
                                            .to_ms = api->to_ms,
                                            .stop = &api->stop};
     struct verify_result result;
     struct err err;
+    trail_settle(api->trail, AUDIT_SETTLE_MS); /* what was changed before it was asked for is checked as well */
     enum err_code code = verify_store(&options, &result, &err);
     struct http_request *request = take_request(api);
     if (code == ERR_CANCELLED)
@@ -129,7 +129,7 @@ static bool list_row(void *arg, const struct checkpoint *c)
     l->more = l->shown == l->page.size;
     if (l->more)
         return false;
-    checkpoint_write(c, l->api->public_key, &l->w);
+    checkpoint_write(c, trail_key(l->api->trail)->public_key, &l->w);
     l->shown++;
     l->last = c->id;
     return true;
@@ -161,6 +161,8 @@ static void list(struct http_request *request, void *context)
     enum err_code code = page_read(request, &l.page, &err);
     buf_init(&l.out, ANSWER_MAX);
     json_writer_init(&l.w, &l.out);
+    if (code == OK && !l.page.cursor && trail_settle(api->trail, AUDIT_SETTLE_MS))
+        (void)trail_vouch(api->trail, AUDIT_SETTLE_MS); /* else it is the last one that is there */
     if (code == OK)
         code = store_read(api->store, read_list, &l, &err);
     if (code == OK) {
@@ -195,7 +197,7 @@ struct verify_api *verify_api_new(const struct verify_api_options *options)
     api->store = options->store;
     api->database = xstrdup(options->database);
     api->folder = xstrdup(options->folder);
-    memcpy(api->public_key, options->public_key, sizeof api->public_key);
+    api->trail = options->trail;
     mutex_init(&api->mutex);
     return api;
 }

@@ -6,15 +6,15 @@
 
 #include "db/store.h"
 #include "http/http.h"
-#include "trail/audit_key.h"
+#include "trail/trail.h"
 
 struct verify_api;
 
 struct verify_api_options {
     struct store *store;  /* borrowed */
+    struct trail *trail;  /* borrowed */
     const char *database; /* path; copied, as the next */
     const char *folder;   /* of the segments */
-    uint8_t public_key[AUDIT_PUBLIC_BYTES];
 };
 
 struct verify_api *verify_api_new(const struct verify_api_options *options);

@@ -465,15 +465,15 @@ class Commands(AuditCase):
         self.assertEqual([name for name in os.listdir(folder) if name.startswith("bad") or name.endswith(".part")], [])
 
     def test_tail_shows_the_newest_and_then_what_comes(self):
-        self.server.create(name="before the tail", type="noop")
+        self.server.create(name="before-it", type="noop")
         env = {"PATH": os.environ["PATH"], "HORAE_URL": self.server.url, "HORAE_TOKEN": ADMIN_TOKEN}
         with subprocess.Popen([BINARY, "audit", "tail", "-n", "1"], env=env, stdout=subprocess.PIPE, text=True) as tail:
             try:
-                self.assertRegex(tail.stdout.readline(), r"^\d{4}\S+  created    scheduledTask \S+  by admin-token from 127\.0\.0\.1\n$")
-                task = self.server.create(name="after it", type="noop")
+                self.assertRegex(tail.stdout.readline(), r"^\d{4}\S+  created    scheduledTask before-it  by admin-token from 127\.0\.0\.1\n$")
+                task = self.server.create(name="after-it", type="noop")
                 self.server.request("DELETE", f"/scheduler/tasks/{task['uid']}")
                 seen = [tail.stdout.readline() for _ in range(2)]
             finally:
                 tail.kill()
-        self.assertEqual([re.split(" +", line)[1:4] for line in seen], [["created", "scheduledTask", task["uid"]], ["deleted", "scheduledTask", task["uid"]]])
+        self.assertEqual([re.split(" +", line)[1:4] for line in seen], [["created", "scheduledTask", task["name"]], ["deleted", "scheduledTask", task["name"]]])
         self.assertEqual(run_cli("audit", "tail", "-n", "101", server=self.server).returncode, 2)
