@@ -200,15 +200,23 @@ static enum err_code carry(struct db *tx, void *from, struct err *err)
     return checkpoint_store_carry(from, tx, err);
 }
 
+/* What cannot be read any more is a reason to restore. */
+static void say_not_carried(const char *database, const struct err *err)
+{
+    (void)fprintf(stderr, "horae: what was signed since the copy is not carried over from %s: %s\n", database, err->message);
+}
+
 void store_audit_carry(const char *database, const char *fresh)
 {
     struct db *from, *to;
     struct err err;
-    if (db_file_open(&(struct db_file_options){.path = database, .readonly = true}, &from, &err) != OK)
+    if (db_file_open(&(struct db_file_options){.path = database, .readonly = true}, &from, &err) != OK) {
+        say_not_carried(database, &err);
         return;
+    }
     if (db_file_open(&(struct db_file_options){.path = fresh}, &to, &err) == OK) {
         if (db_file_write(to, carry, from, &err) != OK)
-            (void)fprintf(stderr, "horae: the checkpoints of %s are not carried over: %s\n", database, err.message);
+            say_not_carried(database, &err);
         else
             (void)db_file_settle(to, NULL);
         db_file_close(to);
