@@ -25,6 +25,11 @@ void db_file_close(struct db *db)
     db_close(db);
 }
 
+void db_file_rest(struct db *db)
+{
+    (void)db_exec(db, "PRAGMA shrink_memory", NULL);
+}
+
 enum err_code db_file_settle(struct db *db, struct err *err)
 {
     enum err_code code = db_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", err);

@@ -18,6 +18,8 @@ struct db_file_options {
 /* ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_CORRUPT. Close the result. */
 enum err_code db_file_open(const struct db_file_options *options, struct db **ret, struct err *err);
 void db_file_close(struct db *db); /* NULL allowed */
+/* Gives back what it has cached: for one that is kept, but not used for a while. */
+void db_file_rest(struct db *db);
 /* Ends write-ahead logging: from here on the database is this one file. ERR_BUSY while another connection has it open. */
 enum err_code db_file_settle(struct db *db, struct err *err);
 /* Integrity of a file; ERR_CORRUPT names it and what is wrong. */
