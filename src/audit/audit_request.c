@@ -38,7 +38,7 @@ struct audit_event *audit_event_by_request(const struct http_request *request, e
     audit_event_set(event, AUDIT_TEXT_USER_AGENT, http_header(request, "User-Agent"));
     audit_event_set(event, AUDIT_TEXT_METHOD, method_names[http_method(request)]);
     audit_event_set(event, AUDIT_TEXT_REQUEST_ID, http_request_id(request));
-    audit_event_set(event, AUDIT_TEXT_SUBSYSTEM, "http");
+    audit_event_set(event, AUDIT_TEXT_SUBSYSTEM, type == AUDIT_RESOURCE_SESSION ? "auth" : "http");
     if (strcmp(peer, address) != 0) /* AUD-28: a header said so */
         audit_event_put(event, "peer_ip", peer);
     return event;

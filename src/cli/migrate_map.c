@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/migrate_changes.h"
 #include "cli/migrate_words.h"
+#include "http/client_address.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -138,10 +139,8 @@ static bool is_failure(const struct old_row *row)
 /* An address is not cut: what is none goes to `data`. */
 static bool is_address(struct str text)
 {
-    for (size_t i = 0; i < text.n; i++)
-        if (!strchr("0123456789abcdefABCDEF.:%", text.p[i]) || !text.p[i])
-            return false;
-    return text.n > 0 && text.n <= AUDIT_CLIENT_IP_MAX;
+    char address[CLIENT_ADDRESS_MAX];
+    return text.n <= AUDIT_CLIENT_IP_MAX && client_address_text(text, address);
 }
 
 static const char *member_of_changes(const struct old_row *row)

@@ -104,16 +104,20 @@ static enum err_code refuse_type(const struct http_request *request, struct err 
 
 static enum err_code check_body_head(struct http_request *request, struct err *err)
 {
-    const char *length = request->head.values[HEAD_CONTENT_LENGTH], *type = request->head.values[HEAD_CONTENT_TYPE];
+    const char *length = request->head.values[HEAD_CONTENT_LENGTH], *type = request->head.values[HEAD_CONTENT_TYPE],
+               *coding = request->head.values[HEAD_CONTENT_ENCODING];
     int64_t n = 0;
     if (length && !str_to_int(str_of(length), 0, INT64_MAX, &n))
         return err_param(err, "Content-Length", "Content-Length must be a number");
+    bool has_body = n > 0 || request->head.values[HEAD_TRANSFER_ENCODING];
+    if (has_body && coding && !str_equal_ignoring_case(str_of(coding), "identity"))
+        return err_set(err, ERR_INVALID, "UNSUPPORTED_MEDIA_TYPE",
+                       "Content-Encoding is not supported: bodies are sent as they are");
     request->taken = type && is_taken_type(request->route, str_of(type));
     if (request->taken)
         return OK;
     if (n > (int64_t)body_max(request))
         return too_large(request, err);
-    bool has_body = n > 0 || request->head.values[HEAD_TRANSFER_ENCODING];
     if (!has_body || !type || !(request->route->flags & HTTP_JSON_BODY))
         return OK;
     if (is_json_type(request->method, str_of(type)))

@@ -84,6 +84,15 @@ static void format_address(const struct ip_address *a, char out[CLIENT_ADDRESS_M
         (void)inet_ntop(AF_INET6, a->b, out, CLIENT_ADDRESS_MAX);
 }
 
+bool client_address_text(struct str text, char ret[CLIENT_ADDRESS_MAX])
+{
+    struct ip_address address;
+    if (!parse_with_port(text, &address))
+        return false;
+    format_address(&address, ret);
+    return true;
+}
+
 /* ---- rules ---- */
 
 static bool is_inside(const struct ip_address *a, const struct ip_address *network, int bits)

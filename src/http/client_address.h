@@ -25,6 +25,9 @@ struct client_address_rules {
     size_t header_count;
 };
 
+/* An address, with or without a port, in the form in which addresses are stored (AUD-26). False: it is none. */
+bool client_address_text(struct str text, char ret[CLIENT_ADDRESS_MAX]);
+
 /* Entries are addresses, networks (CIDR) or `unix`. ERR_INVALID names the bad one. */
 enum err_code client_address_trust(struct client_address_rules *rules, const char *entry, struct err *err);
 /* X-Forwarded-For and Forwarded are lists, every other header holds one address. ERR_INVALID names the bad one. */

@@ -22,6 +22,7 @@ static const struct {
     [HEAD_CONTENT_TYPE] = KNOWN("Content-Type"),
     [HEAD_IDEMPOTENCY_KEY] = KNOWN("Idempotency-Key"),
     [HEAD_REQUEST_ID] = KNOWN("X-Request-Id"),
+    [HEAD_CONTENT_ENCODING] = KNOWN("Content-Encoding"),
 #undef KNOWN
 };
 

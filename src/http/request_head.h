@@ -16,6 +16,7 @@ enum head_name {
     HEAD_IDEMPOTENCY_KEY,
     HEAD_SINGLE, /* those before it may stand in a request once */
     HEAD_REQUEST_ID = HEAD_SINGLE,
+    HEAD_CONTENT_ENCODING,
     HEAD_COUNT
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "db/store.h"
+#include "http/client_address.h"
 #include "http/http.h"
 #include "trail/event_search.h"
 #include "trail/trail.h"
@@ -44,7 +45,8 @@ struct http_routes audit_routes(struct audit_api *api);
 extern const char *const audit_status_names[2];
 
 struct audit_question {
-    struct event_filter filter; /* texts are the request's */
+    struct event_filter filter; /* texts are the request's, or client_ip */
+    char client_ip[CLIENT_ADDRESS_MAX];
     struct event_text text;
     bool has_text;
 };

@@ -2,6 +2,7 @@
 #include "trail/ingest_api.h"
 
 #include "base/mem.h"
+#include "http/client_address.h"
 #include "trail/ingest.h"
 #include "trail/trail_priv.h"
 
@@ -29,6 +30,25 @@ void ingest_refuse_full(struct http_request *request)
     http_answer_error(request, ERR_UNAVAILABLE, &err);
 }
 
+/* Addresses are stored in one form, in which they are searched for; "" is of those that have none (DATA-30). */
+static enum err_code read_address(const struct http_request *request, const struct json *value, const char *what,
+                                  struct audit_event *event, struct err *err)
+{
+    char address[CLIENT_ADDRESS_MAX], name[72];
+    const struct json *given = json_member(value, "client_ip");
+    const bool is_text = given && json_is_text(given);
+    struct str text = is_text ? json_get_text(given) : (struct str){"", 0};
+    if (!is_text) {
+        audit_event_set(event, AUDIT_TEXT_CLIENT_IP, http_client_address(request));
+    } else if (text.n) {
+        (void)snprintf(name, sizeof name, "%s%sclient_ip", what, what[0] ? "." : "");
+        if (!client_address_text(text, address))
+            return err_param(err, name, "%s must be an IP address, or \"\"", name);
+        audit_event_set(event, AUDIT_TEXT_CLIENT_IP, address);
+    }
+    return OK;
+}
+
 enum err_code ingest_record(struct ingest_api *api, struct http_request *request, const struct json *value, const char *what,
                             struct audit_record *ret, struct err *err)
 {
@@ -37,11 +57,11 @@ enum err_code ingest_record(struct ingest_api *api, struct http_request *request
     enum err_code code = audit_event_read(value, what, trail_types(api->trail), now_ms, &event, err);
     if (code != OK)
         return code;
-    if (!json_member(value, "client_ip"))
-        audit_event_set(event, AUDIT_TEXT_CLIENT_IP, http_client_address(request));
-    audit_record_make(event, trail_rules(api->trail), now_ms, ret);
+    code = read_address(request, value, what, event, err);
+    if (code == OK)
+        audit_record_make(event, trail_rules(api->trail), now_ms, ret);
     audit_event_free(event);
-    return OK;
+    return code;
 }
 
 /* ---- one event, or an array ---- */

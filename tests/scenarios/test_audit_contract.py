@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit log as its users meet it, from outside only (contract section 7): who may do what, proofs that are kept elsewhere,
 a restored database, a lost key, names for people."""
+import gzip
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import tempfile
+import urllib.parse
 import uuid
 
 from harness import ADMIN_TOKEN, BINARY, Server, ServerCase, run_cli
@@ -205,6 +207,40 @@ class Forms(ServerCase):
                                   ("application/x-ndjson", b"\xef\xbb\xbf" + line, 400), ("text/csv", line, 415), ("application/json; charset=latin1", line, 415)):
             answer = self.server.request("POST", "/audit/events", raw=raw, headers={"Content-Type": kind})
             self.assertEqual((answer.status, bool(answer.json["error"])), (status, True), (kind, answer.body[:200]))
+
+    def test_addresses_have_one_form_in_which_they_are_stored_and_found(self):  # DATA-30, AUD-26
+        for given, stored in (("192.0.2.7", "192.0.2.7"), ("192.0.2.8:443", "192.0.2.8"), ("::FFFF:192.0.2.9", "192.0.2.9"), ("2001:DB8:0:0::1", "2001:db8::1"),
+                              ("[2001:db8::2]:80", "2001:db8::2"), ("fe80::1%eth0", "fe80::1"), (None, "127.0.0.1"), ("", "")):
+            uid = self.server.post("/audit/events", event(client_ip=given)).data["ids"][0]
+            self.assertEqual(self.server.get(f"/audit/events/{uid}").data["client_ip"], stored, given)
+            if given:
+                for question in (given, stored):
+                    found = self.server.get("/audit/events?client_ip=" + urllib.parse.quote(question)).data
+                    self.assertEqual([one["id"] for one in found], [uid], question)
+        for bad in ("web-1", "01.2.3.4", "256.1.1.1", "1.2.3", "::g", "10.0.0.0/8", " 1.2.3.4"):
+            self.assert_error(self.server.post("/audit/events", [event(), event(client_ip=bad)]), 400, "INVALID_PARAMETER", "events[1].client_ip")
+            self.assertEqual(self.server.get("/audit/events?client_ip=" + urllib.parse.quote(bad)).data, [])
+
+    def test_packed_bodies_are_refused_by_name(self):
+        raw = gzip.compress(json.dumps(event()).encode())
+        for kind in ("application/json", "application/x-ndjson"):
+            answer = self.server.request("POST", "/audit/events", raw=raw, headers={"Content-Type": kind, "Content-Encoding": "gzip"})
+            self.assertEqual((answer.status, "Content-Encoding" in answer.json["error"]), (415, True), answer.body)
+            answer = self.server.request("POST", "/audit/events", raw=json.dumps(event()).encode(), headers={"Content-Type": kind, "Content-Encoding": "identity"})
+            self.assertEqual(answer.status, 201)
+
+    def test_signing_in_and_out_is_of_the_subsystem_auth(self):  # DATA-30
+        self.server.post("/auth/login", {"username": "admin", "password": "wrong"}, token=None)
+        token = self.server.post("/auth/login", {"username": "admin", "password": "correct horse"}, token=None).data["access_token"]
+        self.assertIn(self.server.post("/auth/logout", token=token).status, (200, 204))
+        found = self.server.get("/audit/events?subsystem=auth&resource_type=session").data
+        self.assertEqual([(one["action"], one["status"]) for one in found], [("logout", "success"), ("login", "success"), ("login", "failure")])
+
+    def test_long_user_agents_are_kept(self):
+        agent = "m" * 4096
+        uid = self.server.post("/audit/events", event(user_agent=agent)).data["ids"][0]
+        self.assertEqual(self.server.get(f"/audit/events/{uid}").data["user_agent"], agent)
+        self.assert_error(self.server.post("/audit/events", event(user_agent=agent + "m")), 400, "INVALID_PARAMETER", "user_agent")
 
     def test_lists_for_people_show_names_and_identifiers_of_what_has_none(self):
         task = self.server.create(name="nightly-report", type="noop")
