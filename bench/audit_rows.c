@@ -2,7 +2,8 @@
 /* The peers of the audit bench, bare loops that insert events into a new database, in transactions of BATCH, synchronous=FULL:
  *   bare       the columns of an event of ours without any index but the row's number
  *   published  the model as it is commonly published (DATA-30, DATA-31): a text id as the key, JSON in text columns, six indexes
- * usage: audit_rows DB ROWS BATCH bare|published; prints rows per second. */
+ * Ids, requests and addresses are random, as they are where they come from elsewhere. PREFILL rows are there before time is taken.
+ * usage: audit_rows DB PREFILL ROWS BATCH bare|published; prints rows per second. */
 #include "base/clock.h"
 #include "base/id.h"
 
@@ -54,14 +55,17 @@ static void bind_row(sqlite3_stmt *st, int64_t n, bool text_id)
 {
     static const char *const actions[] = {"created", "updated", "deleted", "read"}, *const types[] = {"deployment", "pod",
                                                                                                       "service"};
-    char id[UUID_TEXT_LEN + 1], resource[40], user[40], ip[40], event[2048];
+    char id[UUID_TEXT_LEN + 1], request[UUID_TEXT_LEN + 1], resource[40], user[40], ip[40], event[2048];
     int64_t now = clock_wall(clock_real()).us;
-    struct uuid uid = uuid_v7(now);
+    uint64_t random[4] = {id_random_fast(), id_random_fast(), id_random_fast(), id_random_fast()};
+    struct uuid uid, other;
+    memcpy(uid.b, random, sizeof uid.b);
+    memcpy(other.b, random + 2, sizeof other.b);
     uuid_format(&uid, id);
+    uuid_format(&other, request);
     (void)snprintf(resource, sizeof resource, "web-%lld", (long long)(n * 7919 % 100000));
     (void)snprintf(user, sizeof user, "user-%lld", (long long)(n * 104729 % 1000));
-    (void)snprintf(ip, sizeof ip, "10.%lld.%lld.%lld", (long long)(n % 200), (long long)(n / 200 % 200),
-                   (long long)(n * 31 % 250));
+    (void)snprintf(ip, sizeof ip, "10.%u.%u.%u", other.b[0], other.b[1], other.b[2]);
     (void)snprintf(event, sizeof event,
                    "{\"id\":\"%s\",\"timestamp\":%lld,\"user\":{\"uid\":\"%s\"},\"resource\":\"%s\",\"diff_object\":%s}", id,
                    (long long)(now / 1000), user, resource, object);
@@ -75,7 +79,7 @@ static void bind_row(sqlite3_stmt *st, int64_t n, bool text_id)
     text(st, 5, resource);
     text(st, 6, user);
     text(st, 7, ip);
-    text(st, 8, id);
+    text(st, 8, request);
     text(st, 9, event);
     if (!text_id)
         (void)sqlite3_bind_blob(st, 10, event, 32, SQLITE_TRANSIENT);
@@ -95,25 +99,31 @@ static void insert_batch(sqlite3 *db, sqlite3_stmt *st, int64_t first, int64_t c
     run(db, "COMMIT");
 }
 
+static void insert_all(sqlite3 *db, sqlite3_stmt *st, int64_t first, int64_t rows, int64_t batch, bool text_id)
+{
+    for (int64_t n = 0; n < rows; n += batch)
+        insert_batch(db, st, first + n, batch < rows - n ? batch : rows - n, text_id);
+}
+
 int main(int argc, char **argv)
 {
     sqlite3 *db;
     sqlite3_stmt *st;
-    size_t model = argc == 5 && strcmp(argv[4], "published") == 0;
-    if (argc != 5 || strcmp(argv[4], models[model].name) != 0 || sqlite3_open(argv[1], &db) != SQLITE_OK) {
-        (void)fprintf(stderr, "usage: audit_rows DB ROWS BATCH bare|published\n");
+    size_t model = argc == 6 && strcmp(argv[5], "published") == 0;
+    if (argc != 6 || strcmp(argv[5], models[model].name) != 0 || sqlite3_open(argv[1], &db) != SQLITE_OK) {
+        (void)fprintf(stderr, "usage: audit_rows DB PREFILL ROWS BATCH bare|published\n");
         return 2;
     }
-    int64_t rows = atoll(argv[2]), batch = atoll(argv[3]);
+    int64_t prefill = atoll(argv[2]), rows = atoll(argv[3]), batch = atoll(argv[4]);
     run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-4096; PRAGMA wal_autocheckpoint=4000");
     run(db, models[model].schema);
     if (sqlite3_prepare_v2(db, models[model].insert, -1, &st, NULL) != SQLITE_OK) {
         (void)fprintf(stderr, "audit_rows: %s\n", sqlite3_errmsg(db));
         return 1;
     }
+    insert_all(db, st, 0, prefill, 10000, model == 1);
     int64_t begun = clock_mono(clock_real()).us;
-    for (int64_t n = 0; n < rows; n += batch)
-        insert_batch(db, st, n, batch < rows - n ? batch : rows - n, model == 1);
+    insert_all(db, st, prefill, rows, batch, model == 1);
     (void)printf("%.0f\n", (double)rows * 1e6 / (double)(clock_mono(clock_real()).us - begun));
     (void)sqlite3_finalize(st);
     return sqlite3_close(db) != SQLITE_OK;

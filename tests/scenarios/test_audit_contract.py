@@ -153,7 +153,7 @@ class Proof(ServerCase):
         with open(os.path.join(folder, "horae.db"), "wb") as file:
             file.write(b"no database" * 1000)
         done = run_cli("store", "restore", copy, "--data", folder)
-        self.assertEqual((done.returncode, "are not carried over" in done.stderr), (0, True), done.stderr)
+        self.assertEqual((done.returncode, "is not carried over" in done.stderr), (0, True), done.stderr)
         self.server.start()
         self.assertFalse(self.server.get("/audit/verify").data["ok"])  # that cannot be told from somebody's hand
 
