@@ -2,6 +2,7 @@
 #include "app/server_events.h"
 
 #include "app/config_json.h"
+#include "base/clock.h"
 #include "cluster/instance_store.h"
 #include "trail/audit_notes.h"
 #include "trail/pending_store.h"

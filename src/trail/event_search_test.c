@@ -183,7 +183,7 @@ static void free_text(void **state)
     const struct fixture *f = *state;
     const char **expected = xcalloc(f->kit.count, sizeof(char *));
     for (int round = 0; round < ROUNDS / 3; round++) {
-        const char *wanted = texts[round % ARRAY_LEN(texts)];
+        const char *wanted = texts[(size_t)round % ARRAY_LEN(texts)];
         struct event_text text;
         struct event_request request = {.filter = random_filter(), .text = &text, .limit = 1 + (int)(id_random_fast() % 100)};
         struct answer answer = {.expected = expected};

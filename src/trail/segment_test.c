@@ -176,8 +176,8 @@ static void hands_are_refused(void **state) /* AUD-39 */
 {
     (void)state;
     static const char *const statements[] = {
-        "INSERT INTO audit_events SELECT 9, x'00', timestamp, action, resource_type, resource_id, user_uid, client_ip, request_id,"
-        " status, subsystem, space_path, event, hash FROM audit_events LIMIT 1",
+        ("INSERT INTO audit_events SELECT 9, x'00', timestamp, action, resource_type, resource_id, user_uid, client_ip, request_id,"
+         " status, subsystem, space_path, event, hash FROM audit_events LIMIT 1"),
         "UPDATE audit_events SET action = 'read' WHERE seq = 1",
         "REPLACE INTO audit_events SELECT * FROM audit_events LIMIT 1",
         "DELETE FROM audit_events WHERE seq = 1",

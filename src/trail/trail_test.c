@@ -27,9 +27,9 @@ struct fixture {
     struct store *store;
     struct trail *trail;
     struct store_fault fault;
-    atomic_int inserts;          /* into audit_events so far */
-    int bad_inserts[4];          /* which of them fail, from 1; 0: none */
-    atomic_bool commits_fail;    /* every COMMIT of a segment */
+    atomic_int inserts;       /* into audit_events so far */
+    int bad_inserts[4];       /* which of them fail, from 1; 0: none */
+    atomic_bool commits_fail; /* every COMMIT of a segment */
     int64_t segment_events;
     size_t queue_events;
     atomic_int done, failed;
@@ -126,8 +126,8 @@ static void batch_done(struct trail_batch *batch, enum err_code code, const stru
 static bool submit(struct fixture *f, size_t count, int64_t age_ms, const struct uuid *id, bool patient)
 {
     struct trail_batch *batch = xcalloc(1, sizeof *batch);
-    *batch = (struct trail_batch){.records = xcalloc(count, sizeof(struct audit_record)), .count = count, .patient = patient,
-                                  .done = batch_done, .arg = f};
+    *batch = (struct trail_batch){
+        .records = xcalloc(count, sizeof(struct audit_record)), .count = count, .patient = patient, .done = batch_done, .arg = f};
     for (size_t i = 0; i < count; i++) {
         struct audit_event *event = make_event(age_ms, id);
         audit_record_make(event, NULL, clock_wall(clock_real()).us / US_PER_MS, &batch->records[i]);
@@ -414,7 +414,7 @@ static void crashes_in_the_middle_are_made_good(void **state)
     trail_start(f->trail);
     assert_true(submit(f, 1, 100 * DAY_MS, NULL, false));
     wait_for(&f->done, 3);
-    expect(f, 5, 2); /* with the event of the purge */
+    expect(f, 5, 2);                           /* with the event of the purge */
     assert_int_equal(access(second, F_OK), 0); /* the third after all, never the second again */
     assert_int_not_equal(access(first, F_OK), 0);
     close_trail(f);

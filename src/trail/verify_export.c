@@ -2,6 +2,7 @@
 #include "trail/verify_export.h"
 
 #include "base/mem.h"
+#include "base/panic.h"
 #include "trail/export_line.h"
 #include "trail/verify_priv.h"
 
@@ -137,21 +138,22 @@ static bool is_right(struct str event, const struct export_chain *chain)
     return same(&hash, &chain->hash);
 }
 
-static void begin_part(struct reading *r, const struct export_chain *chain)
+static struct part *begin_part(struct reading *r, const struct export_chain *chain)
 {
     if (r->count == r->capacity) {
         r->capacity = r->capacity ? 2 * r->capacity : 16;
         r->parts = xrealloc(r->parts, r->capacity * sizeof r->parts[0]);
     }
     r->parts[r->count++] = (struct part){.segment = chain->segment, .first_before = chain->before};
+    return &r->parts[r->count - 1];
 }
 
 /* The line stands where it should. */
 static void take_next(struct reading *r, struct str event, const struct export_chain *chain, bool is_first)
 {
-    struct uuid id;
+    struct uuid id = {{0}};
     const bool has_id = id_of(event, &id);
-    const struct part *part = part_in_hand(r);
+    struct part *part = part_in_hand(r);
     if (!is_right(event, chain) || (!is_first && !same(&chain->before, &part->last_hash))) {
         say(r, VERIFY_CHANGED, chain->segment, chain->seq, has_id ? &id : NULL, "the event is not what was signed");
         r->is_second = true;
@@ -159,9 +161,10 @@ static void take_next(struct reading *r, struct str event, const struct export_c
         return;
     }
     if (is_first)
-        begin_part(r, chain);
-    part_in_hand(r)->last_seq = chain->seq;
-    part_in_hand(r)->last_hash = chain->hash;
+        part = begin_part(r, chain);
+    must(part); /* that a line follows one was found before */
+    part->last_seq = chain->seq;
+    part->last_hash = chain->hash;
     r->last_id = id;
     r->checked++;
 }
