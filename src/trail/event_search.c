@@ -105,7 +105,7 @@ static struct event_key start_of(const struct search *s, const struct segment_me
 /* The place at or after which its next event stands. */
 static struct event_place bound_of(const struct run *run)
 {
-    struct event_key key = run->at < run->count ? run->keys[run->at] : run->floor;
+    struct event_key key = run->keys && run->at < run->count ? run->keys[run->at] : run->floor;
     return (struct event_place){key.timestamp_ms, run->segment->number, key.seq};
 }
 
