@@ -264,8 +264,10 @@ static void words_of_the_caller_beat_the_table(void **state)
 {
     (void)state;
     struct migrate_words none = {.count = 0}, given = {.count = 2};
-    given.items[0].from = "docker_container=pod", given.items[0].to = given.items[0].from + 17;
-    given.items[1].from = "create=imported", given.items[1].to = given.items[1].from + 7;
+    given.items[0].from = "docker_container=pod";
+    given.items[0].to = given.items[0].from + 17;
+    given.items[1].from = "create=imported";
+    given.items[1].to = given.items[1].from + 7;
     static const struct pair actions[] = {
         {"CREATE", "created"},      {"delete", "deleted"},  {"create_container", "created"}, {"user.login", "login"},
         {"forcepush", "forcePush"}, {"Updated", "updated"}, {"list_images", "read"},         {"get", "read"}};
