@@ -126,9 +126,11 @@ struct table {
     bool right[TABLE_COLUMNS_MAX]; /* numbers */
 };
 
+/* Addresses of four numbers are none. */
 static bool is_number(const char *text)
 {
-    return text[strspn(text, "-0123456789.")] == '\0';
+    const char *point = strchr(text, '.');
+    return text[strspn(text, "-0123456789.")] == '\0' && !(point && strchr(point + 1, '.'));
 }
 
 static char *cell_of(const struct json *item, const struct column *column)
