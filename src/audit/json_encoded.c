@@ -84,7 +84,8 @@ void json_encode(const char *text, size_t length, struct buf *out)
         }
         char escape[JSON_ESCAPE_MAX];
         buf_add(out, text + done, i - done);
-        buf_add(out, escape, json_encode_code_point(n ? c : 0xFFFD, escape));
+        const size_t escaped = json_encode_code_point(n ? c : 0xFFFD, escape);
+        buf_add(out, escape, escaped);
         i += n ? 1 : broken_part(text + i, length - i);
         done = i;
     }
