@@ -87,6 +87,8 @@ static void check_vouched(const struct work *w, struct verify_segment *segment)
             return;
     if (!segment->meta.count || is_vouched_for(w->options, segment->number, CHECKPOINT_SEALED))
         return;
+    if (w->anchors.bad && w->anchors.first_bad.reason == VERIFY_CHANGED && w->anchors.first_bad.segment == segment->number)
+        return; /* it is there, and not what was signed: that is said of it */
     segment->bad = true;
     verify_say(&segment->first_bad, VERIFY_REMOVED, segment->number, segment->meta.count, NULL,
                kind == CHECKPOINT_SEALED ? "the checkpoint of its end is missing" : "its record in the file heads is missing");

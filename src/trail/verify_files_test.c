@@ -207,8 +207,8 @@ static void checkpoints_prove_each_other(void **state)
         {"DELETE FROM audit_checkpoints WHERE id = 3", VERIFY_REMOVED, 2},
         {"DELETE FROM audit_checkpoints WHERE id = 6", VERIFY_TRUNCATED, 0},
         {"DELETE FROM audit_checkpoints", VERIFY_REMOVED, 1},
-        {"UPDATE audit_checkpoints SET reason = 'x' WHERE id = 2", VERIFY_REMOVED, 1},
-        {"UPDATE audit_checkpoints SET kind = 'head' WHERE id = 2", VERIFY_REMOVED, 1},
+        {"UPDATE audit_checkpoints SET reason = 'x' WHERE id = 2", VERIFY_CHANGED, 1},
+        {"UPDATE audit_checkpoints SET kind = 'head' WHERE id = 2", VERIFY_CHANGED, 1},
         {"UPDATE audit_checkpoints SET seq = 4 WHERE id = 6", VERIFY_CHANGED, 3},
         {"UPDATE audit_checkpoints SET created_at = 4 WHERE id = 1", VERIFY_CHANGED, 1},
         {"INSERT INTO audit_checkpoints SELECT 7, kind, segment, seq, genesis, head, min_timestamp, max_timestamp, reason,"

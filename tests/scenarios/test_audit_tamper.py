@@ -193,6 +193,7 @@ class Tampering(unittest.TestCase):
     def test_checkpoints_and_the_database(self):
         database = f"{self.folder}/horae.db"
         for script, reason in (("DELETE FROM audit_checkpoints WHERE id = 2", "removed"), ("UPDATE audit_checkpoints SET seq = seq + 1 WHERE id = 2", "changed"),
+                               ("UPDATE audit_checkpoints SET seq = seq + 1 WHERE kind = 'sealed' AND segment = 1", "changed"),
                                ("DELETE FROM audit_checkpoints WHERE id = (SELECT max(id) FROM audit_checkpoints)", "truncated"), ("DELETE FROM audit_checkpoints", "removed")):
             with self.subTest(script=script):
                 for beside in glob.glob(database + "-*"):  # of the copy before: its write-ahead log would be taken for this one's

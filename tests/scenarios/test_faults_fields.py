@@ -13,7 +13,7 @@ UUID = "01a20d75-160c-74d2-baae-92df640c717c"
 # What is good at its limit also by its meaning.
 MEANING = {
     "cron_expr": "0 0 1 1 *".ljust(255), "calendar": None, "data": json.dumps({"result": "x" * 10226}), "override_data": json.dumps({"result": "x" * 10226}),
-    "timezone": "Europe/Paris", "task_uid": "subject", "topics": None, "since": None, "cursor": None, "label": "n" * 63 + "=" + "v" * 255,
+    "timezone": "Europe/Paris", "client_ip": "2001:db8::1", "task_uid": "subject", "topics": None, "since": None, "cursor": None, "label": "n" * 63 + "=" + "v" * 255,
 }
 OTHER_TYPES = {"string": (5, True, [], {}), "integer": ("5", 1.5, True, [], {}, 1e300), "boolean": ("true", 1, [], {}), "array": ("x", 5, {}), "object": ("x", 5, [])}
 
