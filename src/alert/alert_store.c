@@ -232,13 +232,7 @@ enum err_code alert_store_again(struct db *tx, const struct alert_delivery *deli
 
 enum err_code alert_store_trim(struct db *tx, int64_t max, int64_t now_us, int64_t *ret_count, struct err *err)
 {
-    struct db_stmt *st;
-    enum err_code code = db_prepare(tx, &sql_trim, &st, err);
-    if (code != OK)
-        return code;
-    db_bind_int(st, 1, max);
-    db_bind_int(st, 2, now_us);
-    return db_run(st, ret_count, err);
+    return db_run_pair(tx, &sql_trim, max, now_us, ret_count, err);
 }
 
 enum err_code alert_store_next_due(struct db *db, int64_t *ret_us, struct err *err)
@@ -282,12 +276,8 @@ enum err_code alert_store_retry(struct db *tx, int64_t id, int64_t now_us, struc
 enum err_code alert_store_purge(struct db *tx, int64_t before_us, int limit, int64_t *ret_deleted, struct err *err)
 {
     struct db_stmt *st;
-    enum err_code code = db_prepare(tx, &sql_purge, &st, err);
-    if (code != OK)
-        return code;
-    db_bind_int(st, 1, before_us);
-    db_bind_int(st, 2, limit);
-    if ((code = db_run(st, ret_deleted, err)) != OK || (code = db_prepare(tx, &sql_purge_memory, &st, err)) != OK)
+    enum err_code code = db_run_pair(tx, &sql_purge, before_us, limit, ret_deleted, err);
+    if (code != OK || (code = db_prepare(tx, &sql_purge_memory, &st, err)) != OK)
         return code;
     db_bind_int(st, 1, before_us);
     return db_run(st, NULL, err);

@@ -136,11 +136,5 @@ enum err_code lease_store_history(struct db *db, struct lease_history *history, 
 
 enum err_code lease_store_purge(struct db *tx, int64_t before_us, int limit, int64_t *ret_deleted, struct err *err)
 {
-    struct db_stmt *st;
-    enum err_code code = db_prepare(tx, &sql_purge, &st, err);
-    if (code != OK)
-        return code;
-    db_bind_int(st, 1, before_us);
-    db_bind_int(st, 2, limit);
-    return db_run(st, ret_deleted, err);
+    return db_run_pair(tx, &sql_purge, before_us, limit, ret_deleted, err);
 }

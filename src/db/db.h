@@ -32,6 +32,10 @@ enum err_code db_step(struct db_stmt *st, bool *ret_row, struct err *err);
 /* To the end, then reset. `ret_changes` may be NULL: rows changed by this statement. */
 enum err_code db_run(struct db_stmt *st, int64_t *ret_changes, struct err *err);
 void db_reset(struct db_stmt *st);
+/* Prepares a statement whose parameters are two integers, binds them as ?1 and ?2, and runs it as db_run does: deletions of at most
+ * ?2 rows from before ?1 and the like. */
+enum err_code db_run_pair(struct db *db, const struct db_sql *sql, int64_t first, int64_t second, int64_t *ret_changes,
+                          struct err *err);
 
 /* Until the next call, steps on this connection end with ERR_TIMEOUT once the monotonic clock has passed `until_us`; 0 = no
  * limit. For work that may be given up, such as counting. */

@@ -11,3 +11,15 @@ void db_bind_string(struct db_stmt *st, int index, const char *text)
     else
         db_bind_null(st, index);
 }
+
+enum err_code db_run_pair(struct db *db, const struct db_sql *sql, int64_t first, int64_t second, int64_t *ret_changes,
+                          struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(db, sql, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, first);
+    db_bind_int(st, 2, second);
+    return db_run(st, ret_changes, err);
+}

@@ -133,11 +133,5 @@ enum err_code stats_store_add(struct db *tx, const struct stats_delta *deltas, s
 
 enum err_code ledger_store_purge(struct db *tx, int64_t before_us, int limit, int64_t *ret_deleted, struct err *err)
 {
-    struct db_stmt *st;
-    enum err_code code = db_prepare(tx, &sql_purge, &st, err);
-    if (code != OK)
-        return code;
-    db_bind_int(st, 1, before_us);
-    db_bind_int(st, 2, limit);
-    return db_run(st, ret_deleted, err);
+    return db_run_pair(tx, &sql_purge, before_us, limit, ret_deleted, err);
 }

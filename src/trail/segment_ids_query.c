@@ -4,7 +4,6 @@
 #include <string.h>
 
 static const struct db_sql sql_each = {"SELECT id FROM audit_events"};
-static const struct db_sql sql_find = {"SELECT 1 FROM audit_events WHERE id = ?1 LIMIT 1"};
 
 enum err_code segment_ids_each(struct db *reader, void (*fn)(void *arg, const struct uuid *id), void *arg, struct err *err)
 {
@@ -20,17 +19,5 @@ enum err_code segment_ids_each(struct db *reader, void (*fn)(void *arg, const st
         memcpy(id.b, bytes, sizeof id.b);
         fn(arg, &id);
     }
-    return code;
-}
-
-enum err_code segment_ids_find(struct db *reader, const struct uuid *id, bool *ret_found, struct err *err)
-{
-    struct db_stmt *st;
-    enum err_code code = db_prepare(reader, &sql_find, &st, err);
-    if (code != OK)
-        return code;
-    db_bind_blob(st, 1, id->b, sizeof id->b);
-    code = db_step(st, ret_found, err);
-    db_reset(st);
     return code;
 }

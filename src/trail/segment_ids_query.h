@@ -7,6 +7,5 @@
 #include "db/db.h"
 
 enum err_code segment_ids_each(struct db *reader, void (*fn)(void *arg, const struct uuid *id), void *arg, struct err *err);
-enum err_code segment_ids_find(struct db *reader, const struct uuid *id, bool *ret_found, struct err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include "db/db_file.h"
 #include "trail/id_filter.h"
 #include "trail/segment_ids_query.h"
+#include "trail/segment_store.h"
 #include "trail/trail_priv.h"
 
 #include <string.h>
@@ -71,7 +72,7 @@ static enum err_code look_into(struct trail *trail, struct trail_segment *segmen
     if (!segment->filter || !segment->reader)
         code = prepare(trail, segment, err);
     if (code == OK && id_filter_may_hold(segment->filter, id))
-        code = segment_ids_find(segment->reader, id, ret_holds, err);
+        code = segment_store_find(segment->reader, id, ret_holds, err);
     return code;
 }
 
