@@ -245,10 +245,11 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
                                         .handler_count = handler_count};
     if ((code = scheduler_new(&options, &server->scheduler, err)) != OK)
         return code;
-    handler_noop_attach(server->noop, server->scheduler);
-    handler_http_attach(server->http_handler, server->scheduler);
-    maintenance_attach(server->maintenance, server->scheduler);
-    if ((code = handler_command_attach(server->command, server->scheduler, err)) != OK)
+    const struct attempt_sink sink = scheduler_sink(server->scheduler);
+    handler_noop_attach(server->noop, &sink);
+    handler_http_attach(server->http_handler, &sink);
+    maintenance_attach(server->maintenance, &sink);
+    if ((code = handler_command_attach(server->command, &sink, err)) != OK)
         return code;
     scheduler_start(server->scheduler);
     server->scheduler_started = true;

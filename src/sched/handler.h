@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a task type provides to run its executions (GEN-02, SCH-25). A handler is asynchronous: `start` returns at
- * once, and the end arrives through scheduler_attempt_ended(). handler_noop.c is the file to copy. */
+ * once, and the end arrives through its sink (attempt_sink.h). handler_noop.c is the file to copy. */
 #ifndef HORAE_SCHED_HANDLER_H
 #define HORAE_SCHED_HANDLER_H
 
 #include "base/err.h"
 #include "sched/execution.h"
-
-struct scheduler;
 
 /* One attempt, as given to a handler; a copy that the handler may keep until it reports the end. Owned by the
  * handler after a successful start (handler_job_free). */

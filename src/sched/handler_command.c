@@ -13,7 +13,6 @@
 #include "base/thread.h"
 #include "sched/command_environment.h"
 #include "sched/output_text.h"
-#include "sched/scheduler.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -38,7 +37,7 @@ struct order {
 };
 
 struct handler_command {
-    struct scheduler *scheduler;
+    struct attempt_sink sink;
     struct handler_command_options options;
     char *data_dir;
     struct queue orders; /* any thread */
@@ -133,7 +132,7 @@ static void end_with(struct handler_command *command, int64_t id, int attempt, c
                                     .error_message = output_text_begin(message, strlen(message), MESSAGE_MAX, true, &ignored),
                                     .finished_us = clock_wall(command->options.clock).us};
     forget_job(command, id);
-    scheduler_attempt_ended(command->scheduler, id, attempt, &result);
+    command->sink.ended(command->sink.context, id, attempt, &result);
 }
 
 static void on_start_failed(void *arg, int64_t id, int attempt, const char *message)
@@ -171,14 +170,14 @@ static void on_exited(void *arg, const struct keeper_exit *end)
     if (!result.success)
         result.error_message = exit_message(end);
     forget_job(command, end->id);
-    scheduler_attempt_ended(command->scheduler, end->id, end->attempt, &result);
+    command->sink.ended(command->sink.context, end->id, end->attempt, &result);
     note_known(command, command->known - 1);
 }
 
 static void on_progress(void *arg, int64_t id, int attempt, int percent)
 {
     struct handler_command *command = arg;
-    scheduler_progress(command->scheduler, id, attempt, percent);
+    command->sink.progress(command->sink.context, id, attempt, percent);
 }
 
 static void on_lost(void *arg, int64_t id, int attempt)
@@ -237,7 +236,7 @@ static void adopt(struct handler_command *command, const struct keeper_listing *
     struct adopted_attempt *attempts = xcalloc(count, sizeof *attempts);
     for (size_t i = 0; i < count; i++)
         attempts[i] = (struct adopted_attempt){listing[i].id, listing[i].attempt, listing[i].started_us, listing[i].exited};
-    scheduler_adopt(command->scheduler, attempts, count);
+    command->sink.adopt(command->sink.context, attempts, count);
     free(attempts);
 }
 
@@ -385,9 +384,9 @@ static void command_main(void *arg)
     }
 }
 
-enum err_code handler_command_attach(struct handler_command *command, struct scheduler *scheduler, struct err *err)
+enum err_code handler_command_attach(struct handler_command *command, const struct attempt_sink *sink, struct err *err)
 {
-    command->scheduler = scheduler;
+    command->sink = *sink;
     enum err_code code = ensure_connected(command, false, err);
     if (code == ERR_CONFLICT)
         return code;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "keeper/keeper.h"
+#include "sched/attempt_sink.h"
 #include "sched/handler.h"
 
 struct handler_command;
@@ -18,10 +19,10 @@ struct handler_command_options {
 };
 
 enum err_code handler_command_new(const struct handler_command_options *options, struct handler_command **ret, struct err *err);
-/* Connects to a living keeper, tells the scheduler what it still runs (scheduler_adopt), and starts the thread. One that
+/* Connects to a living keeper, tells the sink, which is copied, what it still runs (adopt), and starts the thread. One that
  * lives and does not answer is waited for by the thread: until then nothing is said about what was running.
  * ERR_CONFLICT: the keeper of another version runs there; nothing was changed. */
-enum err_code handler_command_attach(struct handler_command *command, struct scheduler *scheduler, struct err *err);
+enum err_code handler_command_attach(struct handler_command *command, const struct attempt_sink *sink, struct err *err);
 /* What the keeper can do; before the first one was met, what it could do here. Any thread. */
 void handler_command_abilities(struct handler_command *command, struct keeper_abilities *ret);
 struct handler handler_command_handler(struct handler_command *command);

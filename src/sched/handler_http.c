@@ -6,7 +6,6 @@
 #include "http/http_client.h"
 #include "http/webhook_signature.h"
 #include "sched/output_text.h"
-#include "sched/scheduler.h"
 #include "sched/task_data.h"
 
 #include <inttypes.h>
@@ -18,7 +17,7 @@ enum { RESPONSE_MAX = 65536, OUR_HEADERS = 7, HEADER_MAX = 12000, ERROR_BODY_MAX
 
 struct handler_http {
     const struct clock *clock;
-    struct scheduler *scheduler;
+    struct attempt_sink sink;
     struct http_client *client;
 };
 
@@ -67,7 +66,7 @@ static void on_done(void *arg, int64_t key, const struct http_client_result *ans
         result.error_message = message_of(answer);
         result.error_stack = output_text_begin(answer->body, answer->length, ERROR_BODY_MAX, answer->truncated, &ignored);
     }
-    scheduler_attempt_ended(run->http->scheduler, key, run->job->attempt, &result);
+    run->http->sink.ended(run->http->sink.context, key, run->job->attempt, &result);
     free_run(run);
 }
 
@@ -170,9 +169,9 @@ struct handler_http *handler_http_new(const struct clock *clock)
     return http;
 }
 
-void handler_http_attach(struct handler_http *http, struct scheduler *scheduler)
+void handler_http_attach(struct handler_http *http, const struct attempt_sink *sink)
 {
-    http->scheduler = scheduler;
+    http->sink = *sink;
 }
 
 struct handler handler_http_handler(struct handler_http *http)

@@ -10,7 +10,6 @@
 #include "sched/execution_store.h"
 #include "sched/ledger_store.h"
 #include "db/retention.h"
-#include "sched/scheduler.h"
 #include "sched/task_types.h"
 #include "trail/pending_store.h"
 #include "base/worker.h"
@@ -26,7 +25,7 @@ enum { BATCH_ROWS = 5000, MAX_STOPPED = 64 };
 #define US_PER_DAY (86400 * (int64_t)US_PER_S)
 
 struct maintenance {
-    struct scheduler *scheduler;
+    struct attempt_sink sink;
     struct store *store;
     const struct clock *clock;
     struct trail *trail;
@@ -208,7 +207,8 @@ static void work(struct worker_item *item)
     else
         result.error_message = xstrdup(err.message);
     buf_release(&text);
-    scheduler_attempt_ended(run->maintenance->scheduler, run->job->execution_id, run->job->attempt, &result);
+    const struct attempt_sink *sink = &run->maintenance->sink;
+    sink->ended(sink->context, run->job->execution_id, run->job->attempt, &result);
     handler_job_free(run->job);
     free(run);
 }
@@ -258,9 +258,9 @@ struct maintenance *maintenance_new(struct store *store, const struct clock *clo
     return maintenance;
 }
 
-void maintenance_attach(struct maintenance *maintenance, struct scheduler *scheduler)
+void maintenance_attach(struct maintenance *maintenance, const struct attempt_sink *sink)
 {
-    maintenance->scheduler = scheduler;
+    maintenance->sink = *sink;
 }
 
 size_t maintenance_handlers(struct maintenance *maintenance, struct handler *out)

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "db/store.h"
+#include "sched/attempt_sink.h"
 #include "sched/handler.h"
 #include "trail/trail.h"
 
@@ -13,7 +14,7 @@ struct maintenance;
 
 /* `data_dir`: where logs of executions lie. `trail` is borrowed. */
 struct maintenance *maintenance_new(struct store *store, const struct clock *clock, const char *data_dir, struct trail *trail);
-void maintenance_attach(struct maintenance *maintenance, struct scheduler *scheduler);
+void maintenance_attach(struct maintenance *maintenance, const struct attempt_sink *sink); /* copied; before the first start */
 /* Writes its handlers to `out`; returns how many (≤ 4). */
 size_t maintenance_handlers(struct maintenance *maintenance, struct handler *out);
 void maintenance_free(struct maintenance *maintenance); /* after the scheduler has stopped */

@@ -8,7 +8,6 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "sched/scheduler.h"
 #include "sched/task_types.h"
 
 #include <stdio.h>
@@ -20,7 +19,7 @@ struct sleeper {
 };
 
 struct handler_noop {
-    struct scheduler *scheduler; /* borrowed */
+    struct attempt_sink sink;
     struct thread thread;
     struct mutex mutex; /* guards all below */
     struct condition wake;
@@ -44,7 +43,7 @@ static void report(struct handler_noop *noop, struct sleeper *sleeper, bool stop
         result.success = true;
         result.result = sleeper->data.result ? xstrdup(sleeper->data.result) : NULL;
     }
-    scheduler_attempt_ended(noop->scheduler, job->execution_id, job->attempt, &result);
+    noop->sink.ended(noop->sink.context, job->execution_id, job->attempt, &result);
     handler_job_free(sleeper->job);
     noop_data_release(&sleeper->data);
     free(sleeper);
@@ -117,9 +116,9 @@ struct handler_noop *handler_noop_new(void)
     return noop;
 }
 
-void handler_noop_attach(struct handler_noop *noop, struct scheduler *scheduler)
+void handler_noop_attach(struct handler_noop *noop, const struct attempt_sink *sink)
 {
-    noop->scheduler = scheduler;
+    noop->sink = *sink;
 }
 
 struct handler handler_noop_handler(struct handler_noop *noop)

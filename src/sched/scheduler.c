@@ -209,8 +209,9 @@ static void on_work(struct scheduler *s, struct sched_work *work)
 
 /* ---- notices ---- */
 
-void scheduler_attempt_ended(struct scheduler *s, int64_t execution_id, int32_t attempt, struct attempt_result *result)
+static void tell_ended(void *context, int64_t execution_id, int32_t attempt, struct attempt_result *result)
 {
+    struct scheduler *s = context;
     struct ended_notice *notice = xcalloc(1, sizeof *notice);
     notice->notice.kind = NOTICE_ATTEMPT_ENDED;
     notice->execution_id = execution_id;
@@ -223,8 +224,9 @@ void scheduler_attempt_ended(struct scheduler *s, int64_t execution_id, int32_t 
     free(notice);
 }
 
-void scheduler_progress(struct scheduler *s, int64_t execution_id, int32_t attempt, int percent)
+static void tell_progress(void *context, int64_t execution_id, int32_t attempt, int percent)
 {
+    struct scheduler *s = context;
     struct progress_notice *notice = xcalloc(1, sizeof *notice);
     notice->notice.kind = NOTICE_PROGRESS;
     notice->execution_id = execution_id;
@@ -234,8 +236,9 @@ void scheduler_progress(struct scheduler *s, int64_t execution_id, int32_t attem
         free(notice); /* progress may be dropped: the next report is newer */
 }
 
-void scheduler_adopt(struct scheduler *s, const struct adopted_attempt *attempts, size_t count)
+static void tell_alive(void *context, const struct adopted_attempt *attempts, size_t count)
 {
+    struct scheduler *s = context;
     struct adopt_notice *notice = xcalloc(1, sizeof *notice + count * sizeof *attempts);
     notice->notice.kind = NOTICE_ADOPT;
     notice->count = count;
@@ -243,6 +246,11 @@ void scheduler_adopt(struct scheduler *s, const struct adopted_attempt *attempts
         memcpy(notice->attempts, attempts, count * sizeof *attempts);
     if (!queue_push_always(&s->inbox, &notice->notice.node))
         free(notice);
+}
+
+struct attempt_sink scheduler_sink(struct scheduler *s)
+{
+    return (struct attempt_sink){.ended = tell_ended, .progress = tell_progress, .adopt = tell_alive, .context = s};
 }
 
 static void on_ended(struct scheduler *s, struct ended_notice *notice)

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "db/store.h"
+#include "sched/attempt_sink.h"
 #include "sched/handler.h"
 
 struct audit_event;
@@ -136,20 +137,10 @@ bool scheduler_submit(struct scheduler *scheduler, struct sched_command *command
 /* Submits and waits; fills the outputs of `command`, which stays the caller's. For start-up and tests. */
 enum err_code scheduler_execute(struct scheduler *scheduler, struct sched_command *command, struct err *err);
 
-/* ---- notices of handlers: any thread; `result` is moved. ---- */
-void scheduler_attempt_ended(struct scheduler *scheduler, int64_t execution_id, int32_t attempt, struct attempt_result *result);
-void scheduler_progress(struct scheduler *scheduler, int64_t execution_id, int32_t attempt, int percent);
-
-/* After a start, the keeper says which attempts still live: they stay running with uid, attempt and fence unchanged.
- * Called once; recorded runs that are not listed end `interrupted` (SCH-70, SCH-71); what is listed and is no run of
- * ours (any more) is ended by force. */
-struct adopted_attempt {
-    int64_t execution_id;
-    int32_t attempt;
-    int64_t started_us; /* when it really began, 0 = not known: its deadline counts from there */
-    bool ended;         /* its end is told next */
-};
-void scheduler_adopt(struct scheduler *scheduler, const struct adopted_attempt *attempts, size_t count);
+/* What its handlers report to. It adopts once after a start: what the keeper says still lives stays running with uid, attempt and
+ * fence unchanged; recorded runs that are not listed end `interrupted` (SCH-70, SCH-71); what is listed and is no run of ours
+ * (any more) is ended by force. */
+struct attempt_sink scheduler_sink(struct scheduler *scheduler);
 
 /* Draining: starts nothing new; what runs goes on, slots are recorded and wait. Any thread. */
 void scheduler_drain(struct scheduler *scheduler, bool drain);

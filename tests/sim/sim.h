@@ -152,6 +152,7 @@ struct sim {
     char folder[128], path[160], url[176];
     struct store *store;
     struct scheduler *scheduler;
+    struct attempt_sink sink; /* the scheduler's */
     bool alive, stopping, handover;
     uint32_t life;     /* counts servers */
     int64_t life_mono; /* since when this one lives */

@@ -439,7 +439,7 @@ static void haunt(struct sim *sim)
         return;
     struct attempt_result late = {.success = true, .finished_us = sim->clock.wall_us};
     if (history->attempts > 1)
-        scheduler_attempt_ended(sim->scheduler, id, history->attempts - 1, &late);
+        sim->sink.ended(sim->sink.context, id, history->attempts - 1, &late);
     struct stale_write *stale = xcalloc(1, sizeof *stale);
     stale->sim = sim;
     stale->op = (struct store_op){.run = stale_run, .done = stale_done, .arg = stale};

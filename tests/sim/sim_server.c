@@ -175,8 +175,10 @@ static enum err_code open_both(struct sim *sim, struct err *err)
     if (code != OK) {
         store_close(sim->store);
         sim->store = NULL;
+        return code;
     }
-    return code;
+    sim->sink = scheduler_sink(sim->scheduler);
+    return OK;
 }
 
 /* While no server ran somebody touched the files of time zones: the next one goes through all tasks. The log of the store

@@ -69,7 +69,7 @@ static void report(struct sim_attempt *a)
         history->last_end_mono = sim->clock.mono_us;
         history->last_end_life = sim->life;
     }
-    scheduler_attempt_ended(sim->scheduler, a->id, a->attempt, &result);
+    sim->sink.ended(sim->sink.context, a->id, a->attempt, &result);
     attempt_result_release(&result);
 }
 
@@ -138,7 +138,7 @@ static void progress_event(struct sim *sim, void *arg)
     struct sim_attempt *a = arg;
     a->next = NULL;
     if (sim->alive && !sim->dying)
-        scheduler_progress(sim->scheduler, a->id, a->attempt, (int)sim_range(sim, -5, 105));
+        sim->sink.progress(sim->sink.context, a->id, a->attempt, (int)sim_range(sim, -5, 105));
     live_on(a);
 }
 
@@ -333,7 +333,7 @@ void sim_world_adopt(struct sim *sim)
         if (a->state == SIM_ENDED && !a->next)
             a->next = sim_after(sim, sim_range(sim, 1, SECOND), tell_end, a);
     }
-    scheduler_adopt(sim->scheduler, list, n);
+    sim->sink.adopt(sim->sink.context, list, n);
     free(list);
 }
 
@@ -370,7 +370,7 @@ void sim_world_keeper_dies(struct sim *sim)
         int32_t attempt = a->attempt;
         forget(a);
         if (sim->alive && !sim->dying)
-            scheduler_attempt_ended(sim->scheduler, id, attempt, &lost);
+            sim->sink.ended(sim->sink.context, id, attempt, &lost);
         attempt_result_release(&lost);
     }
 }
