@@ -13,11 +13,12 @@ void audit_diff_make(enum audit_action action, struct str old_object, struct str
                      struct audit_diff *ret)
 {
     const unsigned wanted = audit_action_objects(action);
-    *ret = (struct audit_diff){.has = 0};
+    const unsigned given = (old_object.p ? AUDIT_OLD : 0u) | (new_object.p ? AUDIT_NEW : 0u);
+    *ret = (struct audit_diff){.left_out = given & ~wanted};
     audit_paths_init(&ret->fields);
-    if (old_object.p && wanted & AUDIT_OLD)
+    if (given & wanted & AUDIT_OLD)
         take(ret, AUDIT_OLD, old_object, rules);
-    if (new_object.p && wanted & AUDIT_NEW)
+    if (given & wanted & AUDIT_NEW)
         take(ret, AUDIT_NEW, new_object, rules);
 }
 
@@ -40,6 +41,17 @@ static void put_paths(struct json_writer *w, const char *key, const struct audit
     buf_release(&list);
 }
 
+static void put_left_out(struct json_writer *w, unsigned left_out)
+{
+    json_key(w, "left_out");
+    json_begin_array(w);
+    if (left_out & AUDIT_OLD)
+        json_text(w, "old_object");
+    if (left_out & AUDIT_NEW)
+        json_text(w, "new_object");
+    json_end_array(w);
+}
+
 void audit_diff_write(const struct audit_diff *diff, struct json_writer *w)
 {
     static const struct audit_paths none = {.full = false};
@@ -58,5 +70,7 @@ void audit_diff_write(const struct audit_diff *diff, struct json_writer *w)
     put_paths(w, "truncated_fields", &diff->fields);
     put_paths(w, "old_truncated_fields", has_old ? &diff->old_object.paths : &none);
     put_paths(w, "new_truncated_fields", has_new ? &diff->new_object.paths : &none);
+    if (diff->left_out)
+        put_left_out(w, diff->left_out);
     json_end_object(w);
 }

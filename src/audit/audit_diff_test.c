@@ -11,6 +11,9 @@
 #define LISTS ",\"truncated_fields\":[],\"old_truncated_fields\":[],\"new_truncated_fields\":[]}"
 #define WHOLE "\"old_object_truncated\":false,\"new_object_truncated\":false" LISTS
 
+#define LEFT_OUT(names) "\"old_object_truncated\":false,\"new_object_truncated\":false,\"truncated_fields\":[]," \
+    "\"old_truncated_fields\":[],\"new_truncated_fields\":[],\"left_out\":[" names "]}"
+
 static void each_action_has_its_objects(void **state) /* AUD-01, AUD-02, AUD-03 */
 {
     (void)state;
@@ -18,12 +21,14 @@ static void each_action_has_its_objects(void **state) /* AUD-01, AUD-02, AUD-03 
         enum audit_action action;
         const char *old_object, *new_object, *expected;
     } cases[] = {
-        {AUDIT_ACTION_CREATED, "{\"a\":1}", "{\"a\":2}", "{\"new_object\":\"{\\\"a\\\":2}\"," WHOLE},
-        {AUDIT_ACTION_DELETED, "{\"a\":1}", "{\"a\":2}", "{\"old_object\":\"{\\\"a\\\":1}\"," WHOLE},
+        {AUDIT_ACTION_CREATED, "{\"a\":1}", "{\"a\":2}", "{\"new_object\":\"{\\\"a\\\":2}\"," LEFT_OUT("\"old_object\"")},
+        {AUDIT_ACTION_CREATED, NULL, "{\"a\":2}", "{\"new_object\":\"{\\\"a\\\":2}\"," WHOLE},
+        {AUDIT_ACTION_DELETED, "{\"a\":1}", "{\"a\":2}", "{\"old_object\":\"{\\\"a\\\":1}\"," LEFT_OUT("\"new_object\"")},
+        {AUDIT_ACTION_DELETED, "{\"a\":1}", NULL, "{\"old_object\":\"{\\\"a\\\":1}\"," WHOLE},
         {AUDIT_ACTION_UPDATED, "[1]", "[2]", "{\"old_object\":\"[1]\",\"new_object\":\"[2]\"," WHOLE},
         {AUDIT_ACTION_UPDATED, NULL, "[2]", "{\"new_object\":\"[2]\"," WHOLE},
         {AUDIT_ACTION_UPDATED, "", NULL, "{\"old_object\":\"\\\"\\\"\"," WHOLE},
-        {AUDIT_ACTION_READ, "[1]", "[2]", "{" WHOLE},
+        {AUDIT_ACTION_READ, "[1]", "[2]", "{" LEFT_OUT("\"old_object\",\"new_object\"")},
         {AUDIT_ACTION_UPDATED, "[\"" X50 "\"]", "[\"" X50 "\",1]",
          "{\"old_object\":\"[\\\"xxxxxxxxxxxxxx...[truncated]\\\"]\",\"new_object\":\"[\\\"xxxxxxxxxxxx...[truncated]\\\",1]\","
          "\"old_object_truncated\":true,\"new_object_truncated\":true,\"truncated_fields\":[\"[0]\"],\"old_truncated_fields\":[\"[0]\"],"

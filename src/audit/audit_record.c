@@ -152,7 +152,7 @@ static bool put_objects(struct making *m, const struct audit_rules *rules, bool 
     if (!old_object.p && !new_object.p)
         return false;
     audit_diff_make(m->event->action, old_object, new_object, rules, &diff);
-    if (diff.has) {
+    if (diff.has | diff.left_out) {
         json_key(&m->w, "diff_object");
         audit_diff_write(&diff, &m->w);
         raw = (diff.has & AUDIT_OLD && diff.old_object.raw) || (diff.has & AUDIT_NEW && diff.new_object.raw);

@@ -150,6 +150,15 @@ static struct json_doc *parse_object(const struct json *diff, const char *member
     return text.n && json_parse_exact(text.p, text.n, &doc, &err) == OK ? doc : NULL;
 }
 
+static void print_names(const char *title, const struct json *list)
+{
+    if (!list || !json_count(list))
+        return;
+    char *text = json_print(list);
+    (void)printf("\n%s: %s\n", title, text);
+    free(text);
+}
+
 static void print_changes(const struct json *diff)
 {
     struct buf text;
@@ -160,12 +169,8 @@ static void print_changes(const struct json *diff)
         text_tame(text.data, "\n");
         (void)printf("\nChanges:\n%s", text.data);
     }
-    const struct json *cut = json_member(diff, "truncated_fields");
-    if (cut && json_count(cut)) {
-        char *list = json_print(cut);
-        (void)printf("\nCut: %s\n", list);
-        free(list);
-    }
+    print_names("Cut", json_member(diff, "truncated_fields"));
+    print_names("Sent, but left out: this action has no such object", json_member(diff, "left_out"));
     buf_release(&text);
     json_doc_free(old_doc);
     json_doc_free(new_doc);

@@ -148,3 +148,25 @@ bool migrate_changes(struct str text, struct buf *before, struct buf *after)
     json_doc_free(doc);
     return known;
 }
+
+static bool is_blank(const struct json *value)
+{
+    return json_is_null(value) || (json_is_text(value) && !json_get_text(value).n) ||
+           ((json_is_object(value) || json_is_array(value)) && !json_count(value));
+}
+
+bool migrate_side_is_empty(struct str json)
+{
+    struct json_doc *doc;
+    struct json_walk walk = {0};
+    struct str name;
+    const struct json *value;
+    struct err err;
+    if (json_parse_exact(json.p, json.n, &doc, &err) != OK)
+        return false;
+    bool empty = is_blank(json_root(doc)) || json_is_object(json_root(doc));
+    while (empty && json_is_object(json_root(doc)) && json_walk_object(json_root(doc), &walk, &name, &value))
+        empty = is_blank(value);
+    json_doc_free(doc);
+    return empty;
+}

@@ -10,5 +10,7 @@
  * before/after, from/to, old_value/new_value and the like. True: the JSON of each side was appended to `before` and `after` (one may stay
  * empty). False: it says something else, or is no JSON. */
 bool migrate_changes(struct str text, struct buf *before, struct buf *after);
+/* Whether a side has no value but null, "", {} and []. */
+bool migrate_side_is_empty(struct str json);
 
 #endif

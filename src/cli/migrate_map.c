@@ -180,6 +180,23 @@ static bool says_nothing(struct str changes)
     return !changes.n || str_equal(changes, "null") || str_equal(changes, "{}") || str_equal(changes, "[]");
 }
 
+/* AUD-02: a creation has no object before it, a deletion none after it; readings have none. Old tables wrote a side of nulls there,
+ * which goes. False: that side says something, so the whole is kept as it was. */
+static bool keep_sides(const char *name, struct buf sides[2])
+{
+    static const unsigned bits[2] = {AUDIT_OLD, AUDIT_NEW};
+    enum audit_action action;
+    const unsigned wanted = audit_action_from(str_of(name), &action) ? audit_action_objects(action) : AUDIT_OLD | AUDIT_NEW;
+    for (int side = 0; side < 2; side++) {
+        if (wanted & bits[side] || !sides[side].len)
+            continue;
+        if (!migrate_side_is_empty((struct str){sides[side].data, sides[side].len}))
+            return false;
+        buf_clear(&sides[side]);
+    }
+    return true;
+}
+
 static void put_changes_and_data(struct json_writer *w, const struct old_row *row, bool failure, const char *action)
 {
     struct str changes = old_row_get(row, OLD_ROLE_CHANGES);
@@ -187,7 +204,7 @@ static void put_changes_and_data(struct json_writer *w, const struct old_row *ro
     static const char *const members[2] = {"old_object", "new_object"};
     for (int side = 0; side < 2; side++)
         buf_init(&sides[side], OLD_ROW_MAX);
-    bool nothing = says_nothing(changes), pairs = !nothing && migrate_changes(changes, &sides[0], &sides[1]);
+    bool nothing = says_nothing(changes), pairs = !nothing && migrate_changes(changes, &sides[0], &sides[1]) && keep_sides(action, sides);
     for (int side = 0; side < 2; side++) {
         if (pairs && sides[side].len && !sides[side].failed) {
             json_key(w, members[side]);

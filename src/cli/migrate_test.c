@@ -331,6 +331,38 @@ static void changes_in_all_their_forms(void **state)
     }
 }
 
+static void sides_that_do_not_belong_to_the_verb(void **state) /* AUD-02, MIG-03: a side of nulls goes, one that says something stays as text */
+{
+    (void)state;
+    static const struct {
+        const char *verb, *changes;
+        bool old_object, new_object, text;
+    } cases[] = {
+        {"create", "{\"a\":{\"old\":null,\"new\":1},\"b\":{\"old\":\"\",\"new\":2}}", false, true, false},
+        {"create", "{\"a\":{\"old\":5,\"new\":1}}", false, false, true},
+        {"delete", "{\"old\":{\"a\":1},\"new\":{}}", true, false, false},
+        {"delete", "{\"old\":{\"a\":1},\"new\":[1]}", false, false, true},
+        {"read", "{\"old\":{\"a\":1},\"new\":null}", false, false, true},
+        {"update", "{\"old\":{\"a\":1},\"new\":{}}", true, true, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct pair pairs[] = {{"id", "1"},
+                                     {"action", cases[i].verb},
+                                     {"resource_type", "user"},
+                                     {"changes", cases[i].changes},
+                                     {"created_at", "1760860800"}};
+        struct old_row row;
+        old_row_init(&row);
+        fill(&row, OLD_AUDIT_LOGS, pairs, ARRAY_LEN(pairs));
+        struct audit_event *event = event_of(&row);
+        assert_int_equal(event->objects[0] != NULL, cases[i].old_object);
+        assert_int_equal(event->objects[1] != NULL, cases[i].new_object);
+        assert_string_equal(datum(event->data, "changes"), cases[i].text ? cases[i].changes : "");
+        audit_event_free(event);
+        old_row_release(&row);
+    }
+}
+
 static void times_as_databases_write_them(void **state)
 {
     (void)state;
@@ -387,6 +419,7 @@ int main(void)
                                        cmocka_unit_test(texts_are_cut_to_what_the_server_takes),
                                        cmocka_unit_test(words_of_the_caller_beat_the_table),
                                        cmocka_unit_test(changes_in_all_their_forms),
+                                       cmocka_unit_test(sides_that_do_not_belong_to_the_verb),
                                        cmocka_unit_test(times_as_databases_write_them),
                                        cmocka_unit_test(a_row_has_one_id)};
     return cmocka_run_group_tests(tests, NULL, NULL);

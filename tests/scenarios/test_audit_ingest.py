@@ -233,6 +233,23 @@ class Ingest(ServerCase):
                     json.loads(stored)
         self.assertEqual(found[answer.data["ids"][0]]["data"], {"object_encoding": "raw"})
 
+    def test_objects_belong_to_the_action(self):
+        """AUD-02: the others are absent, their flags false; when one was sent, the event says that it was left out."""
+        before, after, none = {"a": 1}, {"a": 2}, None
+        for action, old, new, stored_old, stored_new, left_out in (
+                ("created", none, after, none, after, none), ("updated", before, after, before, after, none), ("deleted", before, none, before, none, none),
+                ("read", none, none, none, none, none), ("created", before, after, none, after, ["old_object"]), ("deleted", before, after, before, none, ["new_object"]),
+                ("read", before, after, none, none, ["old_object", "new_object"])):
+            with self.subTest(action=action, old=old, new=new):
+                one = self.send(event(action=action, old_object=old, new_object=new))["ids"][0]
+                found = self.server.get(f"/audit/events/{one}").data
+                diff = found.get("diff_object", {})
+                objects = [json.loads(diff[name]) if name in diff else none for name in ("old_object", "new_object")]
+                self.assertEqual(objects, [stored_old, stored_new])
+                self.assertEqual([diff.get(f"{side}_object_truncated", False) for side in ("old", "new")], [False, False])
+                self.assertEqual(diff.get("left_out"), left_out)
+                self.assertEqual("diff_object" in found, any((old, new)))
+
     def test_a_line_has_a_limit(self):
         answer = self.server.request("POST", "/audit/events", raw=lines([event(), event(new_object="x" * (16 << 20))]), headers=NDJSON)
         self.assertEqual((answer.status, answer.json["code"]), (413, "PAYLOAD_TOO_LARGE"))
