@@ -50,8 +50,11 @@ enum err_code audit_question_read(const struct audit_api *api, const struct http
     *ret = (struct audit_question){.filter = {.failure = (int)http_param_int(request, "status", -1)}, .has_text = text != NULL};
     for (int i = 0; i < EVENT_STATUS; i++)
         ret->filter.texts[i] = http_param_text(request, names[i]);
-    if (ret->filter.texts[EVENT_CLIENT_IP] && client_address_text(str_of(ret->filter.texts[EVENT_CLIENT_IP]), ret->client_ip))
-        ret->filter.texts[EVENT_CLIENT_IP] = ret->client_ip; /* as it is stored; what is no address is found nowhere */
+    if (ret->filter.texts[EVENT_CLIENT_IP]) { /* as it is stored (AUD-26) */
+        if (!client_address_text(str_of(ret->filter.texts[EVENT_CLIENT_IP]), ret->client_ip))
+            return err_param(err, "client_ip", "client_ip must be an IP address");
+        ret->filter.texts[EVENT_CLIENT_IP] = ret->client_ip;
+    }
     read_range(request, &ret->filter);
     if (text && !http_param(request, "start_time"))
         return err_param(err, "start_time", "start_time is required with q: free text is searched inside a range of time");

@@ -147,7 +147,7 @@ class Questions(AuditCase):
                                       ({"status": "failed"}, "status", "success, failure"), ({"start_time": "yesterday"}, "start_time", "RFC 3339"),
                                       ({"start_time": 5, "end_time": 4}, "end_time", "before start_time"), ({"page_size": 101}, "page_size", "between 1 and 100"),
                                       ({"page": 0}, "page", "between 1"), ({"cursor": "x"}, "cursor", "next_cursor"), ({"cursor": "1.1.0.1"}, "cursor", "next_cursor"),
-                                      ({"page": 1, "cursor": "1.1.1.1"}, "page", "not both"), ({"user": "ann"}, "user", "unknown"), ({"client_ip": "1" * 46}, "client_ip", "1 to 45"),
+                                      ({"page": 1, "cursor": "1.1.1.1"}, "page", "not both"), ({"user": "ann"}, "user", "unknown"), ({"client_ip": "1" * 46}, "client_ip", "1 to 45"), ({"client_ip": "junk"}, "client_ip", "IP address"), ({"client_ip": "10.0.0"}, "client_ip", "IP address"),
                                       ({"q": "", "start_time": 0}, "q", "1 to 256"), ({"format": "xml"}, "format", "unknown")):
             answer = self.server.get(query("/audit/events", question))
             self.assert_error(answer, 400, "INVALID_PARAMETER", param)
