@@ -11,7 +11,8 @@
 #define LISTS ",\"truncated_fields\":[],\"old_truncated_fields\":[],\"new_truncated_fields\":[]}"
 #define WHOLE "\"old_object_truncated\":false,\"new_object_truncated\":false" LISTS
 
-#define LEFT_OUT(names) "\"old_object_truncated\":false,\"new_object_truncated\":false,\"truncated_fields\":[]," \
+#define LEFT_OUT(names) \
+    "\"old_object_truncated\":false,\"new_object_truncated\":false,\"truncated_fields\":[]," \
     "\"old_truncated_fields\":[],\"new_truncated_fields\":[],\"left_out\":[" names "]}"
 
 static void each_action_has_its_objects(void **state) /* AUD-01, AUD-02, AUD-03 */

@@ -204,7 +204,8 @@ static void put_changes_and_data(struct json_writer *w, const struct old_row *ro
     static const char *const members[2] = {"old_object", "new_object"};
     for (int side = 0; side < 2; side++)
         buf_init(&sides[side], OLD_ROW_MAX);
-    bool nothing = says_nothing(changes), pairs = !nothing && migrate_changes(changes, &sides[0], &sides[1]) && keep_sides(action, sides);
+    bool nothing = says_nothing(changes),
+         pairs = !nothing && migrate_changes(changes, &sides[0], &sides[1]) && keep_sides(action, sides);
     for (int side = 0; side < 2; side++) {
         if (pairs && sides[side].len && !sides[side].failed) {
             json_key(w, members[side]);

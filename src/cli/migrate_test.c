@@ -331,7 +331,8 @@ static void changes_in_all_their_forms(void **state)
     }
 }
 
-static void sides_that_do_not_belong_to_the_verb(void **state) /* AUD-02, MIG-03: a side of nulls goes, one that says something stays as text */
+static void sides_that_do_not_belong_to_the_verb(
+    void **state) /* AUD-02, MIG-03: a side of nulls goes, one that says something stays as text */
 {
     (void)state;
     static const struct {

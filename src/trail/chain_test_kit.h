@@ -79,6 +79,7 @@ static inline struct audit_record *segment_kit_records(struct segment_kit *kit, 
         struct audit_event *event = audit_event_new(AUDIT_ACTION_CREATED, AUDIT_RESOURCE_SCHEDULED_TASK, name);
         audit_event_set_object(event, AUDIT_NEW_OBJECT, "{\"a\":1}", 7);
         audit_event_set(event, AUDIT_TEXT_REQUEST_ID, name);
+        audit_event_set(event, AUDIT_TEXT_SPACE_PATH, "/kit");
         event->timestamp_ms = KIT_NOW + kit->made;
         audit_record_make(event, NULL, KIT_NOW, &records[i]);
         audit_event_free(event);

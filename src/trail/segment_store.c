@@ -43,6 +43,31 @@ static const char sealed_indexes[] =
     "CREATE INDEX audit_events_status ON audit_events (status, timestamp);"
     "CREATE INDEX audit_events_type_action ON audit_events (resource_type, action, timestamp)";
 
+/* count(*) would take the smallest index whatever is said. */
+#define INDEX(name, rows, sealed, where) \
+    { \
+        name, rows, sealed, \
+        { \
+            "SELECT count(1) FROM audit_events INDEXED BY " name where \
+        } \
+    }
+const struct segment_index segment_indexes[] = {
+    INDEX("audit_events_id", SEGMENT_INDEX_ALL, false, ""),
+    INDEX("audit_events_time", SEGMENT_INDEX_ALL, false, ""),
+    INDEX("audit_events_request", SEGMENT_INDEX_WITH_REQUEST, true, " WHERE request_id IS NOT NULL"),
+    INDEX("audit_events_resource", SEGMENT_INDEX_ALL, true, ""),
+    INDEX("audit_events_address", SEGMENT_INDEX_ALL, true, ""),
+    INDEX("audit_events_user", SEGMENT_INDEX_ALL, true, ""),
+    INDEX("audit_events_space", SEGMENT_INDEX_WITH_SPACE, true, " WHERE space_path IS NOT NULL"),
+    INDEX("audit_events_type", SEGMENT_INDEX_ALL, true, ""),
+    INDEX("audit_events_action", SEGMENT_INDEX_ALL, true, ""),
+    INDEX("audit_events_subsystem", SEGMENT_INDEX_ALL, true, ""),
+    INDEX("audit_events_status", SEGMENT_INDEX_ALL, true, ""),
+    INDEX("audit_events_type_action", SEGMENT_INDEX_ALL, true, ""),
+};
+#undef INDEX
+const size_t segment_index_count = ARRAY_LEN(segment_indexes);
+
 static const struct db_sql sql_insert = {
     "INSERT INTO audit_events (seq, id, timestamp, action, resource_type, resource_id, user_uid, client_ip, request_id, status,"
     " subsystem, space_path, event, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"};
@@ -268,6 +293,20 @@ enum err_code segment_store_span(struct db *db, int64_t from_ms, int64_t to_ms, 
     if ((code = db_step(st, &row, err)) != OK)
         return code;
     *ret = (struct segment_span){db_int(st, 0), db_int(st, 1), db_int(st, 2)};
+    db_reset(st);
+    return OK;
+}
+
+enum err_code segment_store_count_index(struct db *db, const struct segment_index *index, int64_t *ret, struct err *err)
+{
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, &index->count, &st, err);
+    if (code == OK)
+        code = db_step(st, &row, err);
+    if (code != OK)
+        return code;
+    *ret = db_int(st, 0);
     db_reset(st);
     return OK;
 }

@@ -30,5 +30,17 @@ struct segment_span {
     int64_t first, last, count;
 };
 enum err_code segment_store_span(struct db *db, int64_t from_ms, int64_t to_ms, struct segment_span *ret, struct err *err);
+/* The indexes of a segment, first those of an open one. One that misses events makes questions lie, and no chain tells of it. */
+enum segment_index_rows { SEGMENT_INDEX_ALL, SEGMENT_INDEX_WITH_REQUEST, SEGMENT_INDEX_WITH_SPACE, SEGMENT_INDEX_ROWS };
+struct segment_index {
+    const char *name;
+    enum segment_index_rows rows; /* which events it has */
+    bool sealed;                  /* only in a sealed segment */
+    struct db_sql count;
+};
+extern const struct segment_index segment_indexes[];
+extern const size_t segment_index_count;
+/* How many events it has. ERR_INTERNAL: it is not there; ERR_CORRUPT. */
+enum err_code segment_store_count_index(struct db *db, const struct segment_index *index, int64_t *ret, struct err *err);
 
 #endif

@@ -175,9 +175,26 @@ class Tampering(unittest.TestCase):
         for page in (2, len(content) // 4096 // 3):  # all of a page
             with open(path, "wb") as file:
                 file.write(content[:page * 4096] + os.urandom(4096) + content[(page + 1) * 4096:])
-            data = self.verify()
-            if not data["ok"]:  # else it was a page of an index
-                self.assertEqual((data["first_bad"]["segment"], data["first_bad"]["reason"]), (2, "changed"))
+            bad = self.verify()["first_bad"]
+            self.assertEqual((bad["segment"], bad["reason"]), (2, "changed"))
+
+    def test_an_index_that_misses_events_or_says_something_else(self):
+        path, name = segment_path(self.folder, 1), "audit_events_user"
+        for change, back, word in (("sql = sql || ' WHERE seq <> 3'", "sql = replace(sql, ' WHERE seq <> 3', '')", "does not have"),
+                                   ("sql = replace(sql, 'user_uid', 'client_ip')", "sql = replace(sql, 'client_ip', 'user_uid')", None)):
+            shutil.copy(segment_path(self.server.folder, 1), path)
+            sql(path, f"PRAGMA writable_schema=ON; UPDATE sqlite_schema SET {change} WHERE name = '{name}'")
+            sql(path, f"REINDEX {name}")
+            sql(path, f"PRAGMA writable_schema=ON; UPDATE sqlite_schema SET {back} WHERE name = '{name}'")
+            bad = self.verify()["first_bad"]
+            if word:
+                self.assertEqual((bad["reason"], bad["segment"], bad["seq"], bad["id"]), ("changed", 1, 0, None))
+                self.assertIn(f"{name} {word}", bad["detail"])
+            else:  # every event is there and in it: what it says is looked at by the other command
+                self.assertIsNone(bad)
+            done = run_cli("store", "check", "--data", self.folder)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("000001.db", done.stdout + done.stderr)
 
     def test_files(self):
         for number in self.numbers:
