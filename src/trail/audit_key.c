@@ -103,6 +103,11 @@ enum err_code audit_key_read_public(const char *path, uint8_t ret[AUDIT_PUBLIC_B
     return OK;
 }
 
+void audit_key_name(const uint8_t public_key[AUDIT_PUBLIC_BYTES], char out[AUDIT_KEY_NAME_SIZE])
+{
+    hex_format(public_key, AUDIT_PUBLIC_BYTES / 2, out);
+}
+
 void audit_key_wipe(struct audit_key *key)
 {
     sodium_memzero(key, sizeof *key);

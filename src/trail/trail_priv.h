@@ -34,6 +34,7 @@ struct trail_segment {
     struct segment_meta meta; /* mutex; the writer's own are copied here after each commit */
     bool sealing, purging;    /* mutex: the sealer has it, a purge has chosen it */
     bool unreadable;          /* found so at the start: kept, never touched */
+    bool frozen;              /* found so at the start: not signed by our key. It is read, and never written or vouched for */
     struct segment *open;     /* writer; NULL: nothing is added to it */
     uint64_t device, inode;   /* writer: of the file that is open */
     int64_t planned;          /* writer: events of the plan in hand */

@@ -34,7 +34,7 @@ static bool end_old_ones(struct trail *trail, int64_t before_ms)
 static bool is_over(const struct trail_segment *segment, int64_t before_ms)
 {
     const struct segment_meta *meta = &segment->meta;
-    return meta->state != SEGMENT_OPEN && !segment->unreadable && meta->max_ms < before_ms;
+    return (meta->state != SEGMENT_OPEN || segment->frozen) && !segment->unreadable && meta->max_ms < before_ms;
 }
 
 /* The sealer keeps away from what is chosen. */

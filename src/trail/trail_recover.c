@@ -83,6 +83,10 @@ static enum err_code take_file(struct trail *trail, int64_t number, bool is_last
     if (read_meta(trail, number, &meta, &why) == OK) {
         struct trail_segment *segment = trail_list_add(trail, &meta);
         segment->vouched = word.found ? word.checkpoint.seq : 0;
+        segment->frozen = !segment_is_signed(&meta, trail->key.public_key);
+        if (segment->frozen)
+            log_error("audit", "segment %lld is not signed by %s: it can be read, and is not gone on with (was the key lost?)",
+                      (long long)number, trail->key_path);
         return OK;
     }
     if (is_last && !word.found && heads_seq(trail->heads, number) == 0) {
@@ -178,7 +182,7 @@ static enum err_code resume(struct trail *trail, struct trail_segment *segment, 
     if (code == OK)
         return OK;
     log_error("audit", "segment %lld cannot be gone on with: %s", (long long)segment->meta.number, why.message);
-    segment->unreadable = true;
+    segment->frozen = true;
     return OK;
 }
 
@@ -189,7 +193,7 @@ static enum err_code resume_open(struct trail *trail, struct err *err)
         struct trail_segment *segment = trail->segments[i];
         if (segment->meta.pending_id > trail->moved_id)
             trail->moved_id = segment->meta.pending_id;
-        if (!segment->unreadable && segment->meta.state == SEGMENT_OPEN)
+        if (!segment->unreadable && !segment->frozen && segment->meta.state == SEGMENT_OPEN)
             code = resume(trail, segment, err);
     }
     return code;
@@ -223,7 +227,7 @@ static enum err_code vouch_for_sealed(struct trail *trail, struct err *err)
     for (size_t i = 0; i < trail->segment_count && code == OK; i++) {
         const struct trail_segment *segment = trail->segments[i];
         struct last_word word;
-        if (segment->unreadable || segment->meta.state != SEGMENT_SEALED)
+        if (segment->unreadable || segment->frozen || segment->meta.state != SEGMENT_SEALED)
             continue;
         settle(trail, segment->meta.number);
         code = last_word(trail, segment->meta.number, &word, err);
@@ -236,9 +240,9 @@ static enum err_code vouch_for_sealed(struct trail *trail, struct err *err)
 /* Whose chain it is: as long as the key is the same, so is the name. */
 static void name_server(struct trail *trail)
 {
-    enum { NAME_BYTES = 16 };
-    for (size_t i = 0; i < NAME_BYTES; i++)
-        (void)snprintf(trail->server + 2 * i, 3, "%02x", trail->key.public_key[i]);
+    char name[AUDIT_KEY_NAME_SIZE];
+    audit_key_name(trail->key.public_key, name);
+    (void)str_copy(trail->server, sizeof trail->server, name, strlen(name));
 }
 
 enum err_code trail_recover(struct trail *trail, struct err *err)
@@ -248,7 +252,7 @@ enum err_code trail_recover(struct trail *trail, struct err *err)
     if (code == OK)
         code = find_last(trail, err);
     const struct trail_segment *newest = trail->segment_count ? trail->segments[trail->segment_count - 1] : NULL;
-    if (newest && !newest->unreadable)
+    if (newest && !newest->unreadable && !newest->frozen)
         memcpy(trail->server, newest->meta.server, sizeof trail->server);
     else
         name_server(trail);

@@ -17,7 +17,7 @@ static struct trail_segment *next_full(struct trail *trail)
     mutex_assert_held(&trail->mutex);
     for (size_t i = 0; i < trail->segment_count; i++) {
         struct trail_segment *segment = trail->segments[i];
-        if (segment->meta.state == SEGMENT_FULL && !segment->unreadable && !segment->purging)
+        if (segment->meta.state == SEGMENT_FULL && !segment->unreadable && !segment->frozen && !segment->purging)
             return segment;
     }
     return NULL;

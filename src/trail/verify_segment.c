@@ -241,6 +241,14 @@ static enum err_code check_indexes(struct run *r, struct err *err)
     return OK;
 }
 
+/* Its server has the name of a key, and that is another one. */
+static bool is_of_another_key(const struct segment_meta *meta, const uint8_t public_key[AUDIT_PUBLIC_BYTES])
+{
+    char name[AUDIT_KEY_NAME_SIZE];
+    audit_key_name(public_key, name);
+    return strlen(meta->server) == strlen(name) && strcmp(meta->server, name) != 0;
+}
+
 static enum err_code check_rows(struct run *r, struct err *err)
 {
     struct segment_meta *meta = &r->segment->meta;
@@ -255,6 +263,11 @@ static enum err_code check_rows(struct run *r, struct err *err)
     const struct verify_options *o = r->options;
     r->segment->is_signed = meta->number == r->segment->number && segment_is_signed(meta, o->public_key);
     r->limited = o->from_ms != INT64_MIN || o->to_ms != INT64_MAX;
+    if (!r->segment->is_signed && meta->number == r->segment->number && is_of_another_key(meta, o->public_key)) {
+        say(r, VERIFY_CHANGED, 0, NULL,
+            "the segment was begun with another key than audit.key: was that lost or replaced? Put back the one of that time");
+        return OK;
+    }
     if (is_another(r)) {
         say(r, VERIFY_REMOVED, 1, NULL, "another segment is in its place");
         return OK;

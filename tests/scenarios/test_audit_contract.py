@@ -158,15 +158,28 @@ class Proof(ServerCase):
         self.assertFalse(self.server.get("/audit/verify").data["ok"])  # that cannot be told from somebody's hand
 
     def test_a_lost_key_is_said_and_the_server_works_on(self):
-        self.server.post("/audit/events", [event()] * 3)
+        before = self.server.post("/audit/events", [event(request_id="with the old key")] * 3).data["ids"]
         self.server.stop()
-        os.unlink(os.path.join(self.server.folder, "audit.key"))
+        key, kept = os.path.join(self.server.folder, "audit.key"), os.path.join(self.server.folder, "kept.key")
+        os.rename(key, kept)
+        done = run_cli("audit", "verify", "--data", self.server.folder)
+        self.assertEqual((done.returncode, f"there is no {key}" in done.stderr, "--checkpoint" in done.stderr), (1, True, True), done.stderr)
         self.server.start()
-        self.assertFalse(self.server.get("/audit/verify").data["ok"])
+        bad = self.server.get("/audit/verify").data["first_bad"]
+        self.assertEqual((bad["segment"], bad["seq"], bad["reason"], bad["id"]), (1, 0, "changed", None))
+        self.assertIn("another key than audit.key", bad["detail"])
+        self.assertEqual({row["id"] for row in self.server.get("/audit/events?request_id=with+the+old+key").data}, set(before))  # it is no less readable
         self.assertEqual(self.server.post("/audit/events", event(request_id="with the new key")).status, 201)
         self.assertEqual(len(self.server.get("/audit/events?request_id=with+the+new+key").data), 1)
         self.server.stop()  # exit 0
-        self.assertIn("was not signed by this server", self.server.log_text())
+        self.assertIn(f"segment 1 is not signed by {key}", self.server.log_text())
+        os.replace(kept, key)  # now it is the events of the time between that cannot be proved
+        bad = verify(self.server.folder)[1]
+        self.assertEqual((bad["reason"], "record in the file heads" in bad["detail"]), ("removed", True))
+        self.server.start()
+        bad = self.server.get("/audit/verify").data["first_bad"]
+        self.assertEqual((bad["segment"], "another key" in bad["detail"]), (2, True))
+        self.assertEqual([len(self.server.get(f"/audit/events?request_id=with+the+{which}+key").data) for which in ("old", "new")], [3, 1])
 
     def test_a_byte_of_the_file_is_named_from_outside(self):
         ids = self.server.post("/audit/events", [event(request_id=f"r-{number}") for number in range(50)]).data["ids"]
