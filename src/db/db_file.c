@@ -13,6 +13,7 @@ enum err_code db_file_open(const struct db_file_options *options, struct db **re
                                          .relaxed = options->relaxed,
                                          .readonly = options->readonly,
                                          .existing = true,
+                                         .log_pages = options->log_pages,
                                          .fault = options->fault};
     if (access(options->path, F_OK) != 0)
         return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_UNAVAILABLE, NULL, "cannot open %s: %s", options->path,

@@ -291,6 +291,8 @@ enum err_code db_sqlite_open(const struct db_open_options *options, struct db **
         if (!options->readonly)
             add_functions(db);
         code = db_exec(db, settings_of(options), err);
+        if (options->log_pages)
+            (void)sqlite3_wal_autocheckpoint(db->handle, options->log_pages);
     }
     db->fault = options->fault;
     if (code != OK) {
