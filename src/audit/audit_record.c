@@ -21,6 +21,7 @@ static const char *const status_names[] = {"success", "failure"};
 
 /* The columns that are copies of texts, in the order in which they are hashed. */
 enum column { ACTION, RESOURCE_TYPE, RESOURCE_ID, USER_UID, CLIENT_IP, REQUEST_ID, SUBSYSTEM, SPACE_PATH, COLUMNS };
+_Static_assert(COLUMNS == AUDIT_RECORD_COLUMNS, "the head of a record has a length for each");
 
 static struct str *column_of(struct audit_record *record, enum column column)
 {
@@ -239,6 +240,33 @@ void audit_record_release(struct audit_record *record)
 {
     free(record->owned);
     *record = (struct audit_record){0};
+}
+
+/* ---- as bytes ---- */
+
+void audit_record_describe(const struct audit_record *record, struct audit_record_head *ret)
+{
+    struct audit_record columns = *record;
+    *ret = (struct audit_record_head){.id = record->id,
+                                      .timestamp_ms = record->timestamp_ms,
+                                      .failure = record->failure,
+                                      .truncated = record->truncated,
+                                      .has_id = record->has_id,
+                                      .length = record->event.n,
+                                      .event = record->event.n};
+    for (int i = 0; i < COLUMNS; i++)
+        ret->length += ret->columns[i] = column_of(&columns, (enum column)i)->n;
+}
+
+void audit_record_restore(const struct audit_record_head *head, char *owned, struct audit_record *ret)
+{
+    *ret = (struct audit_record){.id = head->id,
+                                 .timestamp_ms = head->timestamp_ms,
+                                 .failure = head->failure,
+                                 .truncated = head->truncated,
+                                 .has_id = head->has_id,
+                                 .owned = owned};
+    set_views(ret, head->event, head->columns);
 }
 
 /* ---- from a text ---- */

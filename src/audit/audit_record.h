@@ -8,7 +8,7 @@
 #include "audit/audit_event.h"
 #include "audit/audit_object.h"
 
-enum { AUDIT_HASH_BYTES = 32 };
+enum { AUDIT_HASH_BYTES = 32, AUDIT_RECORD_COLUMNS = 8 };
 
 struct audit_hash {
     uint8_t b[AUDIT_HASH_BYTES];
@@ -32,6 +32,17 @@ void audit_record_make(const struct audit_event *event, const struct audit_rules
 /* From the text of an event, as in an export. ERR_INVALID: it is none. `text` is copied. */
 enum err_code audit_record_from_text(struct str text, struct audit_record *ret, struct err *err);
 void audit_record_release(struct audit_record *record);
+
+/* A record as bytes, for this process to keep elsewhere for a while: this head, and `length` bytes at `owned` behind it. */
+struct audit_record_head {
+    struct uuid id;
+    int64_t timestamp_ms;
+    bool failure, truncated, has_id;
+    size_t length, event, columns[AUDIT_RECORD_COLUMNS]; /* of the bytes: all, and in this order */
+};
+void audit_record_describe(const struct audit_record *record, struct audit_record_head *ret);
+/* `owned` becomes the record's. */
+void audit_record_restore(const struct audit_record_head *head, char *owned, struct audit_record *ret);
 
 /* The chain: BLAKE2b-256 over the link before, the position and every column with its length, so that no byte of a row can
  * change without the hash. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NDJSON of any length, in bounded memory. While it arrives each line is checked, so that nothing is stored when one is bad; the
- * first events are kept as records, the lines behind them in a file. Then they are stored batch by batch, each after the one
- * before, and what the answer says of each event is kept in the same way. */
+/* NDJSON of any length, in bounded memory. While it arrives each line becomes a record, so that nothing is stored when one is bad;
+ * the first records are kept in memory, those behind them in a file. Then they are stored batch by batch, each after the one
+ * before; while one is stored the next is read. What the answer says of each event is kept in the same way. */
 #include "trail/ingest.h"
 
 #include "base/mem.h"
@@ -13,11 +13,18 @@
 #include <string.h>
 
 enum {
-    MEMORY_MAX = 8 << 20,                                    /* of records, before lines go to a file */
+    MEMORY_MAX = 8 << 20,                                    /* of records, before they go to a file */
     RESULTS_MAX = 20000 * (int)sizeof(struct ingest_result), /* in memory; an answer that can be kept for repeats */
-    BATCH_EVENTS = 1000,
+    BATCH_EVENTS = 1000, /* two of them are in memory */
     BATCH_BYTES = 4 << 20,
     ANSWER_MAX = 4 << 20,
+};
+
+struct part { /* what becomes a batch */
+    struct audit_record *records, *own; /* those to be stored; room for those that were read from the file: owned */
+    size_t count, bytes;
+    enum err_code code; /* why it could not be read */
+    struct err err;
 };
 
 struct lines {
@@ -26,14 +33,13 @@ struct lines {
     struct buf line;            /* what came of the line in hand */
     struct audit_record *first; /* owned; the events kept as records */
     size_t first_count, first_capacity, first_bytes, first_done;
-    struct spool rest; /* the others: length and text of each line */
+    struct spool rest; /* the others: head and bytes of each */
     bool has_rest;
     struct spool results; /* struct ingest_result each */
     int64_t count;        /* events so far */
-    /* being stored */
-    struct trail_batch batch;
-    struct audit_record *records; /* of the batch; owned when they come from the file */
-    size_t batch_count, batch_bytes;
+    struct trail_batch batch; /* of parts[now]; the trail's while it is stored */
+    struct part parts[2];
+    int now; /* the other one is the next */
     bool queued;
     int64_t stored;
     enum err_code code;
@@ -42,13 +48,23 @@ struct lines {
 
 /* ---- while it arrives ---- */
 
+static void release_part(struct part *part)
+{
+    for (size_t i = 0; part->own && part->records == part->own && i < part->count; i++)
+        audit_record_release(&part->own[i]);
+    part->count = part->bytes = 0;
+}
+
 static void release(void *state)
 {
     struct lines *lines = state;
     for (size_t i = 0; i < lines->first_count; i++)
         audit_record_release(&lines->first[i]);
     free(lines->first);
-    free(lines->records);
+    for (size_t i = 0; i < ARRAY_LEN(lines->parts); i++) {
+        release_part(&lines->parts[i]);
+        free(lines->parts[i].own);
+    }
     buf_release(&lines->line);
     spool_release(&lines->rest);
     spool_release(&lines->results);
@@ -94,12 +110,13 @@ static void keep_record(struct lines *lines, const struct audit_record *record)
     lines->first_bytes += record->event.n + sizeof *record;
 }
 
-static enum err_code keep_line(struct lines *lines, const char *text, size_t length, struct err *err)
+static enum err_code keep_in_file(struct lines *lines, const struct audit_record *record, struct err *err)
 {
-    uint32_t n = (uint32_t)length;
+    struct audit_record_head head;
+    audit_record_describe(record, &head);
     lines->has_rest = true;
-    enum err_code code = spool_add(&lines->rest, &n, sizeof n, err);
-    return code == OK ? spool_add(&lines->rest, text, length, err) : code;
+    enum err_code code = spool_add(&lines->rest, &head, sizeof head, err);
+    return code == OK ? spool_add(&lines->rest, record->owned, head.length, err) : code;
 }
 
 static bool is_blank(const char *text, size_t length)
@@ -123,8 +140,9 @@ static enum err_code end_line(struct lines *lines, const char *text, size_t leng
         keep_record(lines, &record);
         return OK;
     }
+    code = keep_in_file(lines, &record, err);
     audit_record_release(&record);
-    return keep_line(lines, text, length, err);
+    return code;
 }
 
 enum err_code ingest_lines_take(struct http_request *request, void *context, const char *bytes, size_t count, struct err *err)
@@ -156,75 +174,66 @@ enum err_code ingest_lines_take(struct http_request *request, void *context, con
 
 static void next_batch(struct http_request *request, void *arg);
 
-static enum err_code note_result(struct lines *lines, const struct audit_record *record)
+static enum err_code note_result(struct lines *lines, const struct audit_record *record, struct err *err)
 {
     struct ingest_result result = {record->id, record->truncated};
-    return spool_add(&lines->results, &result, sizeof result, &lines->err);
+    return spool_add(&lines->results, &result, sizeof result, err);
 }
 
-static enum err_code read_rest(struct lines *lines, char **ret, uint32_t *ret_length)
+/* Beyond the end of the file: `ret->owned` is NULL. */
+static enum err_code read_record(struct lines *lines, struct audit_record *ret, struct err *err)
 {
+    struct audit_record_head head;
     size_t n;
-    enum err_code code = spool_read(&lines->rest, ret_length, sizeof *ret_length, &n, &lines->err);
-    *ret = NULL;
+    enum err_code code = spool_read(&lines->rest, &head, sizeof head, &n, err);
+    ret->owned = NULL;
     if (code != OK || n == 0)
         return code;
-    *ret = xmalloc(*ret_length + (size_t)1);
-    code = spool_read(&lines->rest, *ret, *ret_length, &n, &lines->err);
-    if (code == OK && n != *ret_length)
-        code = err_set(&lines->err, ERR_UNAVAILABLE, NULL, "what was received cannot be read again");
-    if (code != OK)
-        free(*ret);
+    char *owned = n == sizeof head ? xmalloc(head.length + 1) : NULL;
+    if (owned)
+        code = spool_read(&lines->rest, owned, head.length, &n, err);
+    if (code == OK && (!owned || n != head.length))
+        code = err_set(err, ERR_UNAVAILABLE, NULL, "what was received cannot be read again");
+    if (code == OK)
+        audit_record_restore(&head, owned, ret);
+    else
+        free(owned);
     return code;
 }
 
-/* Makes records of the lines of the file again, until the batch is large enough. */
-static enum err_code fill_from_file(struct lines *lines)
+/* Until the batch is large enough. */
+static enum err_code fill_from_file(struct lines *lines, struct part *part, struct err *err)
 {
-    while (lines->batch_count < BATCH_EVENTS && lines->batch_bytes < BATCH_BYTES) {
-        char *text;
-        uint32_t length;
-        enum err_code code = read_rest(lines, &text, &length);
-        if (code != OK || !text)
+    part->own = part->own ? part->own : xcalloc(BATCH_EVENTS, sizeof *part->own);
+    part->records = part->own;
+    while (part->count < BATCH_EVENTS && part->bytes < BATCH_BYTES) {
+        struct audit_record *record = &part->own[part->count];
+        enum err_code code = read_record(lines, record, err);
+        if (code != OK || !record->owned)
             return code;
-        lines->batch_bytes += length;
-        code = read_line(lines, text, length, &lines->records[lines->batch_count], &lines->err);
-        free(text);
-        if (code != OK)
-            return code;
-        code = note_result(lines, &lines->records[lines->batch_count++]);
+        part->count++;
+        part->bytes += record->event.n;
+        code = note_result(lines, record, err);
         if (code != OK)
             return code;
     }
     return OK;
 }
 
-/* The next records: of those in memory first. */
-static enum err_code fill(struct lines *lines)
+/* The next records: of those in memory first. None: all have been. */
+static void fill(struct lines *lines, struct part *part)
 {
-    enum err_code code = OK;
-    lines->batch_count = lines->batch_bytes = 0;
     size_t left = lines->first_count - lines->first_done;
+    part->code = OK;
     if (!left && lines->has_rest) {
-        lines->records = lines->records ? lines->records : xcalloc(BATCH_EVENTS, sizeof *lines->records);
-        lines->batch.records = lines->records;
-        code = fill_from_file(lines);
-    } else {
-        lines->batch.records = lines->first + lines->first_done;
-        lines->batch_count = left < BATCH_EVENTS ? left : BATCH_EVENTS;
-        for (size_t i = 0; i < lines->batch_count && code == OK; i++)
-            code = note_result(lines, &lines->batch.records[i]);
-        lines->first_done += lines->batch_count;
+        part->code = fill_from_file(lines, part, &part->err);
+        return;
     }
-    lines->batch.count = lines->batch_count;
-    return code;
-}
-
-static void release_batch(struct lines *lines)
-{
-    for (size_t i = 0; lines->batch.records == lines->records && i < lines->batch_count; i++)
-        audit_record_release(&lines->records[i]);
-    lines->batch_count = 0;
+    part->records = lines->first + lines->first_done;
+    part->count = left < BATCH_EVENTS ? left : BATCH_EVENTS;
+    for (size_t i = 0; i < part->count && part->code == OK; i++)
+        part->code = note_result(lines, &part->records[i], &part->err);
+    lines->first_done += part->count;
 }
 
 /* Writer's thread. */
@@ -363,30 +372,33 @@ static void answer(struct lines *lines)
 static void next_batch(struct http_request *request, void *arg)
 {
     struct lines *lines = arg;
-    release_batch(lines);
-    if (lines->code == OK)
-        lines->code = fill(lines);
+    release_part(&lines->parts[lines->now]);
+    lines->now = !lines->now;
+    struct part *part = &lines->parts[lines->now];
+    if (lines->code == OK && part->code != OK) {
+        lines->code = part->code;
+        lines->err = part->err;
+    }
     if (lines->code != OK) {
-        release_batch(lines);
         refuse(lines);
         return;
     }
-    if (!lines->batch.count) {
+    if (!part->count) {
         answer(lines);
         return;
     }
+    lines->batch.records = part->records;
+    lines->batch.count = part->count;
     lines->batch.patient = lines->stored > 0; /* refused at the beginning, or not at all */
-    bool taken = trail_submit(lines->api->trail, &lines->batch);
-    if (taken)
-        return;
-    if (lines->queued) {
-        trail_count_dropped(lines->api->trail, (int64_t)lines->batch.count, NULL);
-        release_batch(lines);
+    if (trail_submit(lines->api->trail, &lines->batch)) {
+        fill(lines, &lines->parts[!lines->now]); /* meanwhile; whatever the writer says is heard after this function */
+    } else if (lines->queued) {
+        trail_count_dropped(lines->api->trail, (int64_t)part->count, NULL);
+        fill(lines, &lines->parts[!lines->now]);
         http_continue(request, next_batch, lines);
-        return;
+    } else {
+        ingest_refuse_full(request);
     }
-    release_batch(lines);
-    ingest_refuse_full(request);
 }
 
 void ingest_lines_handle(struct http_request *request, struct ingest_api *api)
@@ -405,5 +417,6 @@ void ingest_lines_handle(struct http_request *request, struct ingest_api *api)
         return;
     }
     lines->batch = (struct trail_batch){.done = batch_done, .dedupe_all = ingest_dedupes_all(lines->request)};
+    fill(lines, &lines->parts[!lines->now]);
     next_batch(request, lines);
 }
