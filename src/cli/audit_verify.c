@@ -127,10 +127,11 @@ static bool find_key(const struct options *o, const char *database, const struct
         return true;
     }
     if (code == ERR_NOT_FOUND)
-        (void)err_set(err, code, NULL,
-                      "there is no %s, which the log is signed with: put it back, or give checkpoints that were kept elsewhere by "
-                      "--checkpoint FILE",
-                      path);
+        (void)err_set(
+            err, code, NULL,
+            "there is no %s, which the log is signed with: put it back, or give checkpoints that were kept elsewhere by "
+            "--checkpoint FILE",
+            path);
     return code == OK;
 }
 

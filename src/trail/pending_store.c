@@ -20,6 +20,12 @@ const size_t pending_store_sql_count = ARRAY_LEN(pending_store_sql);
 /* One database per process: of the rows of its table, those up to `moved` may go, those up to `removed` went. */
 static _Atomic int64_t moved, removed;
 static _Atomic uint64_t put_count;
+static const struct audit_names *_Atomic redacted_names;
+
+void pending_store_redact(const struct audit_names *names)
+{
+    atomic_store(&redacted_names, names);
+}
 
 uint64_t pending_store_puts(void)
 {
@@ -53,6 +59,27 @@ static enum err_code remove_moved(struct db *tx, struct err *err)
     return code;
 }
 
+/* What waits here stands in the database and, once it is moved, in its free pages: secrets must not. */
+static void write_redacted(const struct audit_event *event, struct json_writer *w)
+{
+    const struct audit_names *names = atomic_load(&redacted_names);
+    struct audit_event redacted = *event;
+    struct buf objects[2];
+    for (int i = 0; i < 2; i++) {
+        buf_init(&objects[i], EVENT_BYTES_MAX);
+        if (event->objects[i])
+            audit_redact_text((struct str){event->objects[i], event->object_lengths[i]}, names ? names : &audit_default_names,
+                              &objects[i]);
+        if (!event->objects[i] || objects[i].failed) /* longer than a row may be: refused as a whole */
+            continue;
+        redacted.objects[i] = objects[i].data;
+        redacted.object_lengths[i] = objects[i].len;
+    }
+    audit_event_write(&redacted, w);
+    buf_release(&objects[0]);
+    buf_release(&objects[1]);
+}
+
 enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t now_us, struct err *err)
 {
     struct db_stmt *st;
@@ -69,7 +96,7 @@ enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t 
         timed.timestamp_ms = now_us / US_PER_MS;
     buf_init(&text, EVENT_BYTES_MAX);
     json_writer_init(&w, &text);
-    audit_event_write(&timed, &w);
+    write_redacted(&timed, &w);
     if (text.failed) {
         buf_release(&text);
         return err_set(err, ERR_LIMIT, NULL, "the audit event of this change has more than %d bytes", EVENT_BYTES_MAX);

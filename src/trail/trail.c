@@ -159,6 +159,7 @@ enum err_code trail_open(const struct trail_options *options, struct trail **ret
     trail->folder = xstrdup(options->folder);
     trail->key_path = xstrdup(options->key_path);
     set_defaults(trail);
+    pending_store_redact(options->rules.names);
     queue_init(&trail->queue, SIZE_MAX); /* bounded by events and bytes */
     mutex_init(&trail->purge_mutex);
     mutex_init(&trail->mutex);
@@ -209,6 +210,7 @@ void trail_free(struct trail *trail)
 {
     if (!trail)
         return;
+    pending_store_redact(NULL);
     trail_list_free(trail);
     trail_plan_free(trail->plan);
     queue_release(&trail->queue);

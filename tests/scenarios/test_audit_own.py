@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What horae does itself is in the audit log: every change with its event, in one transaction (AUD-02, AUD-30, AUD-31, AUD-40,
 AUD-41, DATA-36, rulings section 4)."""
+import contextlib
+import json
 import os
 import signal
+import sqlite3
 import threading
 import uuid
 
@@ -478,3 +481,15 @@ class Secrets(Recorded):
                      "hush-guess-3", "hush-token-4", "correct horse"):
             self.assertEqual(self.files_with(text), [], text)
         self.server.start()
+
+    def test_what_waits_to_be_moved_is_redacted_already(self):
+        """AUD-13: rows of audit_pending stay until the next change, and in free pages after it."""
+        data = json.dumps({"argv": ["true"], "env": {"API_KEY": "hush-key-7", "PLACE": "here"}})
+        created = self.server.create(name="hushed", type="command", data=data)
+        self.assertEqual(json.loads(created["data"])["env"]["API_KEY"], "hush-key-7")  # the task itself has it
+        with contextlib.closing(sqlite3.connect(f"file:{self.server.folder}/horae.db?mode=ro", uri=True)) as db:
+            rows = [row[0] for row in db.execute("SELECT event FROM audit_pending")]
+        self.assertEqual(len([row for row in rows if created["uid"] in row]), 1)
+        self.assertNotIn("hush-", repr(rows))
+        event = next(event for event in audit_events(self.server) if event["resource"]["identifier"] == created["uid"])
+        self.assertEqual(json.loads(event["new"]["data"]), {"argv": ["true"], "env": {"API_KEY": "***", "PLACE": "here"}})
