@@ -6,6 +6,7 @@
 #include "db/store.h"
 #include "trail/checkpoint_store.h"
 #include "trail/heads.h"
+#include "trail/pending_store.h"
 #include "trail/segment.h"
 
 #include <dirent.h>
@@ -197,13 +198,15 @@ void store_audit_discard(const char *copy)
 
 static enum err_code carry(struct db *tx, void *from, struct err *err)
 {
-    return checkpoint_store_carry(from, tx, err);
+    const enum err_code code = checkpoint_store_carry(from, tx, err);
+    return code == OK ? pending_store_carry(from, tx, err) : code;
 }
 
 /* What cannot be read any more is a reason to restore. */
 static void say_not_carried(const char *database, const struct err *err)
 {
-    (void)fprintf(stderr, "horae: what was signed since the copy is not carried over from %s: %s\n", database, err->message);
+    (void)fprintf(stderr, "horae: what was signed and recorded since the copy is not carried over from %s: %s\n", database,
+                  err->message);
 }
 
 void store_audit_carry(const char *database, const char *fresh)

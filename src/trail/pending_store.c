@@ -12,9 +12,10 @@ static const struct db_sql sql_put = {"INSERT INTO audit_pending (id, event)"
                                       " VALUES (max(?2, (SELECT ifnull(max(id), 0) FROM audit_pending)) + 1, ?1)"};
 static const struct db_sql sql_each = {"SELECT id, event FROM audit_pending WHERE id > ?1 ORDER BY id LIMIT ?2"};
 static const struct db_sql sql_remove = {"DELETE FROM audit_pending WHERE id <= ?1"};
+static const struct db_sql sql_carry = {"INSERT OR IGNORE INTO audit_pending (id, event) VALUES (?1, ?2)"};
 static const struct db_sql sql_last = {"SELECT max(id) FROM audit_pending"};
 
-const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_remove, &sql_last};
+const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_remove, &sql_carry, &sql_last};
 const size_t pending_store_sql_count = ARRAY_LEN(pending_store_sql);
 
 /* One database per process: of the rows of its table, those up to `moved` may go, those up to `removed` went. */
@@ -138,4 +139,30 @@ enum err_code pending_store_last(struct db *db, int64_t *ret, struct err *err)
     *ret = row ? db_int(st, 0) : 0;
     db_reset(st);
     return OK;
+}
+
+struct carry {
+    struct db *tx;
+    enum err_code code;
+    struct err *err;
+};
+
+static void carry_one(void *arg, int64_t id, struct str event)
+{
+    struct carry *carry = arg;
+    struct db_stmt *st;
+    if (carry->code == OK)
+        carry->code = db_prepare(carry->tx, &sql_carry, &st, carry->err);
+    if (carry->code != OK)
+        return;
+    db_bind_int(st, 1, id);
+    db_bind_text(st, 2, event.p, event.n);
+    carry->code = db_run(st, NULL, carry->err);
+}
+
+enum err_code pending_store_carry(struct db *from, struct db *tx, struct err *err)
+{
+    struct carry carry = {.tx = tx, .err = err};
+    const enum err_code code = pending_store_each(from, INT64_MIN, INT32_MAX, carry_one, &carry, err);
+    return code == OK ? carry.code : code;
 }

@@ -26,5 +26,8 @@ void pending_store_moved(int64_t id);
 int64_t pending_store_moved_to(void);
 /* The last row that is there, 0 = none: rows that were removed were moved before. */
 enum err_code pending_store_last(struct db *db, int64_t *ret, struct err *err);
+/* Rows of `from` that are not here, under their numbers: of a database that another one replaces. Those that are in a segment by then
+ * are passed over, as always. */
+enum err_code pending_store_carry(struct db *from, struct db *tx, struct err *err);
 
 #endif

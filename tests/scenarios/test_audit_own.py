@@ -4,6 +4,7 @@ AUD-41, DATA-36, rulings section 4)."""
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import threading
@@ -411,6 +412,26 @@ class Life(Recorded):
         server.stop()
         server.start()
         self.assertEqual(len([event for event in audit_events(server) if event.get("subsystem") == "cli"]), 1)
+
+    def test_events_that_a_killed_server_had_not_moved_survive_a_restored_database(self):
+        server = Server()
+        self.addCleanup(server.remove)
+        copy, log, away = (os.path.join(server.folder, name) for name in ("copy.db", "horae.db-audit", "away"))
+        server.create(name="known", type="noop")
+        self.assertEqual(run_cli("store", "backup", copy, "--data", server.folder).returncode, 0)
+        audit_events(server)  # all are moved
+        os.rename(log, away)
+        gone = [server.create(name=f"gone-{n}", type="noop")["uid"] for n in range(20)]
+        server.kill()
+        shutil.rmtree(log, ignore_errors=True)
+        os.rename(away, log)
+        done = run_cli("store", "restore", copy, "--data", server.folder)
+        self.assertEqual((done.returncode, "not carried" in done.stderr), (0, False), done.stderr)
+        server.start()
+        self.assertEqual(server.get("/scheduler/tasks?name=gone-3").data, [])
+        found = [event["resource"]["identifier"] for event in audit_events(server) if event["action"] == "created"]
+        self.assertEqual([uid for uid in found if uid in gone], gone)  # each once, in their order
+        self.assertTrue(server.get("/audit/verify").data["ok"], server.get("/audit/verify").body)
 
     def test_what_the_first_start_makes_is_recorded_once(self):
         server = Server()
