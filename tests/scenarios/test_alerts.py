@@ -3,6 +3,7 @@
 program than the server's; what is told, how often, and what becomes of it when the receiver, the server or the store is away."""
 import base64
 import collections
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -15,6 +16,7 @@ import socket
 import sqlite3
 import tempfile
 import threading
+import time
 import unittest
 
 from harness import ADMIN_TOKEN, Server, ServerCase, audit_events, run_cli, wait_until
@@ -390,6 +392,58 @@ class Lists(ServerCase):
                 events.append((name, json.loads(line.removeprefix("data: "))))
         self.assertEqual([(name, data["type"], data["kind"], data["state"]) for name, data in events],
                          [("alert.created", "alert", "execution_failed", "pending"), ("alert.updated", "alert", "execution_failed", "sent")])
+
+
+class Bounds(Case):
+    """The outbox has an end: by number while it waits, by age when it is over."""
+
+    INSERT = ("INSERT INTO alerts (uid, channel, kind, subject, payload, state, due_at, created_at, updated_at) SELECT randomblob(16), 'webhook', 'execution_failed',"
+              " 'task:of-the-test', '{\"data\":{\"kind\":\"execution_failed\",\"status\":\"firing\"}}', ?, ?, ?, ?"
+              " FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT i FROM n)")
+
+    def rows(self, server, sql, arguments=()):
+        with contextlib.closing(sqlite3.connect(f"{server.folder}/horae.db")) as db, db:
+            return db.execute(sql, arguments).fetchall()
+
+    def test_of_more_than_ten_thousand_that_wait_the_oldest_are_given_up(self):
+        receiver = self.receiver()
+        server = self.start(env=settings(receiver))
+        server.stop()
+        later = int((time.time() + 3600) * 1e6)
+        self.rows(server, self.INSERT, (0, later, 1, 1, 10_025))
+        ids = [row[0] for row in self.rows(server, "SELECT id FROM alerts ORDER BY id")]
+        server.start()
+        failing(server, "breaks")
+        server.finished(server.trigger("breaks"))  # one more, and one of the log
+        wait_until("the new one", lambda: receiver.seen)
+        waiting = lambda: self.rows(server, "SELECT count(*) FROM alerts WHERE state < 2")[0][0]
+        wait_until("the oldest to be given up", lambda: waiting() <= 10_000)
+        dead = [row[0] for row in self.rows(server, "SELECT id FROM alerts WHERE state = 3 ORDER BY id")]
+        self.assertGreaterEqual(len(dead), 25)
+        self.assertEqual(dead, ids[:len(dead)])
+        self.assertEqual(server.metric("horae_alerts_given_up_total"), len(dead))
+        self.assertIn("25 alerts are given up: more than 10000 wait", server.log_text())  # at the start; others with the new ones
+        self.assertEqual(self.rows(server, "SELECT DISTINCT last_error FROM alerts WHERE state = 3"), [("too many wait: the oldest are given up",)])
+
+    def test_what_was_sent_or_given_up_goes_with_the_executions_of_its_time(self):
+        server = self.start(env=settings(self.receiver()))
+        failing(server, "breaks")
+        server.finished(server.trigger("breaks"))
+        wait_until("both to be sent", lambda: len(alerts(server, state="sent")) == 2)
+        server.stop()
+        now = int(time.time() * 1e6)
+        old, later = now - 91 * 86400 * 1_000_000, now + 3600 * 1_000_000
+        for state in (0, 2, 3):
+            self.rows(server, self.INSERT, (state, later, old, old, 3))
+        self.rows(server, "INSERT INTO alert_subjects VALUES ('execution_failed', 'task:long-ago', ?, 0, 0), ('executions_failing', 'task:lasts', ?, 0, 1)", (old, old))
+        server.start()
+        self.assertEqual(server.finished(server.trigger("execution_cleanup"))["state"], "success")
+        of_test = self.rows(server, "SELECT state, count(*) FROM alerts WHERE subject = 'task:of-the-test' GROUP BY state")
+        self.assertEqual(of_test, [(0, 3)])  # what waits stays, however old
+        self.assertEqual(len(alerts(server, state="sent")), 2)
+        self.assertEqual(self.rows(server, "SELECT subject FROM alert_subjects WHERE told_at = ?", (old,)), [("task:lasts",)])
+        purged = [event for event in audit_events(server) if event["action"] == "purged" and event["resource_type"] == "alert"]
+        self.assertEqual(purged[-1]["data"]["count"], "6")
 
 
 class Store(Case):
