@@ -388,6 +388,61 @@ class OlderCopies(unittest.TestCase):
             return db.execute("SELECT seq FROM audit_events").fetchall()
 
 
+class Held(unittest.TestCase):
+    """A verification that takes long: it waits at its first file, which is a pipe, until the test lets it go."""
+
+    def setUp(self):
+        self.server = Server()
+        self.addCleanup(self.server.remove)
+        for _ in range(10):  # more than are read between two looks at whether the server stops
+            post_all(self.server, [event(number) for number in range(1000)])
+        self.log = f"{self.server.folder}/horae.db-audit"
+        os.rename(f"{self.log}/heads", f"{self.log}/kept")
+        os.mkfifo(f"{self.log}/pipe")
+        os.link(f"{self.log}/pipe", f"{self.log}/heads")
+        self.answer = []
+        self.first = threading.Thread(target=lambda: self.answer.append(self.server.get("/audit/verify")))
+        self.first.start()
+        self.addCleanup(self.first.join)
+        self.addCleanup(self.let_go)
+        wait_until("it to run", lambda: "horae-verify" in self.threads())
+
+    def threads(self):
+        names = []
+        for path in glob.glob(f"/proc/{self.server.process.pid}/task/*/comm"):
+            with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
+                names.append(file.read().strip())
+        return names
+
+    def let_go(self):
+        if os.path.exists(f"{self.log}/kept"):
+            os.rename(f"{self.log}/kept", f"{self.log}/heads")
+        if os.path.exists(f"{self.log}/pipe"):
+            with open(f"{self.log}/pipe", "wb"):  # returns once somebody reads
+                os.unlink(f"{self.log}/pipe")
+
+    def test_a_second_one_is_told_to_come_again(self):
+        second = self.server.get("/audit/verify")
+        self.assertEqual((second.status, second.json["code"]), (409, "CONFLICT"))
+        self.assertIn("ask again", second.json["error"])
+        self.let_go()
+        self.first.join()
+        self.assertEqual((self.answer[0].status, self.answer[0].data["ok"]), (200, True), self.answer[0].body)
+        self.assertTrue(self.server.get("/audit/verify").data["ok"])
+
+    def test_a_stop_ends_it_and_says_so(self):
+        process = self.server.process
+        process.terminate()
+        wait_until("the stop to come to it", lambda: self.server.get("/audit/verify").status == 503)
+        self.let_go()
+        self.first.join()
+        self.assertEqual((self.answer[0].status, self.answer[0].json["code"]), (503, "UNAVAILABLE"))
+        self.assertIn("stopping", self.answer[0].json["error"])
+        self.server.stop()  # it ends with 0
+        done = run_cli("audit", "verify", "--data", self.server.folder)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
 class Retention(unittest.TestCase):
     def test_a_purge_verifies_and_what_looks_like_one_does_not(self):
         server = Server()
