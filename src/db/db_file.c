@@ -3,9 +3,58 @@
 
 #include "db/db_priv.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { PATH_SIZE = 8192, URI_MAX = 4 * PATH_SIZE };
+
+static bool has_beside(const char *path, const char *ending, bool or_empty)
+{
+    char name[PATH_SIZE];
+    struct stat info;
+    const int n = snprintf(name, sizeof name, "%s%s", path, ending);
+    return n < 0 || (size_t)n >= sizeof name || (stat(name, &info) == 0 && (or_empty || info.st_size > 0));
+}
+
+/* A copy on read-only ground: SQLite would make a file beside it in order to read it, unless it is told that nobody writes to it. With
+ * a log beside it that would not be the whole of it; with an index of the log a server may be at work. */
+static bool is_out_of_reach(const char *path)
+{
+    char folder[PATH_SIZE] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash && (size_t)(slash - path) < sizeof folder - 1)
+        (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
+    return access(folder, W_OK) != 0 && !has_beside(path, "-wal", false) && !has_beside(path, "-shm", true);
+}
+
+static void write_uri(struct buf *out, const char *path)
+{
+    buf_add_text(out, "file:");
+    for (const char *at = path; *at; at++)
+        if (*at == '%' || *at == '?' || *at == '#')
+            buf_printf(out, "%%%02x", (unsigned char)*at);
+        else
+            buf_add_char(out, *at);
+    buf_add_text(out, "?immutable=1");
+}
+
+static enum err_code open_out_of_reach(const struct db_file_options *options, struct db **ret, struct err *err)
+{
+    struct buf uri;
+    buf_init(&uri, URI_MAX);
+    write_uri(&uri, options->path);
+    const struct db_open_options open = {
+        .path = uri.data, .readonly = true, .existing = true, .is_uri = true, .fault = options->fault};
+    const enum err_code code = uri.failed ? err_set(err, ERR_INVALID, NULL, "the path %.200s… is too long", options->path)
+                                          : db_sqlite_open(&open, ret, err);
+    buf_release(&uri);
+    return code;
+}
 
 enum err_code db_file_open(const struct db_file_options *options, struct db **ret, struct err *err)
 {
@@ -18,6 +67,8 @@ enum err_code db_file_open(const struct db_file_options *options, struct db **re
     if (access(options->path, F_OK) != 0)
         return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_UNAVAILABLE, NULL, "cannot open %s: %s", options->path,
                        strerror(errno));
+    if (options->readonly && is_out_of_reach(options->path))
+        return open_out_of_reach(options, ret, err);
     return db_sqlite_open(&open, ret, err);
 }
 

@@ -12,6 +12,7 @@ struct db_open_options {
     bool readonly;                   /* a reader connection */
     bool foreign;                    /* a database of somebody else: its settings stay as they are */
     bool existing;                   /* the file is there; with `readonly` nothing is ever written to it */
+    bool is_uri;                     /* `path` is one, of a file (db_file.c) */
     int log_pages;                   /* a commit moves the log into the database when it has so many pages; 0: the default */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };

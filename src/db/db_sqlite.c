@@ -276,7 +276,7 @@ enum err_code db_sqlite_open(const struct db_open_options *options, struct db **
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     must(pthread_once(&once, configure_library) == 0);
     struct db *db = xcalloc(1, sizeof *db);
-    int flags = SQLITE_OPEN_READWRITE | (options->existing ? 0 : SQLITE_OPEN_CREATE);
+    int flags = SQLITE_OPEN_READWRITE | (options->existing ? 0 : SQLITE_OPEN_CREATE) | (options->is_uri ? SQLITE_OPEN_URI : 0);
     int result = sqlite3_open_v2(options->path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
     enum err_code code = OK;
     if (result != SQLITE_OK)
