@@ -15,12 +15,12 @@
 enum {
     MEMORY_MAX = 8 << 20,                                    /* of records, before they go to a file */
     RESULTS_MAX = 20000 * (int)sizeof(struct ingest_result), /* in memory; an answer that can be kept for repeats */
-    BATCH_EVENTS = 1000, /* two of them are in memory */
+    BATCH_EVENTS = 1000,                                     /* two of them are in memory */
     BATCH_BYTES = 4 << 20,
     ANSWER_MAX = 4 << 20,
 };
 
-struct part { /* what becomes a batch */
+struct part {                           /* what becomes a batch */
     struct audit_record *records, *own; /* those to be stored; room for those that were read from the file: owned */
     size_t count, bytes;
     enum err_code code; /* why it could not be read */
@@ -35,8 +35,8 @@ struct lines {
     size_t first_count, first_capacity, first_bytes, first_done;
     struct spool rest; /* the others: head and bytes of each */
     bool has_rest;
-    struct spool results; /* struct ingest_result each */
-    int64_t count;        /* events so far */
+    struct spool results;     /* struct ingest_result each */
+    int64_t count;            /* events so far */
     struct trail_batch batch; /* of parts[now]; the trail's while it is stored */
     struct part parts[2];
     int now; /* the other one is the next */

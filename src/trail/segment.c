@@ -65,8 +65,7 @@ static enum err_code open_segment(const struct segment_options *o, struct segmen
     segment->key = o->key;
     segment->heads = o->heads;
     segment_path(o->folder, o->number, segment->path, SEGMENT_PATH_SIZE);
-    const struct db_file_options file = {
-        .path = segment->path, .relaxed = o->relaxed, .log_pages = LOG_PAGES, .fault = o->fault};
+    const struct db_file_options file = {.path = segment->path, .relaxed = o->relaxed, .log_pages = LOG_PAGES, .fault = o->fault};
     enum err_code code = db_file_open(&file, &segment->db, err);
     if (code == OK)
         code = segment_store_meta(segment->db, &segment->meta, err);

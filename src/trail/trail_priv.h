@@ -33,6 +33,7 @@ struct trail_plan;
 struct trail_segment {
     struct segment_meta meta; /* mutex; the writer's own are copied here after each commit */
     bool sealing, purging;    /* mutex: the sealer has it, a purge has chosen it */
+    bool unsettled;           /* mutex: sealed, and not one file yet */
     bool unreadable;          /* found so at the start: kept, never touched */
     bool frozen;              /* found so at the start: not signed by our key. It is read, and never written or vouched for */
     struct segment *open;     /* writer; NULL: nothing is added to it */
@@ -184,6 +185,9 @@ void trail_pending_record(const struct trail *trail, struct str event, struct au
 void trail_writer_main(void *arg);
 
 /* ---- trail_seal.c ---- */
+/* A sealed segment as one file, which can be read where nothing can be written; readers that have it open keep it from that. False: it
+ * is to be tried again. */
+bool trail_settle_file(struct trail *trail, int64_t number);
 void trail_sealer_main(void *arg);
 
 /* ---- trail_recover.c ---- */

@@ -199,37 +199,16 @@ static enum err_code resume_open(struct trail *trail, struct err *err)
     return code;
 }
 
-/* A crash while a sealed segment became one file: others could not read it as it is. */
-static void settle(struct trail *trail, int64_t number)
-{
-    struct segment_options options = trail_segment_options(trail, number);
-    struct segment *segment;
-    char path[4200], log[4220];
-    struct stat info;
-    struct err err;
-    segment_path(trail->folder, number, path, sizeof path);
-    (void)snprintf(log, sizeof log, "%s-wal", path);
-    if (stat(log, &info) != 0)
-        return;
-    enum err_code code = segment_resume(&options, &segment, &err);
-    if (code == OK) {
-        code = segment_seal(segment, trail_now_ms(trail), &err);
-        segment_close(segment);
-    }
-    if (code != OK)
-        log_warn("audit", "segment %lld has a second file still: %s", (long long)number, err.message);
-}
-
 /* A crash between the sealing and its checkpoint. */
 static enum err_code vouch_for_sealed(struct trail *trail, struct err *err)
 {
     enum err_code code = OK;
     for (size_t i = 0; i < trail->segment_count && code == OK; i++) {
-        const struct trail_segment *segment = trail->segments[i];
+        struct trail_segment *segment = trail->segments[i];
         struct last_word word;
         if (segment->unreadable || segment->frozen || segment->meta.state != SEGMENT_SEALED)
             continue;
-        settle(trail, segment->meta.number);
+        segment->unsettled = !trail_settle_file(trail, segment->meta.number);
         code = last_word(trail, segment->meta.number, &word, err);
         if (code == OK && !(word.found && word.checkpoint.kind == CHECKPOINT_SEALED))
             code = trail_checkpoint_sealed(trail, &segment->meta, err);

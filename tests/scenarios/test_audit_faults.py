@@ -11,6 +11,7 @@ import random
 import resource
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -238,6 +239,61 @@ class Gone(Faults):
         self.assertEqual({segment for segment, _, _ in stored_events(server.folder)}, {2})
         done = subprocess.run([BINARY, "audit", "verify", "--data", server.folder], capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(done.returncode, 1, done.stdout)  # what was taken away is missed
+
+
+class Read(Faults):
+    """Readers of files: another program while a segment is sealed, and somebody with a copy on ground where nothing can be written."""
+
+    def post(self, server, count):
+        return ids_of(server.post("/audit/events", [event() for _ in range(count)]))
+
+    def test_a_segment_that_is_read_while_it_is_sealed_is_one_file_once_it_is_not(self):
+        server = self.serve("audit: {segment_events: 100}\n")
+        sent = self.post(server, 50)
+        path = os.path.join(server.folder, "horae.db-audit", "000001.db")
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            seen = reader.execute("SELECT count(*) FROM audit_events").fetchone()[0]
+            for _ in range(3):
+                sent += self.post(server, 50)
+            wait_until("the checkpoint of its end", lambda: any(row["kind"] == "sealed" and row["segment"] == 1 for row in server.get("/audit/checkpoints").data))
+            self.assertTrue(os.path.exists(path + "-wal"))
+            self.verify(server)
+            self.assertEqual(server.get("/audit/events?page_size=1").json["pagination"]["total"], len(self.check_ids(server)))
+            self.assertEqual(reader.execute("SELECT count(*) FROM audit_events").fetchone()[0], seen)  # it reads on what it had begun with
+        wait_until("it to be one file", lambda: not os.path.exists(path + "-wal"))
+        wait_until("it to be protected", lambda: os.stat(path).st_mode & 0o777 == 0o400)
+        self.check(server, sent)
+
+    def check_ids(self, server):
+        return {one["id"] for _, _, one in stored_events(server.folder)}
+
+    def test_a_copy_that_cannot_be_written_is_verified(self):
+        server = self.serve("audit: {segment_events: 100}\n")
+        self.post(server, 250)
+        server.stop()
+        copy = tempfile.mkdtemp(prefix="horae-test-")
+        self.addCleanup(shutil.rmtree, copy)
+        shutil.copytree(server.folder, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("keeper*", "*.sock"))
+        for folder, _, names in os.walk(copy):
+            for name in names:
+                os.chmod(os.path.join(folder, name), 0o444)
+            os.chmod(folder, 0o555)
+        self.addCleanup(lambda: [os.chmod(folder, 0o700) for folder, _, _ in os.walk(copy)])
+        before = sorted(os.listdir(copy) + os.listdir(f"{copy}/horae.db-audit"))
+        nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.getuid() == 0 else []
+        command = [*nobody, os.path.abspath(BINARY), "audit", "verify", "--data", copy]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout + done.stderr)
+        self.assertEqual(sorted(os.listdir(copy) + os.listdir(f"{copy}/horae.db-audit")), before)
+        path = f"{copy}/horae.db-audit/000001.db"
+        with open(path, "rb") as file:
+            content = file.read()
+        os.chmod(path, 0o644)
+        with open(path, "wb") as file:
+            file.write(content.replace(b'"status":"success"', b'"status":"failure"'))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, "not in order" in done.stdout), (1, True), done.stdout + done.stderr)
 
 
 class Killed(Faults):
