@@ -2,6 +2,7 @@
 """What horae does itself is in the audit log: every change with its event, in one transaction (AUD-02, AUD-30, AUD-31, AUD-40,
 AUD-41, DATA-36, rulings section 4)."""
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -460,8 +461,65 @@ class Life(Recorded):
                 self.assertIn("before", event["data"])
 
 
+SPOOFED = [("X-Forwarded-For", "9.9.9.9"), ("X-Forwarded-For", "9.9.9.9, 8.8.8.8"), ("X-Real-IP", "9.9.9.9"), ("True-Client-IP", "9.9.9.9"),
+           ("Forwarded", 'for="[2001:db8::9]:443";proto=https'), ("CF-Connecting-IP", "9.9.9.9"), ("X-Client-IP", "9.9.9.9"), ("X-Cluster-Client-IP", "9.9.9.9"),
+           ("Via", "1.1 9.9.9.9"), ("Client-IP", "9.9.9.9")]
+
+
+class Spoofed(Recorded):
+    def test_nobody_without_a_trusted_proxy_names_his_own_address(self):
+        """AUD-20 to AUD-22: in a change, a refused call, a failed sign-in, and an event that is sent without an address."""
+        for headers in [*({name: value} for name, value in SPOOFED), dict(SPOOFED)]:
+            with self.subTest(headers=headers):
+                _, changed = self.recorded("POST", "/scheduler/tasks", {"name": "t" + uuid.uuid4().hex, "type": "noop"}, headers=headers)
+                _, refused = self.refused("POST", "/scheduler/tasks", {"type": "noop"}, headers=headers)
+                _, signed_in = self.refused("POST", "/auth/login", {"username": uuid.uuid4().hex, "password": "wrong"}, token=None, headers=headers)
+                for event in (changed, refused, signed_in):
+                    self.assertEqual((event["client_ip"], event["data"].get("peer_ip")), ("127.0.0.1", None))
+                sent = {"action": "read", "resource": {"type": "pod", "identifier": "p"}, "user": {"uid": "u", "username": "u", "type": "user"}}
+                uid = self.server.post("/audit/events", sent, headers=headers).data["ids"][0]
+                self.assertEqual(self.server.get(f"/audit/events/{uid}").data["client_ip"], "127.0.0.1")
+
+    def test_ids_and_agents_that_are_no_such(self):
+        """AUD-31: a request id of the caller is taken when it is sane; what is recorded has its limits (DATA-30)."""
+        for request_id, taken in (("r" * 128, True), ("r" * 129, False), ("a b", False), ("<script>", False), ("\xff", False), ("", False)):
+            with self.subTest(request_id=request_id):
+                name = "t" + uuid.uuid4().hex
+                answer = self.server.post("/scheduler/tasks", {"name": name, "type": "noop"}, headers={"X-Request-Id": request_id, "User-Agent": "x" * 6000})
+                self.assertEqual(answer.status, 201)
+                event = next(event for event in audit_events(self.server) if event["resource"]["identifier"] == answer.data["uid"])
+                self.assertEqual(event["request_id"], answer.headers["X-Request-Id"])
+                self.assertEqual(event["request_id"] == request_id, taken)
+                self.assertTrue(0 < len(event["request_id"]) <= 128)
+                self.assertEqual(event["user_agent"], "x" * 4096)
+
+
 class Proxied(Recorded):
-    arguments = ("--trusted-proxy", "127.0.0.1")
+    arguments = ("--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.0.0.0/8")
+
+    def test_what_a_caller_put_before_the_proxy_s_word_is_not_believed(self):
+        """AUD-23 to AUD-27, on the real server."""
+        for headers, expected in (
+                ([("X-Forwarded-For", "6.6.6.6, 203.0.113.9")], "203.0.113.9"), ([("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "203.0.113.9, 10.1.1.1")], "203.0.113.9"),
+                ([("X-Forwarded-For", "6.6.6.6, junk")], "127.0.0.1"), ([("X-Forwarded-For", "6.6.6.6, junk, 10.1.1.1")], "10.1.1.1"),
+                ([("X-Forwarded-For", "unknown")], "127.0.0.1"), ([("X-Forwarded-For", "_hidden, 10.1.1.1")], "10.1.1.1"), ([("X-Forwarded-For", "0.0.0.0")], "127.0.0.1"),
+                ([("X-Forwarded-For", "06.6.6.6")], "127.0.0.1"), ([("X-Forwarded-For", "0x6.6.6.6")], "127.0.0.1"), ([("X-Forwarded-For", "6.6.6")], "127.0.0.1"),
+                ([("X-Forwarded-For", "::ffff:203.0.113.9")], "203.0.113.9"), ([("X-Forwarded-For", "[2001:DB8:0::9]:80")], "2001:db8::9"),
+                ([("X-Forwarded-For", "10.2.2.2, 10.1.1.1")], "10.2.2.2"), ([("X-Forwarded-For", ", ,203.0.113.9:70, ,")], "203.0.113.9"),
+                ([("X-Real-IP", "203.0.113.9")], "203.0.113.9"), ([("X-Real-IP", "6.6.6.6"), ("X-Real-IP", "203.0.113.9")], "203.0.113.9"),
+                ([("X-Real-IP", "6.6.6.6, 203.0.113.9")], "127.0.0.1"), ([("X-Forwarded-For", ""), ("X-Real-IP", "203.0.113.9")], "203.0.113.9"),
+                ([("True-Client-IP", "6.6.6.6")], "127.0.0.1"), ([("Forwarded", "for=6.6.6.6")], "127.0.0.1")):
+            with self.subTest(headers=headers):
+                connection = http.client.HTTPConnection(self.server.host, timeout=30)
+                body = json.dumps({"name": "t" + uuid.uuid4().hex, "type": "noop"})
+                connection.putrequest("POST", "/api/v1/scheduler/tasks")
+                for name, value in [*headers, ("Authorization", f"Bearer {ADMIN_TOKEN}"), ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]:
+                    connection.putheader(name, value)
+                connection.endheaders(body.encode())
+                answer = json.loads(connection.getresponse().read())
+                connection.close()
+                event = next(event for event in audit_events(self.server) if event["resource"]["identifier"] == answer["data"]["uid"])
+                self.assertEqual((event["client_ip"], event["data"].get("peer_ip")), (expected, None if expected == "127.0.0.1" else "127.0.0.1"))
 
     def test_the_client_s_address_and_the_proxy_s(self):
         headers = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
