@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ANSWER_MAX = 1 << 20 };
 
@@ -39,7 +40,10 @@ static enum err_code read_address(const struct http_request *request, const stru
     const bool is_text = given && json_is_text(given);
     struct str text = is_text ? json_get_text(given) : (struct str){"", 0};
     if (!is_text) {
-        audit_event_set(event, AUDIT_TEXT_CLIENT_IP, http_client_address(request));
+        const char *address_of_caller = http_client_address(request), *peer = http_peer_address(request);
+        audit_event_set(event, AUDIT_TEXT_CLIENT_IP, address_of_caller);
+        if (strcmp(peer, address_of_caller) != 0) /* AUD-28: a header said so */
+            audit_event_put(event, "peer_ip", peer);
     } else if (text.n) {
         (void)snprintf(name, sizeof name, "%s%sclient_ip", what, what[0] ? "." : "");
         if (!client_address_text(text, address))

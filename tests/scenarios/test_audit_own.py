@@ -525,6 +525,11 @@ class Proxied(Recorded):
         headers = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
         _, event = self.recorded("POST", "/scheduler/tasks", {"name": "far", "type": "noop"}, headers=headers)
         self.assertEqual((event["client_ip"], event["data"]), ("198.51.100.7", {"peer_ip": "127.0.0.1"}))
+        sent = {"action": "read", "resource": {"type": "pod", "identifier": "p"}, "user": {"uid": "u", "username": "u", "type": "user"}, "data": {"k": "v"}}
+        for given, stored, data in ({}, "198.51.100.7", {"k": "v", "peer_ip": "127.0.0.1"}), ({"client_ip": "192.0.2.1"}, "192.0.2.1", {"k": "v"}):
+            uid = self.server.post("/audit/events", {**sent, **given}, headers=headers).data["ids"][0]
+            event = self.server.get(f"/audit/events/{uid}").data
+            self.assertEqual((event["client_ip"], event["data"]), (stored, data))
         _, event = self.refused("POST", "/scheduler/tasks", {"name": "far", "type": "noop"}, headers=headers)
         self.assertEqual((event["client_ip"], event["data"]["peer_ip"]), ("198.51.100.7", "127.0.0.1"))
 
