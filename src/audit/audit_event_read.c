@@ -47,6 +47,7 @@ static const struct json_field fields[] = {
     TEXT("error_message", AUDIT_TEXT_ERROR, AUDIT_ERROR_MAX),
     {"status", FIELD_CHOICE, offsetof(struct members, status), 0, ARRAY_LEN(statuses), statuses},
     {"data", FIELD_OBJECT, offsetof(struct members, data), .nullable = true},
+    {"created_at", FIELD_IGNORED}, /* a member of DATA-30 that is ours: an event that was read elsewhere can be sent on */
     {"old_object", FIELD_ANY, offsetof(struct members, objects[AUDIT_OLD_OBJECT]), .nullable = true},
     {"new_object", FIELD_ANY, offsetof(struct members, objects[AUDIT_NEW_OBJECT]), .nullable = true},
 };

@@ -74,7 +74,7 @@ static void bad_events_are_refused_by_name(void **state) /* AUD-32, DATA-30 to D
         {"{" GOOD ",\"request_method\":\"POSTPOSTPOSTPOSTP\"}", "request_method"},
         {"{" GOOD ",\"data\":{\"a\":{}}}", "data"},
         {"{" GOOD ",\"data\":[]}", "data"},
-        {"{" GOOD ",\"created_at\":1}", "created_at"},
+        {"{" GOOD ",\"created\":1}", "created"},
         {"{" GOOD ",\"action\":\"read\"}", "action"},
     };
     struct audit_event *event;

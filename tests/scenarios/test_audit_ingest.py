@@ -250,6 +250,12 @@ class Ingest(ServerCase):
                 self.assertEqual(diff.get("left_out"), left_out)
                 self.assertEqual("diff_object" in found, any((old, new)))
 
+    def test_when_it_is_stored_is_said_by_the_server(self):
+        """DATA-30: created_at is set once, here; an event that was read elsewhere is no worse for having it."""
+        one = self.send(event(created_at="2001-01-01T00:00:00Z", timestamp=1760860800000))["ids"][0]
+        found = self.server.get(f"/audit/events/{one}").data
+        self.assertEqual((found["timestamp"], found["created_at"][:4] > "2001"), (1760860800000, True))
+
     def test_a_line_has_a_limit(self):
         answer = self.server.request("POST", "/audit/events", raw=lines([event(), event(new_object="x" * (16 << 20))]), headers=NDJSON)
         self.assertEqual((answer.status, answer.json["code"]), (413, "PAYLOAD_TOO_LARGE"))
