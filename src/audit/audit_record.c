@@ -21,7 +21,7 @@ static const char *const status_names[] = {"success", "failure"};
 
 /* The columns that are copies of texts, in the order in which they are hashed. */
 enum column { ACTION, RESOURCE_TYPE, RESOURCE_ID, USER_UID, CLIENT_IP, REQUEST_ID, SUBSYSTEM, SPACE_PATH, COLUMNS };
-_Static_assert(COLUMNS == AUDIT_RECORD_COLUMNS, "the head of a record has a length for each");
+_Static_assert((int)COLUMNS == (int)AUDIT_RECORD_COLUMNS, "the head of a record has a length for each");
 
 static struct str *column_of(struct audit_record *record, enum column column)
 {
