@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "trail/heads.h"
+#include "trail/pending_store.h"
 #include "trail/trail_priv.h"
 
 #include <errno.h>

@@ -306,7 +306,7 @@ static void killed_before_any_statement(void **state)
 {
     (void)state;
     static struct said said;
-    char folder[64], first[80], round[80];
+    char folder[64], first[80], round[80], earlier[] = "first";
     int statement = 1;
     /* The death of a process loses nothing that was written: a disk would only be slower. */
     (void)snprintf(folder, sizeof folder, "%s/horae-kill-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -318,7 +318,7 @@ static void killed_before_any_statement(void **state)
     set_paths(w, first);
     open_all(w); /* its tables are there, and a first event */
     w->pipe = STDERR_FILENO;
-    assert_int_equal(store_write(w->store, put, "first", NULL), OK);
+    assert_int_equal(store_write(w->store, put, earlier, NULL), OK);
     close_all(w);
     free(w);
     for (bool killed = true; killed && statement < STATEMENTS_MAX; statement++) {
