@@ -465,15 +465,30 @@ class Commands(AuditCase):
         self.assertEqual([name for name in os.listdir(folder) if name.startswith("bad") or name.endswith(".part")], [])
 
     def test_tail_shows_the_newest_and_then_what_comes(self):
-        self.server.create(name="before-it", type="noop")
-        env = {"PATH": os.environ["PATH"], "HORAE_URL": self.server.url, "HORAE_TOKEN": ADMIN_TOKEN}
-        with subprocess.Popen([BINARY, "audit", "tail", "-n", "1"], env=env, stdout=subprocess.PIPE, text=True) as tail:
+        server = Server()
+        self.addCleanup(server.remove)
+        server.create(name="before-it", type="noop")
+        self.assertEqual(server.get("/audit/events").status, 200)  # what was is in segments and was told of: the tail begins behind it
+        env = {"PATH": os.environ["PATH"], "HORAE_URL": server.url, "HORAE_TOKEN": ADMIN_TOKEN}
+        command = {"env": env, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with (subprocess.Popen([BINARY, "audit", "tail", "-n", "1"], **command) as tail,
+              subprocess.Popen([BINARY, "audit", "tail", "-n", "1", "--json"], **command) as as_json):
             try:
                 self.assertRegex(tail.stdout.readline(), r"^\d{4}\S+  created    scheduledTask before-it  by admin-token from 127\.0\.0\.1\n$")
-                task = self.server.create(name="after-it", type="noop")
-                self.server.request("DELETE", f"/scheduler/tasks/{task['uid']}")
+                newest = json.loads(as_json.stdout.readline())
+                task = server.create(name="after-it", type="noop")
+                server.request("DELETE", f"/scheduler/tasks/{task['uid']}")
                 seen = [tail.stdout.readline() for _ in range(2)]
+                events = [json.loads(as_json.stdout.readline()) for _ in range(2)]
+                server.stop()  # the stream ends, and nobody is there to open it again
+                for process in (tail, as_json):
+                    rest, said = process.communicate(timeout=60)
+                    self.assertEqual((process.returncode, rest), (3, ""))
+                    self.assertIn(f"cannot reach {server.url}", said)
             finally:
                 tail.kill()
+                as_json.kill()
         self.assertEqual([re.split(" +", line)[1:4] for line in seen], [["created", "scheduledTask", task["name"]], ["deleted", "scheduledTask", task["name"]]])
+        self.assertEqual([(one["action"], one["resource"]["data"]["name"]) for one in (newest, *events)],
+                         [("created", "before-it"), ("created", task["name"]), ("deleted", task["name"])])
         self.assertEqual(run_cli("audit", "tail", "-n", "101", server=self.server).returncode, 2)
