@@ -226,6 +226,12 @@ class Tasks(ServerCase):
         self.assertFalse({row["id"] for row in json.loads(page.stdout)["data"]} & {row["id"] for row in following["data"]})
         self.assertIn("--page N shows others", self.cli("execution", "list", "--page-size", "2").stderr)
 
+    def test_an_instance_is_drained_and_taken_back(self):
+        own, = self.server.get("/scheduler/instances").data
+        for arguments, role in (((), "draining"), (("--undo",), "planner")):
+            self.ok("instance", "drain", own["id"], *arguments)
+            self.assertEqual(self.server.get("/scheduler/instances").data[0]["role"], role)
+
     def test_what_does_not_exist_gets_a_suggestion(self):
         self.ok("task", "create", "--name", "nightly-backup", "--type", "noop")
         for arguments in (("task", "show", "nightly-bakcup"), ("task", "trigger", "nightly-backups"), ("task", "delete", "nightly-backp")):
@@ -265,6 +271,9 @@ class Tasks(ServerCase):
         self.assertIn("operator", run_cli("user", "me", env=mine).stdout)
         identifier = next(row["id"] for row in json.loads(self.ok("token", "list", "--json"))["data"] if row["name"] == "mine")
         self.assertIn("mine", self.ok("token", "show", identifier))
+        head, *rows = self.ok("token", "list").splitlines()
+        self.assertEqual(head.split("  ")[0], "ID")
+        self.assertIn([identifier, "mine", "operator"], [row.split()[:3] for row in rows])
         self.ok("token", "revoke", identifier)
         denied = run_cli("user", "me", env=mine)
         self.assertEqual(denied.returncode, 4)
@@ -284,11 +293,13 @@ class Tasks(ServerCase):
         self.ok("task", "list", env={"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "all_proxy": "http://127.0.0.1:9"})
 
 
-def on_terminal(*arguments, columns=80, env=None):
-    """What the command prints on a terminal of that width."""
+def on_terminal(*arguments, columns=80, env=None, typed=None):
+    """What the command prints on a terminal of that width; `typed` is (what it asks, what is typed then): then its input and its
+    errors are the terminal too."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen([BINARY, *arguments], stdout=theirs, stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"], "TERM": "xterm", **env})
+    process = subprocess.Popen([BINARY, *arguments], stdin=theirs if typed else None, stdout=theirs, stderr=theirs if typed else subprocess.PIPE,
+                               env={"PATH": os.environ["PATH"], "TERM": "xterm", **(env or {})})
     os.close(theirs)
     seen = b""
     while True:
@@ -299,9 +310,14 @@ def on_terminal(*arguments, columns=80, env=None):
         if not chunk:
             break
         seen += chunk
+        if typed and typed[0] in seen.decode(errors="replace"):
+            os.write(ours, typed[1].encode())
+            typed = None
     os.close(ours)
-    error = process.stderr.read()
-    process.stderr.close()
+    error = seen
+    if process.stderr:
+        error = process.stderr.read()
+        process.stderr.close()
     if process.wait() != 0:
         raise AssertionError(error)
     return seen.decode().replace("\r\n", "\n")
@@ -321,6 +337,21 @@ class Tables(ServerCase):
         for name in ("备份数据库", "plain", "e\u0301clair", "long-" + "长" * 60):
             cls.server.create(name=name, type="noop", cron_expr="0 3 1 1 *", description="steering\u001b[31m\u0085\u007f\nsecond line")
         cls.server.finished(cls.server.trigger("plain"))
+
+    def test_a_password_is_asked_for_and_not_shown(self):
+        seen = on_terminal("user", "add", "typist", "--role", "viewer", env=self.env, typed=("New password: ", "no one sees it\n"))
+        self.assertIn("New password: \n", seen)
+        self.assertNotIn("no one sees it", seen)
+        self.assertEqual(self.server.post("/auth/login", {"username": "typist", "password": "no one sees it"}, token=None).status, 200)
+
+    def test_progress_stands_on_a_terminal_and_is_wiped_out_at_the_end(self):
+        nothing = ("never asked", "")
+        with tempfile.TemporaryDirectory() as folder:
+            exported = os.path.join(folder, "events")
+            seen = on_terminal("audit", "export", "--out", exported, env=self.env, typed=nothing)
+            self.assertRegex(seen, r"^\r\S.* \d+ of \d+\x1b\[K(\r\S.* \d+ of \d+\x1b\[K)*\r\x1b\[K$")
+            with open(exported, encoding="utf-8") as file:
+                self.assertIn("manifest", json.loads(file.readlines()[-1]))
 
     def test_columns_line_up_with_wide_and_combining_characters(self):
         lines = run_cli("task", "list", env=self.env).stdout.splitlines()
