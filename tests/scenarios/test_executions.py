@@ -85,6 +85,17 @@ class Executions(ServerCase):
         task = self.server.get("/scheduler/tasks/slow").data
         self.assertEqual(task["timeout_executions"], 1)
 
+    def test_what_has_not_finished_or_has_no_task_any_more_is_not_retried(self):
+        self.noop("unfinished", '{"sleep_ms":60000}')
+        uid = self.server.trigger("unfinished")
+        self.assert_error(self.server.post(f"/scheduler/executions/{uid}/retry"), 409, "CONFLICT")
+        self.server.post(f"/scheduler/executions/{uid}/cancel")
+        self.server.finished(uid)
+        self.assertEqual(self.server.request("DELETE", "/scheduler/tasks/unfinished").status, 204)
+        refused = self.server.post(f"/scheduler/executions/{uid}/retry")
+        self.assert_error(refused, 404, "NOT_FOUND")
+        self.assertIn("was deleted", refused.json["error"])
+
     def test_a_finished_run_cannot_be_cancelled_and_says_so(self):
         self.noop("finished")
         uid = self.server.trigger("finished")
