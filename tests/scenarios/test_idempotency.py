@@ -84,6 +84,15 @@ class Idempotency(ServerCase):
         self.assertEqual(self.server.post("/scheduler/tasks", body, headers={"Idempotency-Key": "x" * 255}).status, 201)
         self.assertEqual(self.server.get("/scheduler/tasks", headers={"Idempotency-Key": "x" * 255}).status, 200)  # nothing to repeat
 
+    def test_lines_that_are_taken_as_they_arrive_count_by_their_text(self):
+        headers = {**self.key(), "Content-Type": "application/x-ndjson"}
+        lines = "".join(f'{{"action":"created","resource":{{"type":"pod","identifier":"p-{i}"}},"user":{{"uid":"u","username":"u","type":"user"}}}}\n' for i in range(3000)).encode()
+        first, again = (self.server.request("POST", "/audit/events", raw=lines, headers=headers) for _ in range(2))
+        self.assertEqual((first.status, len(first.data["ids"])), (201, 3000), first.body[:200])
+        self.assertEqual((again.status, again.body), (first.status, first.body))
+        self.assertEqual(self.server.get("/audit/events?resource_type=pod").json["pagination"]["total"], 3000)
+        self.assertEqual(self.server.request("POST", "/audit/events", raw=lines + lines, headers=headers).status, 409)
+
     def test_many_at_once_have_one_effect(self):
         self.server.create(name="raced", type="noop")
         headers, answers = self.key(), []
