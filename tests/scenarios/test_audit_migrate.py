@@ -98,7 +98,11 @@ class DryRun(Case):
         sqlite.close()
         shell = ["CREATE TABLE audit_logs(" + ",".join(f"{c} TEXT" for c in COLUMNS) + ");"] + ["INSERT INTO audit_logs VALUES(" + ",".join(
             "replace(" + quoted(r[c].replace("\n", "\\n"), False) + ",'\\n',char(10))" if "\n" in str(r[c]) and "\\n" not in r[c] else quoted(r[c], False) for c in COLUMNS) + ");" for r in rows]
-        for name, lines in (("mysql", mysql), ("postgres", postgres), ("sqlite", dumped), ("shell", shell), ("lines", [json.dumps(r) for r in rows])):
+        spelled = ["E'" + r["description"].replace("'", "\\'").replace("\n", "\\n") + "'" if c == "description" else "X'" + r[c].encode().hex().upper() + "'" if c == "changes"
+                   else "_utf8mb4 " + quoted(r[c], False) if c == "action" else "NULL" if r[c] == "" else quoted(r[c], False) for r in rows for c in COLUMNS]
+        prefixes = ["CREATE UNLOGGED TABLE IF NOT EXISTS audit_logs (" + ",".join(COLUMNS) + ");", "INSERT INTO audit_logs VALUES " + ",".join(
+            "(" + ",".join(spelled[at:at + len(COLUMNS)]) + ")" for at in range(0, len(spelled), len(COLUMNS))) + ";"]
+        for name, lines in (("mysql", mysql), ("postgres", postgres), ("sqlite", dumped), ("shell", shell), ("prefixes", prefixes), ("lines", [json.dumps(r) for r in rows])):
             with self.subTest(name):
                 path = os.path.join(self.folder, name)
                 with open(path, "w", encoding="utf-8") as file:
@@ -137,6 +141,12 @@ class DryRun(Case):
         for text, words in (("INSERT INTO audit_logs VALUES (1);", "line 1: the columns are not known"), ("INSERT INTO audit_logs (id,action) VALUES\n(1);", "line 2: a row has fewer values than columns"),
                             ("INSERT INTO audit_logs (id) VALUES (1,2);", "a row has more values than columns"), ("INSERT INTO audit_logs (id) VALUES ('x", "a text has no end"),
                             ("COPY public.audit_logs (id) FROM stdin;\n", "dump them with pg_dump --inserts"), ("INSERT INTO audit_logs (id) VALUES (now());", "was expected"), ("/* x", "a comment has no end"),
+                            ("CREATE TABLE audit_logs (id", "CREATE TABLE has no end"), ("CREATE TABLE audit_logs (" + ",".join(f"c{i} int" for i in range(257)) + ");", "more than 256 columns"),
+                            ("INSERT INTO audit_logs (1) VALUES (1);", "a list of columns was expected"), ("INSERT INTO audit_logs (id action) VALUES (1);", "the list of columns has no end"),
+                            ("INSERT INTO audit_logs (id) VALUES (replace('a','b'));", "replace() takes three texts"), ("INSERT INTO audit_logs (id) VALUES (char(300));", "a number from 1 to 127"),
+                            ("INSERT INTO audit_logs (id) VALUES (char(65 66));", "a call has no end"), ("INSERT INTO audit_logs (id) VALUES (1;", "a row has no end"),
+                            ("INSERT INTO audit_logs (id) VALUES (X'4G');", "a text of hexadecimal digits has others"), ("INSERT INTO `audit_logs` (`id`) VALUES ('x\\", "a text has no end"),
+                            (f"INSERT INTO audit_logs ({'i' * 257}) VALUES (1);", "a word of more than 256 characters"), (f"INSERT INTO audit_logs (id) VALUES ({'1' * 65});", "a number of more than 64 characters"),
                             ('{"id": 1}\nnonsense\n', "line 2: "), ('{"id": 1}\n[]\n', "line 2: it must be a JSON object")):
             with self.subTest(text):
                 self.assertIn(words, self.migrate("--dry-run", source="-", stdin=text, code=1).stderr)
