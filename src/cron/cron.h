@@ -171,7 +171,6 @@ void cron_zones_signature(char out[CRON_ZONES_SIGNATURE_MAX]);
 /* Looks whether the files of the zones in use changed, and takes the new rules: all schedules follow from then on. Returns
  * the number of the last such change, 0 before the first one. Any thread; costs one stat() a zone. */
 uint64_t cron_zones_refresh(void);
-uint64_t cron_zone_changed_in(const struct cron_schedule *s); /* the number of the last change of its zone, 0: none */
 
 /* Names as the command line and tasks write them ("run_at_edge", "pg_cron", …). False: unknown name. */
 bool cron_gap_from_name(const char *name, enum cron_gap *ret) MUST_CHECK;

@@ -35,8 +35,7 @@ struct zone_file_id {
 struct cron_zone {
     char name[CRON_ZONE_NAME_MAX + 1];
     _Atomic(const struct zone_table *) table;
-    _Atomic uint64_t changed_in; /* number of the refresh that gave it other rules; 0: none */
-    struct zone_file_id file;    /* under the registry's lock */
+    struct zone_file_id file; /* under the registry's lock */
 };
 
 /* --- zone.c: building a table. On failure the caller frees it. --- */

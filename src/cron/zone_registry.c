@@ -123,20 +123,11 @@ uint64_t cron_zones_refresh(void)
 {
     (void)pthread_mutex_lock(&lock);
     size_t cursor = 0, changed = 0;
-    for (struct cron_zone *zone; is_ready && (zone = map_next(&zones, &cursor)) != NULL;) {
-        if (!reload(zone))
-            continue;
-        changed++;
-        atomic_store_explicit(&zone->changed_in, last_change + 1, memory_order_relaxed);
-    }
+    for (struct cron_zone *zone; is_ready && (zone = map_next(&zones, &cursor)) != NULL;)
+        changed += reload(zone);
     if (changed > 0)
         last_change++;
     const uint64_t number = last_change;
     (void)pthread_mutex_unlock(&lock);
     return number;
-}
-
-uint64_t cron_zone_changed_in(const struct cron_schedule *s)
-{
-    return s->zone == NULL ? 0 : atomic_load_explicit(&s->zone->changed_in, memory_order_relaxed);
 }
