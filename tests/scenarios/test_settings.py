@@ -63,6 +63,20 @@ class Refused(unittest.TestCase):
         self.refused(env={"HORAE_ADMIN_PASSWORD": "1234567"}, texts=("HORAE_ADMIN_PASSWORD", "8 to 1024"))
         self.refused("--listen", texts=("--listen needs a value: --listen HOST:PORT",))
 
+    def test_lists_are_checked_item_by_item(self):
+        text = f"""\
+audit:
+  resource_types: [pod, pod, a b]
+  redact_names: [__, {"n" * 40}]
+client_ip_headers: [a b]
+labels: [{", ".join(f"l{i}=" for i in range(65))}]
+"""
+        for line, words in (('"": 1\n', "a key must be text"), ("k" * 300 + ": 1\n", "key too long")):
+            self.refused(f"--config={self.file(text + line)}", texts=(words,))
+        self.refused(f"--config={self.file(text)}", env={"HORAE_INSTANCE_ID": os.fsdecode(b"a\xff")}, texts=(
+            'audit.resource_types: "pod" is given twice', 'resource type "a b" is not allowed', 'audit.redact_names: "__" is not allowed', f'"{"n" * 40}" is not allowed',
+            'client_ip_headers: "a b" is not allowed', '"l64=" is not allowed; there are more than 64 items', "instance: it must be UTF-8 text"))
+
     def test_an_error_is_one_line_whatever_it_quotes(self):
         path = self.file('log_level: "a\\nb"\n"c\\nd": 1\ndurability: ' + "x" * 5000 + '\nlabels: ["e\\nf=g"]\n')
         text = self.refused("--config", path, "--capacity", "1\n2", "h\ni", texts=('"a?b"', '"c?d"', '"1?2"', '"h?i"', "labels", "control characters"))
