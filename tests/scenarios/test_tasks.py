@@ -61,6 +61,8 @@ class Tasks(ServerCase):
             ({"name": "zq", "type": "noop", "description": "d" * 4097}, "description"),
             ({"name": "zq", "type": "noop", "retry_backoff": {"base_ms": -1}}, "retry_backoff.base_ms"),
             ({"name": "zq", "type": "noop", "limits": {"pids": "many"}}, "limits.pids"),
+            ({"name": "zq", "type": "noop", "cron_expr": "0 3 * * *", "calendar": "daily"}, "calendar"),
+            ({"name": "zq", "type": "noop", "calendar": "daily", "interval": 60}, "interval"),
         ]
         for body, param in bad:
             with self.subTest(body=str(body)[:80]):
@@ -70,6 +72,15 @@ class Tasks(ServerCase):
     def test_a_name_is_unique(self):
         self.server.create(name="unique", type="noop")
         self.assert_error(self.server.post("/scheduler/tasks", {"name": "unique", "type": "noop"}), 409, "CONFLICT", "name")
+
+    def test_the_type_stays_while_runs_are_unfinished(self):
+        self.server.create(name="busy", type="noop", data='{"sleep_ms":60000}')
+        uid = self.server.trigger("busy")
+        change = {"type": "command", "data": '{"command":"true"}'}
+        self.assert_error(self.server.request("PATCH", "/scheduler/tasks/busy", change), 409, "CONFLICT", "type")
+        self.server.post(f"/scheduler/executions/{uid}/cancel")
+        self.server.finished(uid)
+        self.assertEqual(self.server.request("PATCH", "/scheduler/tasks/busy", change).data["type"], "command")
 
     def test_get_edit_put_works_and_version_guards(self):
         self.server.create(name="edited", type="noop", description="before", secret="s3cret")
