@@ -37,6 +37,12 @@ class Usage(unittest.TestCase):
         for arguments in (("--help",), ("-h",), ("help",), ("help", "help"), ("help", "version")):
             self.assertEqual(run_cli(*arguments).returncode, 0, arguments)
 
+    def test_help_of_the_audit_commands_that_need_no_server(self):
+        for command, option in (("verify", "--checkpoint"), ("migrate", "--dry-run")):
+            done = run_cli("audit", command, "--help")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(option, done.stdout)
+
     def test_without_arguments_the_help_is_an_error(self):
         for arguments in ((), *((command,) for command in COMMANDS)):
             done = run_cli(*arguments)
@@ -59,7 +65,13 @@ class Usage(unittest.TestCase):
                                 (("task", "trigger", "x", "--bulk", "f", "--data", "{}"), "do not go together"), (("token", "create"), "--name NAME"),
                                 (("user", "update", "x"), "nothing to change"), (("user", "update", "x", "--enabled", "maybe"), "true or false"),
                                 (("config", "set", "a=b"), "NAME=NUMBER"), (("task", "list", "--server", "ftp://x"), "http://HOST:PORT"),
-                                (("task", "list", "--server", "http://"), "http://HOST:PORT"), (("task", "list", "--token", "a b"), "printable characters")):
+                                (("task", "list", "--server", "http://"), "http://HOST:PORT"), (("task", "list", "--token", "a b"), "printable characters"),
+                                (("audit", "verify", "--nonsense"), "--nonsense"), (("audit", "migrate", "--nonsense"), "--nonsense"), (("audit", "truncate", "--nonsense"), "--nonsense"),
+                                (("audit", "client-address", "--nonsense"), "--nonsense"), (("audit", "verify", "--file", "-", "--checkpoint", "-"), "only one of --file and --checkpoint"),
+                                (("task", "trigger", "x", "--priority", "high"), "--priority"), (("task", "show", "--", "--help", "more"), 'unexpected argument "more"'),
+                                (("import", "crontab", "f", "--server", "ftp://x"), "http://HOST:PORT"),
+                                (("cron", "next", "* * * * *", "--dialect", "basic"), "vixie"), (("cron", "next", "* * * * *", "--syntax", "basic"), "cron or oncalendar"),
+                                (("cron", "next", "* * * * *", "--fold", "twice"), "auto, first, last or both")):
             done = run_cli(*arguments, env={"HORAE_URL": "http://127.0.0.1:9"}, stdin="")
             self.assertEqual((done.returncode, done.stdout), (2, ""), (arguments, done.stderr))
             self.assertIn(text, done.stderr, arguments)
