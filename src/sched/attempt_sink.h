@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whom a handler tells how its attempts go: the scheduler itself on a single server, the executor of the instance where a planner may
- * be elsewhere (decision 15). Any thread; none of the calls waits. */
+/* Whom a handler tells how its attempts go: the scheduler. Any thread; none of the calls waits. */
 #ifndef HORAE_SCHED_ATTEMPT_SINK_H
 #define HORAE_SCHED_ATTEMPT_SINK_H
 
