@@ -37,6 +37,10 @@ void db_reset(struct db_stmt *st);
 enum err_code db_run_pair(struct db *db, const struct db_sql *sql, int64_t first, int64_t second, int64_t *ret_changes,
                           struct err *err);
 
+/* Runs a statement without parameters and gives the first column of its first row, 0 when that is null or there is no row: largest ids,
+ * counts. */
+enum err_code db_read_number(struct db *db, const struct db_sql *sql, int64_t *ret, struct err *err);
+
 /* Until the next call, steps on this connection end with ERR_TIMEOUT once the monotonic clock has passed `until_us`; 0 = no
  * limit. For work that may be given up, such as counting. */
 void db_limit_time(struct db *db, int64_t until_us);

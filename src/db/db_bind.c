@@ -23,3 +23,17 @@ enum err_code db_run_pair(struct db *db, const struct db_sql *sql, int64_t first
     db_bind_int(st, 2, second);
     return db_run(st, ret_changes, err);
 }
+
+enum err_code db_read_number(struct db *db, const struct db_sql *sql, int64_t *ret, struct err *err)
+{
+    struct db_stmt *st;
+    bool row = false;
+    enum err_code code = db_prepare(db, sql, &st, err);
+    if (code == OK)
+        code = db_step(st, &row, err);
+    if (code != OK)
+        return code;
+    *ret = row ? db_int(st, 0) : 0;
+    db_reset(st);
+    return OK;
+}

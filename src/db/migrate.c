@@ -125,14 +125,5 @@ enum err_code migrate_apply(struct db *db, struct err *err)
 
 enum err_code migrate_first_time(struct db *db, int64_t *ret_us, struct err *err)
 {
-    struct db_stmt *st;
-    bool row = false;
-    enum err_code code = db_prepare(db, &sql_first, &st, err);
-    if (code == OK)
-        code = db_step(st, &row, err);
-    if (code != OK)
-        return code;
-    *ret_us = row ? db_int(st, 0) : 0;
-    db_reset(st);
-    return OK;
+    return db_read_number(db, &sql_first, ret_us, err);
 }

@@ -291,15 +291,7 @@ enum err_code execution_store_each_active(struct db *db, execution_active_fn fn,
 
 enum err_code execution_store_last_id(struct db *db, int64_t *ret, struct err *err)
 {
-    struct db_stmt *st;
-    enum err_code code = db_prepare(db, &sql_last_id, &st, err);
-    bool row = false;
-    if (code == OK && (code = db_step(st, &row, err)) == OK) {
-        must(row);
-        *ret = db_int(st, 0);
-        db_reset(st);
-    }
-    return code;
+    return db_read_number(db, &sql_last_id, ret, err);
 }
 
 /* The id in a reference: the number itself, or the one that a uid carries. 0 when it is neither. */

@@ -59,27 +59,14 @@ enum err_code ledger_store_write(struct db *tx, const struct ledger_entry *entri
     return OK;
 }
 
-static enum err_code single_int(struct db *db, const struct db_sql *sql, int64_t *ret, struct err *err)
-{
-    struct db_stmt *st;
-    bool row = false;
-    enum err_code code = db_prepare(db, sql, &st, err);
-    if (code == OK && (code = db_step(st, &row, err)) == OK) {
-        must(row);
-        *ret = db_int(st, 0);
-        db_reset(st);
-    }
-    return code;
-}
-
 enum err_code ledger_store_last_id(struct db *db, int64_t *ret, struct err *err)
 {
-    return single_int(db, &sql_last_id, ret, err);
+    return db_read_number(db, &sql_last_id, ret, err);
 }
 
 enum err_code epoch_store_last_id(struct db *db, int64_t *ret, struct err *err)
 {
-    return single_int(db, &sql_epoch_last_id, ret, err);
+    return db_read_number(db, &sql_epoch_last_id, ret, err);
 }
 
 enum err_code epoch_store_add(struct db *tx, const struct epoch_entry *epoch, struct err *err)

@@ -109,20 +109,6 @@ static enum err_code run_with_id(struct db *tx, const struct db_sql *sql, int64_
     return db_run(st, NULL, err);
 }
 
-static enum err_code read_int(struct db *db, const struct db_sql *sql, int64_t *ret, struct err *err)
-{
-    struct db_stmt *st;
-    bool row = false;
-    enum err_code code = db_prepare(db, sql, &st, err);
-    if (code == OK)
-        code = db_step(st, &row, err);
-    if (code == OK && row)
-        *ret = db_int(st, 0);
-    if (code == OK)
-        db_reset(st);
-    return code;
-}
-
 static char *definition_of(const struct sched_task *task)
 {
     struct buf text;
@@ -504,8 +490,8 @@ enum err_code task_store_count(struct db *db, const struct task_filter *filter, 
 
 enum err_code task_store_last_ids(struct db *db, int64_t *ret_task, int64_t *ret_snapshot, struct err *err)
 {
-    enum err_code code = read_int(db, &sql_last_task, ret_task, err);
-    return code == OK ? read_int(db, &sql_last_snapshot, ret_snapshot, err) : code;
+    enum err_code code = db_read_number(db, &sql_last_task, ret_task, err);
+    return code == OK ? db_read_number(db, &sql_last_snapshot, ret_snapshot, err) : code;
 }
 
 enum err_code task_store_verdicts(struct db *db, int64_t task_id, struct verdict_counts *ret, int64_t *ret_expected,

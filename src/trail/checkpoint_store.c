@@ -100,28 +100,14 @@ enum err_code checkpoint_store_last(struct db *db, int64_t segment, struct check
     return code;
 }
 
-static enum err_code read_number(struct db *db, const struct db_sql *sql, int64_t *ret, struct err *err)
-{
-    struct db_stmt *st;
-    bool row = false;
-    enum err_code code = db_prepare(db, sql, &st, err);
-    if (code == OK)
-        code = db_step(st, &row, err);
-    if (code != OK)
-        return code;
-    *ret = db_int(st, 0);
-    db_reset(st);
-    return OK;
-}
-
 enum err_code checkpoint_store_last_segment(struct db *db, int64_t *ret, struct err *err)
 {
-    return read_number(db, &sql_last_segment, ret, err);
+    return db_read_number(db, &sql_last_segment, ret, err);
 }
 
 enum err_code checkpoint_store_count(struct db *db, int64_t *ret, struct err *err)
 {
-    return read_number(db, &sql_count, ret, err);
+    return db_read_number(db, &sql_count, ret, err);
 }
 
 /* ---- writing ---- */

@@ -129,16 +129,7 @@ enum err_code pending_store_each(struct db *db, int64_t after_id, int limit, voi
 
 enum err_code pending_store_last(struct db *db, int64_t *ret, struct err *err)
 {
-    struct db_stmt *st;
-    bool row = false;
-    enum err_code code = db_prepare(db, &sql_last, &st, err);
-    if (code == OK)
-        code = db_step(st, &row, err);
-    if (code != OK)
-        return code;
-    *ret = row ? db_int(st, 0) : 0;
-    db_reset(st);
-    return OK;
+    return db_read_number(db, &sql_last, ret, err);
 }
 
 struct carry {

@@ -9,7 +9,7 @@
 #include "db/db.h"
 
 /* In the transaction of the change; its time is `now_us` unless the event has one. May run again. Its objects are redacted before they
- * are written (AUD-13): 1.4 µs for one of a task, on the thread of the store. */
+ * are written (AUD-13), on the thread of the store. */
 enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t now_us, struct err *err);
 
 /* Names that are redacted beside a trail's life: NULL = audit_default_names; borrowed. Before and after anything is put. */

@@ -299,14 +299,5 @@ enum err_code segment_store_span(struct db *db, int64_t from_ms, int64_t to_ms, 
 
 enum err_code segment_store_count_index(struct db *db, const struct segment_index *index, int64_t *ret, struct err *err)
 {
-    struct db_stmt *st;
-    bool row = false;
-    enum err_code code = db_prepare(db, &index->count, &st, err);
-    if (code == OK)
-        code = db_step(st, &row, err);
-    if (code != OK)
-        return code;
-    *ret = db_int(st, 0);
-    db_reset(st);
-    return OK;
+    return db_read_number(db, &index->count, ret, err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SIGKILL between any two statements: a child works with a trail until it comes to its nth statement, of the store or of a segment,
- * and ends there, for every n. What it was told to be stored is there, once, and the chain verifies (issue of the audit log, AUD-39). */
+ * and ends there, for every n. What it was told to be stored is there, once, and the chain verifies (AUD-37, AUD-39). */
 #include "base/mem.h"
 #include "base/panic.h"
 #include "db/db_file.h"
