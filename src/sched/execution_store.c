@@ -2,7 +2,6 @@
 #include "sched/execution_store.h"
 
 #include "base/mem.h"
-#include "base/panic.h"
 #include "base/str.h"
 #include "sched/execution_hours_store.h"
 

@@ -2,7 +2,6 @@
 #include "sched/ledger_store.h"
 
 #include "base/mem.h"
-#include "base/panic.h"
 
 #include <string.h>
 
