@@ -374,8 +374,10 @@ class Idle(Bytes):
                 if i % 500 == 0:
                     kept[-1].sendall(b"GET /healthz HT")  # half a head is idle too
                     self.assertEqual(self.server.get("/healthz").status, 200)
-            wait_until("the oldest ones to be closed", lambda: all(self.is_closed(one) for one in kept[:-64]))
-            self.assertEqual(sum(not self.is_closed(one) for one in kept[-32:]), 32)  # the newest are still there
+            # Several threads accept, so one connection may overtake a few others: which 64 are kept is exact but for those.
+            wait_until("all but 64 to be closed", lambda: sum(not self.is_closed(one) for one in kept) <= 64)
+            self.assertTrue(all(self.is_closed(one) for one in kept[:-256]))  # the oldest are gone
+            self.assertEqual(sum(not self.is_closed(one) for one in kept[-16:]), 16)  # the newest are still there
             kept[-1].sendall(as_bytes(head("GET /healthz HTTP/1.1", HOST, LAST)))
             self.assertTrue(kept[-1].recv(100).startswith(b"HTTP/1.1 200"))
         finally:
