@@ -123,6 +123,5 @@ enum err_code segment_remove(const char *folder, int64_t number, struct err *err
     if (unlink(path) != 0 && errno != ENOENT)
         return err_set(err, ERR_UNAVAILABLE, NULL, "cannot remove %s: %s", path, strerror(errno));
     remove_files(path);
-    sync_folder(folder);
     return OK;
 }

@@ -68,6 +68,7 @@ struct trail {
     size_t segment_count, segment_capacity;
     struct trail_segment *removed; /* out of the list; the writer frees them */
     int64_t end_before_ms;         /* asked of the writer: end open segments that are older */
+    int64_t purge_before_ms;       /* a purge is choosing among segments that are older; 0 = none */
     uint64_t ends_asked, ends_done;
     uint64_t vouch_asked, vouch_done; /* checkpoints for what is open */
     bool running;                     /* the threads are */

@@ -37,7 +37,7 @@ static bool is_over(const struct trail_segment *segment, int64_t before_ms)
     return (meta->state != SEGMENT_OPEN || segment->frozen) && !segment->unreadable && meta->max_ms < before_ms;
 }
 
-/* The sealer keeps away from what is chosen. */
+/* The sealer keeps away from what is chosen, and from what will be. */
 static void choose(struct purge *purge)
 {
     struct trail *trail = purge->trail;
@@ -111,6 +111,7 @@ static void let_go(struct purge *purge, bool gone)
             trail_list_remove(trail, segment);
         segment->purging = false;
     }
+    condition_broadcast(&trail->changed); /* for the sealer, which kept away */
     mutex_unlock(&trail->mutex);
     queue_poke(&trail->queue); /* the writer lets go of what it has open of them */
 }
@@ -120,11 +121,13 @@ enum err_code trail_purge(struct trail *trail, int64_t before_ms, struct trail_p
     struct purge purge = {.trail = trail, .before_ms = before_ms, .now_us = clock_wall(trail->options.clock).us};
     mutex_lock(&trail->purge_mutex);
     mutex_lock(&trail->mutex);
+    trail->purge_before_ms = before_ms;
     bool fine = end_old_ones(trail, before_ms);
     while (fine && any_is_being_sealed(trail, before_ms))
         condition_wait(&trail->changed, &trail->mutex);
     if (fine)
         choose(&purge);
+    trail->purge_before_ms = 0;
     mutex_unlock(&trail->mutex);
     enum err_code code = fine ? store_write(trail->options.store, write_tombstones, &purge, err)
                               : err_set(err, ERR_UNAVAILABLE, NULL, "the audit log is stopping");

@@ -34,12 +34,14 @@ bool trail_settle_file(struct trail *trail, int64_t number)
     return access(log, F_OK) != 0;
 }
 
+/* Indexes are not built for what retention is about to drop. */
 static struct trail_segment *next_full(struct trail *trail)
 {
     mutex_assert_held(&trail->mutex);
     for (size_t i = 0; i < trail->segment_count; i++) {
         struct trail_segment *segment = trail->segments[i];
-        if (segment->meta.state == SEGMENT_FULL && !segment->unreadable && !segment->frozen && !segment->purging)
+        if (segment->meta.state == SEGMENT_FULL && !segment->unreadable && !segment->frozen && !segment->purging &&
+            segment->meta.max_ms >= trail->purge_before_ms)
             return segment;
     }
     return NULL;

@@ -381,6 +381,31 @@ static void copy(const char *from, const char *to)
 }
 
 /* The tombstone is written and the file is not removed; a file is made and holds nothing yet. */
+/* How many checkpoints say that a segment was sealed. */
+static enum err_code count_sealed(struct db *db, void *arg, struct err *err)
+{
+    static const struct db_sql sql = {"SELECT count(*) FROM audit_checkpoints WHERE kind = 'sealed'"};
+    return db_read_number(db, &sql, arg, err);
+}
+
+/* Retention ends the open segment of old events, and nobody builds indexes for it before it goes. */
+static void what_is_dropped_is_not_sealed_first(void **state)
+{
+    struct fixture *f = *state;
+    struct trail_purge purged;
+    struct err err;
+    int64_t sealed = -1;
+    open_trail(f);
+    trail_start(f->trail);
+    assert_true(submit(f, 3, 0, NULL, false) && submit(f, 7, 100 * DAY_MS, NULL, false));
+    wait_for(&f->done, 2);
+    assert_int_equal(trail_purge(f->trail, clock_wall(clock_real()).us / US_PER_MS - 90 * DAY_MS, &purged, &err), OK);
+    assert_int_equal(purged.segments, 1);
+    assert_int_equal(store_read(f->store, count_sealed, &sealed, &err), OK);
+    assert_int_equal(sealed, 0);
+    close_trail(f);
+}
+
 static void crashes_in_the_middle_are_made_good(void **state)
 {
     struct fixture *f = *state;
@@ -431,6 +456,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(segments_end_when_they_are_full_and_are_sealed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_events_lie_by_their_day, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_id_is_stored_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_dropped_is_not_sealed_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(crashes_in_the_middle_are_made_good, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
