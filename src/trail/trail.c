@@ -47,11 +47,9 @@ static bool reserve(struct trail *trail, int64_t count, int64_t bytes)
     return false;
 }
 
-bool trail_submit(struct trail *trail, struct trail_batch *batch)
+/* `bytes` of the batch is set. */
+static bool enqueue(struct trail *trail, struct trail_batch *batch)
 {
-    batch->bytes = 0;
-    for (size_t i = 0; i < batch->count; i++)
-        batch->bytes += batch->records[i].event.n + sizeof batch->records[i];
     int64_t count = (int64_t)batch->count, bytes = (int64_t)batch->bytes;
     if (batch->patient) {
         atomic_fetch_add(&trail->events, count);
@@ -69,15 +67,35 @@ bool trail_submit(struct trail *trail, struct trail_batch *batch)
     return false;
 }
 
+bool trail_submit(struct trail *trail, struct trail_batch *batch)
+{
+    batch->bytes = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        batch->bytes += batch->records[i].event.n + sizeof batch->records[i];
+    return enqueue(trail, batch);
+}
+
 struct posted {
     struct trail_batch batch;
+    struct audit_event *event; /* owned, until the record is made */
     struct audit_record record;
 };
 
 static void free_posted(struct posted *posted)
 {
+    audit_event_free(posted->event);
     audit_record_release(&posted->record);
     free(posted);
+}
+
+/* Redacting and cutting is not for the thread that posted. */
+static void make_posted(struct trail_batch *batch)
+{
+    struct posted *posted = CONTAINER_OF(batch, struct posted, batch);
+    const struct trail *trail = batch->arg;
+    audit_record_make(posted->event, &trail->options.rules, posted->event->timestamp_ms, &posted->record);
+    audit_event_free(posted->event);
+    posted->event = NULL;
 }
 
 static void posted_done(struct trail_batch *batch, enum err_code code, const struct err *err)
@@ -90,10 +108,13 @@ static void posted_done(struct trail_batch *batch, enum err_code code, const str
 void trail_post(struct trail *trail, struct audit_event *event)
 {
     struct posted *posted = xcalloc(1, sizeof *posted);
-    audit_record_make(event, &trail->options.rules, trail_now_ms(trail), &posted->record);
-    audit_event_free(event);
-    posted->batch = (struct trail_batch){.records = &posted->record, .count = 1, .done = posted_done, .arg = trail};
-    if (trail_submit(trail, &posted->batch))
+    if (!event->timestamp_ms)
+        event->timestamp_ms = trail_now_ms(trail);
+    posted->event = event;
+    posted->batch =
+        (struct trail_batch){.records = &posted->record, .count = 1, .make = make_posted, .done = posted_done, .arg = trail};
+    posted->batch.bytes = sizeof *event + sizeof *posted + event->object_lengths[0] + event->object_lengths[1];
+    if (enqueue(trail, &posted->batch))
         return;
     trail_count_dropped(trail, 1, NULL);
     free_posted(posted);

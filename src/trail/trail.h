@@ -63,6 +63,7 @@ struct trail_batch {
     size_t count, bytes; /* bytes: the trail's */
     bool dedupe_all;
     bool patient; /* taken although the queue is full: one of a row of batches, of which each waits for the one before */
+    void (*make)(struct trail_batch *batch); /* on the writer's thread, before it looks at the records; NULL: they are there */
     void (*done)(struct trail_batch *batch, enum err_code code, const struct err *err);
     void *arg;
 };

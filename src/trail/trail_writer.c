@@ -27,6 +27,8 @@ static void plan_batches(struct trail *trail, struct list *taken)
 {
     for (struct list_node *node; (node = list_pop_front(taken));) {
         struct trail_batch *batch = CONTAINER_OF(node, struct trail_batch, node);
+        if (batch->make)
+            batch->make(batch);
         while (trail_plan_add(trail, batch) == TRAIL_COMMIT_FIRST)
             trail_commit(trail);
     }
