@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events of others over HTTP, each durable before its answer: one per request, arrays, NDJSON; then verification and retention of
 what was written. Beside bare loops that insert rows of the same columns without an index, and of the published model with its six."""
+import glob
 import json
 import os
 import statistics
@@ -78,24 +79,38 @@ def measure():
     yield from retention()
 
 
+def settled(server):
+    """Whether all segments are sealed but the two that are written to: of now, and of ten days ago."""
+    return sum(bool(os.stat(path).st_mode & 0o200) for path in glob.glob(os.path.join(server.folder, "horae.db-audit", "0*.db"))) <= 2
+
+
+def clean_up(server, call, count, body):
+    """The cleanup's run, and the p99 of writers without and beside it."""
+    undisturbed = median_load(server, 8, 20_000, "POST", "/api/v1/audit/events", body)
+    wait_until("the segments to be sealed", lambda: settled(server), 120)
+    task = next(row for row in call("GET", "/scheduler/tasks?type=audit_cleanup")["data"])
+    uid = call("POST", f"/scheduler/tasks/{task['uid']}/trigger", {})["execution_uid"]
+    during = load(server, 8, 20_000, "POST", "/api/v1/audit/events", body)
+    run = wait_until("the cleanup to end", lambda: next((r for r in [call("GET", f"/scheduler/executions/{uid}")["data"]] if r.get("finished_at")), None), 120)
+    if run["state"] != "success" or f"{count}" not in run["result"].replace(",", ""):
+        raise RuntimeError(f"the cleanup: {run}")
+    return undisturbed["p99_us"], during["p99_us"], run
+
+
 def retention(count=1_000_000):
     """Events of ten days ago, dropped while others are written; their p99 beside that of the same load before."""
     with running_server() as server, tempfile.TemporaryDirectory() as folder:
         call = Caller(server)
-        old, path = os.path.join(folder, "old.ndjson"), "/api/v1/audit/events"
+        old = os.path.join(folder, "old.ndjson")
         then = int(time.time() * 1000) - 10 * 86_400_000
         with open(old, "w", encoding="ascii") as file:
             file.writelines(json.dumps({**event(n), "timestamp": then}, separators=(",", ":")) + "\n" for n in range(LINES))
-        body = json.dumps(event(), separators=(",", ":"))
-        load(server, 2, count // LINES, "POST", path, "@" + old, "application/x-ndjson")
-        undisturbed = median_load(server, 8, 20_000, "POST", path, body)
         call("PUT", "/audit/config", {"retention_days": 5})
-        task = next(row for row in call("GET", "/scheduler/tasks?type=audit_cleanup")["data"])
-        uid = call("POST", f"/scheduler/tasks/{task['uid']}/trigger", {})["execution_uid"]
-        during = load(server, 8, 20_000, "POST", path, body)
-        row = wait_until("the cleanup to end", lambda: next((r for r in [call("GET", f"/scheduler/executions/{uid}")["data"]] if r.get("finished_at")), None), 120)
-        if row["state"] != "success" or f"{count}" not in row["result"].replace(",", ""):
-            raise RuntimeError(f"the cleanup: {row}")
-    ratio = during["p99_us"] / undisturbed["p99_us"]
-    yield Row(f"retention of {count:,} audit events", row["duration_ms"] / 1000, "s", f"the run of audit_cleanup; {row['result']}; p99 of writers meanwhile "
-              f"{during['p99_us'] / 1000:.2f} ms", "full", f"p99 undisturbed {undisturbed['p99_us'] / 1000:.2f} ms", ratio, "< 1 s; p99 ≤ 2 times")
+        runs = []
+        for _ in range(ROUNDS):
+            load(server, 2, count // LINES, "POST", "/api/v1/audit/events", "@" + old, "application/x-ndjson")
+            runs.append(clean_up(server, call, count, json.dumps(event(), separators=(",", ":"))))
+    undisturbed, during, run = sorted(runs, key=lambda one: one[1] / one[0])[ROUNDS // 2]
+    seconds = statistics.median(one[2]["duration_ms"] for one in runs) / 1000
+    yield Row(f"retention of {count:,} audit events", seconds, "s", f"the run of audit_cleanup, median of {ROUNDS}; {run['result']}; p99 of writers meanwhile "
+              f"{during / 1000:.2f} ms", "full", f"p99 undisturbed {undisturbed / 1000:.2f} ms", during / undisturbed, "< 1 s; p99 ≤ 2 times")
