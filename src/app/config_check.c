@@ -101,15 +101,22 @@ static void check_alerts(const struct config *config, struct buf *errors)
         buf_add_text(errors, "alerts.webhook_url is missing: alerts.webhook_secret signs what is posted there\n");
 }
 
+static bool is_before(const struct config_list *list, size_t end)
+{
+    for (size_t i = 0; i < end; i++)
+        if (strcmp(list->items[i], list->items[end]) == 0)
+            return true;
+    return false;
+}
+
 static void check_resource_types(const struct config_list *types, struct buf *errors)
 {
     struct err err;
     for (size_t i = 0; i < types->count; i++) {
-        if (audit_type_check(types->items[i], &err) != OK)
+        if (is_before(types, i))
+            buf_printf(errors, "audit.resource_types: \"%s\" is given twice\n", types->items[i]);
+        else if (audit_type_check(types->items[i], &err) != OK)
             buf_printf(errors, "audit.resource_types: %s\n", err.message);
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(types->items[i], types->items[k]) == 0)
-                buf_printf(errors, "audit.resource_types: \"%s\" is given twice\n", types->items[i]);
     }
 }
 

@@ -17,7 +17,7 @@ struct tail {
     const struct client *client;
     struct buf line;
     char event[32], place[64]; /* of the stream: the kind of the event in hand, the last id */
-    char shown[SHOWN_MAX][40]; /* ids that the list has printed */
+    char shown[SHOWN_MAX][40]; /* ids of what the list has told of */
     size_t shown_count;
     int64_t count;
     bool begun, missed;
@@ -35,19 +35,20 @@ static void print(const struct tail *t, const struct json *event)
     free(text);
 }
 
-/* Oldest first. */
+/* Oldest first, the newest `count`. Those before them are noted, too: the stream may still tell of some of them. */
 static void print_newest(struct tail *t)
 {
     char path[64];
     struct answer answer;
-    (void)snprintf(path, sizeof path, "/audit/events?page_size=%lld", (long long)t->count);
+    (void)snprintf(path, sizeof path, "/audit/events?page_size=%d", SHOWN_MAX);
     if (client_call(t->client, "GET", path, NULL, &answer) == CLI_DONE) {
         const struct json *data = answer_data(&answer);
         for (size_t i = data ? json_count(data) : 0; i-- > 0;) {
             const struct json *event = json_item(data, i);
             struct str id = json_get_text(json_member(event, "id"));
             (void)str_copy(t->shown[t->shown_count++], sizeof t->shown[0], id.p, id.n);
-            print(t, event);
+            if (i < (size_t)t->count)
+                print(t, event);
         }
     }
     answer_release(&answer);

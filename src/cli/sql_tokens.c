@@ -153,13 +153,15 @@ static int hex_value(int c)
 /* X'4142' */
 static enum sql_token read_hex(struct sql_reader *r)
 {
-    int c;
-    for (int high = -1; (c = get(r)) != '\''; high = high < 0 ? hex_value(c) : -1) {
+    int c, high = -1;
+    for (; (c = get(r)) != '\''; high = high < 0 ? hex_value(c) : -1) {
         if (hex_value(c) < 0)
             return broken(r, "a text of hexadecimal digits has others");
         if (high >= 0)
             buf_add_char(&r->text, (char)(high * 16 + hex_value(c)));
     }
+    if (high >= 0)
+        return broken(r, "a text of hexadecimal digits has an odd number of them");
     return r->text.failed ? broken(r, "a text of more than 16 MiB") : (r->token = SQL_TEXT);
 }
 

@@ -145,7 +145,7 @@ class DryRun(Case):
                             ("INSERT INTO audit_logs (1) VALUES (1);", "a list of columns was expected"), ("INSERT INTO audit_logs (id action) VALUES (1);", "the list of columns has no end"),
                             ("INSERT INTO audit_logs (id) VALUES (replace('a','b'));", "replace() takes three texts"), ("INSERT INTO audit_logs (id) VALUES (char(300));", "a number from 1 to 127"),
                             ("INSERT INTO audit_logs (id) VALUES (char(65 66));", "a call has no end"), ("INSERT INTO audit_logs (id) VALUES (1;", "a row has no end"),
-                            ("INSERT INTO audit_logs (id) VALUES (X'4G');", "a text of hexadecimal digits has others"), ("INSERT INTO `audit_logs` (`id`) VALUES ('x\\", "a text has no end"),
+                            ("INSERT INTO audit_logs (id) VALUES (X'4G');", "a text of hexadecimal digits has others"), ("INSERT INTO audit_logs (id) VALUES (X'414');", "an odd number of them"), ("INSERT INTO `audit_logs` (`id`) VALUES ('x\\", "a text has no end"),
                             (f"INSERT INTO audit_logs ({'i' * 257}) VALUES (1);", "a word of more than 256 characters"), (f"INSERT INTO audit_logs (id) VALUES ({'1' * 65});", "a number of more than 64 characters"),
                             ('{"id": 1}\nnonsense\n', "line 2: "), ('{"id": 1}\n[]\n', "line 2: it must be a JSON object")):
             with self.subTest(text):
