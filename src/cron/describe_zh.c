@@ -142,6 +142,10 @@ static void put_day_phrase(struct text *t, const struct cron_schedule *s, const 
         put_days(t, s);
         if (f->weekday_restricted) {
             text_put(t, f->is_or ? "，或者每逢" : "，且当天是");
+            if (f->is_or && !f->all_months) {
+                put_months(t, f);
+                text_put(t, "的");
+            }
             put_weekday_forms(t, s, "或");
         }
     }

@@ -151,6 +151,7 @@ class Descriptions(unittest.TestCase):
         ("0 22-2 * * *", "Every hour from 22:00 to 02:00", "22:00至02:00之间每小时"),
         ("0 0 1 * *", "On the 1st of every month at 00:00", "每月1日00:00"),
         ("0 0 1,15 * *", "On the 1st and 15th of every month at 00:00", "每月1、15日00:00"),
+        ("0 9 15 6 1", "On the 15th of June or on any Monday in June, at 09:00", "每年6月15日，或者每逢6月的周一，09:00"),
         ("0 0 13 * 5", "On the 13th of every month or on any Friday, at 00:00", "每月13日，或者每逢周五，00:00"),
         ("0 0 13 * +5", "On the 13th of the month when it is a Friday, at 00:00", "每月13日，且当天是周五，00:00"),
         ("0 0 31 * *", "On the 31st at 00:00, in months that have one", "每月31日00:00（仅限有该日的月份）"),
