@@ -7,11 +7,13 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "db/store.h"
 #include "http/client_address.h"
 #include "http/listen.h"
 #include "sched/sched_task.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,11 +31,10 @@ static void complain_url(struct buf *errors, const char *key, const char *url, c
 static void check_store(const struct config *config, struct buf *errors)
 {
     const char *store = config->store, *lock = config->lock;
-    if (store[0] && (strncmp(store, "sqlite:", 7) != 0 || !store[7]))
-        complain_url(errors, "store", store,
-                     strncmp(store, "postgres", 8) == 0 || strncmp(store, "mysql", 5) == 0 || strncmp(store, "mariadb", 7) == 0
-                         ? "this version has the embedded store only: it must be sqlite:PATH"
-                         : "it must be sqlite:PATH");
+    char allowed[200];
+    (void)snprintf(allowed, sizeof allowed, "it must be %s", store_url_forms());
+    if (store[0] && store_url_check(store, NULL) != OK)
+        complain_url(errors, "store", store, allowed);
     if (strcmp(lock, "auto") != 0 && strcmp(lock, "local") != 0)
         complain_url(errors, "lock", lock,
                      strcmp(lock, "store") == 0 || strncmp(lock, "redis", 5) == 0 || strncmp(lock, "etcd", 4) == 0

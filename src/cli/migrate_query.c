@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/panic.h"
-#include "db/db_priv.h"
+#include "db/db_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -110,8 +110,8 @@ enum err_code old_database_open(const char *path, bool exclusive, struct old_dat
         return err_set(err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", path, strerror(errno));
     struct old_database *database = xcalloc(1, sizeof *database);
     *database = (struct old_database){.path = xstrdup(path), .exclusive = exclusive};
-    const struct db_open_options options = {.path = path, .existing = true, .foreign = true, .readonly = !exclusive};
-    enum err_code code = db_sqlite_open(&options, &database->db, err);
+    const struct db_file_options options = {.path = path, .foreign = true, .readonly = !exclusive};
+    enum err_code code = db_file_open(&options, &database->db, err);
     if (code == OK)
         code = begin(database, err);
     if (code == OK)
@@ -206,7 +206,7 @@ void old_database_close(struct old_database *database)
 {
     if (!database)
         return;
-    db_close(database->db);
+    db_file_close(database->db);
     free(database->path);
     free(database);
 }

@@ -14,6 +14,7 @@ struct db_stmt;
 
 struct db_sql {
     const char *text; /* lives as long as the process; the object's address is its identity */
+    const char *pg;   /* instead of it on PostgreSQL, where no text serves all engines; NULL = `text` does */
 };
 
 /* The statement, prepared once per connection, reset and unbound. Do not use the same one nested. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_file.h"
 
-#include "db/db_priv.h"
+#include "db/db_engine.h"
 
 #include "base/buf.h"
 
@@ -48,19 +48,24 @@ static enum err_code open_out_of_reach(const struct db_file_options *options, st
     struct buf uri;
     buf_init(&uri, URI_MAX);
     write_uri(&uri, options->path);
-    const struct db_open_options open = {
-        .path = uri.data, .readonly = true, .existing = true, .is_uri = true, .fault = options->fault};
+    const struct db_open_options open = {.place = uri.data,
+                                         .readonly = true,
+                                         .foreign = options->foreign,
+                                         .existing = true,
+                                         .is_uri = true,
+                                         .fault = options->fault};
     const enum err_code code = uri.failed ? err_set(err, ERR_INVALID, NULL, "the path %.200s… is too long", options->path)
-                                          : db_sqlite_open(&open, ret, err);
+                                          : db_open(&db_sqlite_engine, &open, ret, err);
     buf_release(&uri);
     return code;
 }
 
 enum err_code db_file_open(const struct db_file_options *options, struct db **ret, struct err *err)
 {
-    const struct db_open_options open = {.path = options->path,
+    const struct db_open_options open = {.place = options->path,
                                          .relaxed = options->relaxed,
                                          .readonly = options->readonly,
+                                         .foreign = options->foreign,
                                          .existing = true,
                                          .log_pages = options->log_pages,
                                          .fault = options->fault};
@@ -69,7 +74,7 @@ enum err_code db_file_open(const struct db_file_options *options, struct db **re
                        strerror(errno));
     if (options->readonly && is_out_of_reach(options->path))
         return open_out_of_reach(options, ret, err);
-    return db_sqlite_open(&open, ret, err);
+    return db_open(&db_sqlite_engine, &open, ret, err);
 }
 
 void db_file_close(struct db *db)

@@ -11,6 +11,7 @@ struct store_fault;
 struct db_file_options {
     const char *path; /* of a file that is there; an empty one is an empty database */
     bool readonly;    /* the file is only read, also when a crash has left changes in its log, or where nothing can be written */
+    bool foreign;     /* a database of somebody else: its settings stay as they are */
     bool relaxed;     /* process-crash safe only */
     int log_pages;    /* whoever commits moves the log into the file when it has so many pages; 0: 4,000 */
     const struct store_fault *fault; /* borrowed, may be NULL */

@@ -1,38 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The SQLite engine: the only file that knows its library. WAL; `synchronous=FULL` unless relaxed. Statements are
- * cached by the address of their `struct db_sql`; the one that was not used for longest makes room. */
-#include "db/db_priv.h"
+/* The SQLite engine: the only file that knows its library. WAL; `synchronous=FULL` unless relaxed. */
+#include "db/db_engine.h"
 
 #include "base/clock.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "db/migrate.h"
+#include "db/store_lock.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { STATEMENTS_MAX = 128, BUSY_MS = 5000, STEPS_PER_CLOCK = 1000 }; /* many more than one operation has in use at a time */
+enum { BUSY_MS = 5000, STEPS_PER_CLOCK = 1000 };
 
-struct db_stmt {
+struct sqlite_stmt {
+    struct db_stmt base;
     sqlite3_stmt *st;
-    struct db *db;
-    const struct db_sql *sql;
-    uint64_t used; /* when, in db_prepare calls */
 };
 
-struct db {
+struct sqlite_db {
+    struct db base;
     sqlite3 *handle;
-    const struct store_fault *fault;
-    struct int_map cache; /* address of the struct db_sql → db_stmt, owned */
-    uint64_t prepares;
     int64_t until_us; /* monotonic; see db_limit_time */
 };
 
-static enum err_code fail(struct db *db, int result, struct err *err)
+static struct sqlite_db *of(struct db *db)
 {
-    const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(result);
+    return CONTAINER_OF(db, struct sqlite_db, base);
+}
+
+static sqlite3_stmt *handle_of(struct db_stmt *st)
+{
+    return CONTAINER_OF(st, struct sqlite_stmt, base)->st;
+}
+
+static enum err_code fail(sqlite3 *handle, int result, struct err *err)
+{
+    const char *text = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(result);
     switch (result & 0xFF) {
     case SQLITE_CONSTRAINT: return err_set(err, ERR_CONFLICT, NULL, "%s", text);
     case SQLITE_INTERRUPT: return err_set(err, ERR_TIMEOUT, NULL, "the query took too long");
@@ -49,138 +54,80 @@ static enum err_code fail(struct db *db, int result, struct err *err)
     }
 }
 
-static enum err_code check_fault(struct db *db, const char *what, struct err *err)
+static enum err_code sqlite_compile(struct db *db, const struct db_sql *sql, struct db_stmt **ret, struct err *err)
 {
-    return db->fault ? db->fault->before(db->fault->arg, what, err) : OK;
-}
-
-static void drop_statement(struct db *db, struct db_stmt *st)
-{
-    (void)int_map_remove(&db->cache, (int64_t)(uintptr_t)st->sql);
-    (void)sqlite3_finalize(st->st);
-    free(st);
-}
-
-/* Queries with many filters are one statement per combination: what a caller asks for must not fill the memory. */
-static void make_room(struct db *db)
-{
-    struct db_stmt *oldest = NULL;
-    size_t cursor = 0;
-    if (db->cache.count < STATEMENTS_MAX)
-        return;
-    for (struct db_stmt *st; (st = int_map_next(&db->cache, &cursor));)
-        if (!oldest || st->used < oldest->used)
-            oldest = st;
-    must(oldest); /* the cache is full */
-    drop_statement(db, oldest);
-}
-
-static enum err_code compile(struct db *db, const struct db_sql *sql, struct db_stmt **ret, struct err *err)
-{
+    sqlite3 *handle = of(db)->handle;
     sqlite3_stmt *st;
-    make_room(db);
-    int result = sqlite3_prepare_v3(db->handle, sql->text, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL);
+    int result = sqlite3_prepare_v3(handle, sql->text, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL);
     if (result != SQLITE_OK)
-        return fail(db, result, err);
-    struct db_stmt *made = xmalloc(sizeof *made);
-    *made = (struct db_stmt){st, db, sql, 0};
-    (void)int_map_put(&db->cache, (int64_t)(uintptr_t)sql, made);
-    *ret = made;
+        return fail(handle, result, err);
+    struct sqlite_stmt *made = xcalloc(1, sizeof *made);
+    made->st = st;
+    *ret = &made->base;
     return OK;
 }
 
-enum err_code db_prepare(struct db *db, const struct db_sql *sql, struct db_stmt **ret, struct err *err)
+static void sqlite_drop(struct db_stmt *st)
 {
-    struct db_stmt *st = int_map_get(&db->cache, (int64_t)(uintptr_t)sql);
-    if (st) {
-        (void)sqlite3_reset(st->st);
-    } else {
-        enum err_code code = compile(db, sql, &st, err);
-        if (code != OK)
-            return code;
-        must(st);
-    }
-    st->used = ++db->prepares;
-    *ret = st;
+    (void)sqlite3_finalize(handle_of(st));
+    free(CONTAINER_OF(st, struct sqlite_stmt, base));
+}
+
+static void sqlite_bind_int(struct db_stmt *st, int index, int64_t value)
+{
+    must(sqlite3_bind_int64(handle_of(st), index, value) == SQLITE_OK);
+}
+
+static void sqlite_bind_null(struct db_stmt *st, int index)
+{
+    must(sqlite3_bind_null(handle_of(st), index) == SQLITE_OK);
+}
+
+static void sqlite_bind_text(struct db_stmt *st, int index, const char *text, size_t length)
+{
+    must(sqlite3_bind_text64(handle_of(st), index, text, length, SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK);
+}
+
+static void sqlite_bind_blob(struct db_stmt *st, int index, const void *bytes, size_t length)
+{
+    must(sqlite3_bind_blob64(handle_of(st), index, bytes, length, SQLITE_STATIC) == SQLITE_OK);
+}
+
+static enum err_code sqlite_step(struct db_stmt *st, bool *ret_row, struct err *err)
+{
+    int result = sqlite3_step(handle_of(st));
+    if (result != SQLITE_ROW && result != SQLITE_DONE)
+        return fail(of(st->db)->handle, result, err);
+    *ret_row = result == SQLITE_ROW;
     return OK;
 }
 
-void db_bind_int(struct db_stmt *st, int index, int64_t value)
+static int64_t sqlite_changes(struct db_stmt *st)
 {
-    must(sqlite3_bind_int64(st->st, index, value) == SQLITE_OK);
+    return sqlite3_changes64(of(st->db)->handle);
 }
 
-void db_bind_null(struct db_stmt *st, int index)
+static void sqlite_reset(struct db_stmt *st)
 {
-    must(sqlite3_bind_null(st->st, index) == SQLITE_OK);
-}
-
-void db_bind_text(struct db_stmt *st, int index, const char *text, size_t length)
-{
-    must(sqlite3_bind_text64(st->st, index, text, length, SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK);
-}
-
-void db_bind_blob(struct db_stmt *st, int index, const void *bytes, size_t length)
-{
-    must(sqlite3_bind_blob64(st->st, index, bytes, length, SQLITE_STATIC) == SQLITE_OK);
-}
-
-enum err_code db_step(struct db_stmt *st, bool *ret_row, struct err *err)
-{
-    enum err_code code = check_fault(st->db, st->sql->text, err);
-    if (code != OK) {
-        db_reset(st);
-        return code;
-    }
-    int result = sqlite3_step(st->st);
-    if (result == SQLITE_ROW || result == SQLITE_DONE) {
-        *ret_row = result == SQLITE_ROW;
-        if (result == SQLITE_DONE)
-            db_reset(st);
-        return OK;
-    }
-    code = fail(st->db, result, err);
-    db_reset(st);
-    return code;
-}
-
-enum err_code db_run(struct db_stmt *st, int64_t *ret_changes, struct err *err)
-{
-    bool row = true;
-    enum err_code code = OK;
-    while (code == OK && row)
-        code = db_step(st, &row, err);
-    if (code == OK && ret_changes)
-        *ret_changes = sqlite3_changes64(st->db->handle);
-    return code;
-}
-
-void db_reset(struct db_stmt *st)
-{
-    (void)sqlite3_reset(st->st);
-    (void)sqlite3_clear_bindings(st->st);
+    (void)sqlite3_reset(handle_of(st));
+    (void)sqlite3_clear_bindings(handle_of(st));
 }
 
 static int time_is_up(void *arg)
 {
-    const struct db *db = arg;
+    const struct sqlite_db *db = arg;
     return clock_mono(clock_real()).us > db->until_us;
 }
 
-void db_limit_time(struct db *db, int64_t until_us)
+static void sqlite_limit_time(struct db *db, int64_t until_us)
 {
-    db->until_us = until_us;
-    sqlite3_progress_handler(db->handle, until_us ? STEPS_PER_CLOCK : 0, until_us ? time_is_up : NULL, db);
+    of(db)->until_us = until_us;
+    sqlite3_progress_handler(of(db)->handle, until_us ? STEPS_PER_CLOCK : 0, until_us ? time_is_up : NULL, of(db));
 }
 
-int64_t db_int(struct db_stmt *st, int column)
+static enum db_kind sqlite_kind(struct db_stmt *st, int column)
 {
-    return sqlite3_column_int64(st->st, column);
-}
-
-enum db_kind db_kind_of(struct db_stmt *st, int column)
-{
-    switch (sqlite3_column_type(st->st, column)) {
+    switch (sqlite3_column_type(handle_of(st), column)) {
     case SQLITE_INTEGER: return DB_INT;
     case SQLITE_TEXT: return DB_TEXT;
     case SQLITE_BLOB: return DB_BLOB;
@@ -189,53 +136,31 @@ enum db_kind db_kind_of(struct db_stmt *st, int column)
     }
 }
 
-bool db_is_null(struct db_stmt *st, int column)
+static int64_t sqlite_get_int(struct db_stmt *st, int column)
 {
-    return sqlite3_column_type(st->st, column) == SQLITE_NULL;
+    return sqlite3_column_int64(handle_of(st), column);
 }
 
-const char *db_text(struct db_stmt *st, int column, size_t *ret_length)
+static const char *sqlite_get_text(struct db_stmt *st, int column, size_t *ret_length)
 {
-    const char *text = (const char *)sqlite3_column_text(st->st, column);
+    const char *text = (const char *)sqlite3_column_text(handle_of(st), column);
     if (ret_length)
-        *ret_length = (size_t)sqlite3_column_bytes(st->st, column);
+        *ret_length = (size_t)sqlite3_column_bytes(handle_of(st), column);
     return text;
 }
 
-const void *db_blob(struct db_stmt *st, int column, size_t *ret_length)
+static const void *sqlite_get_blob(struct db_stmt *st, int column, size_t *ret_length)
 {
-    const void *bytes = sqlite3_column_blob(st->st, column);
+    const void *bytes = sqlite3_column_blob(handle_of(st), column);
     if (ret_length)
-        *ret_length = (size_t)sqlite3_column_bytes(st->st, column);
+        *ret_length = (size_t)sqlite3_column_bytes(handle_of(st), column);
     return bytes;
 }
 
-enum err_code db_exec(struct db *db, const char *sql, struct err *err)
+static enum err_code sqlite_exec(struct db *db, const char *sql, struct err *err)
 {
-    enum err_code code = check_fault(db, sql, err);
-    if (code != OK)
-        return code;
-    int result = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
-    return result == SQLITE_OK ? OK : fail(db, result, err);
-}
-
-enum err_code db_counter_take(struct db *tx, const char *name, int64_t count, int64_t *ret_first, struct err *err)
-{
-    static const struct db_sql sql = {"INSERT INTO counters (name, value) VALUES (?1, ?2)"
-                                      " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value"};
-    struct db_stmt *st;
-    bool row = false;
-    enum err_code code = db_prepare(tx, &sql, &st, err);
-    if (code != OK)
-        return code;
-    db_bind_text(st, 1, name, strlen(name));
-    db_bind_int(st, 2, count);
-    if ((code = db_step(st, &row, err)) != OK)
-        return code;
-    must(row);
-    *ret_first = db_int(st, 0) - count + 1;
-    db_reset(st);
-    return OK;
+    int result = sqlite3_exec(of(db)->handle, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? OK : fail(of(db)->handle, result, err);
 }
 
 static const char *settings_of(const struct db_open_options *options)
@@ -265,63 +190,59 @@ static void writes_here(sqlite3_context *context, int count, sqlite3_value **val
     sqlite3_result_int(context, 1);
 }
 
-static void add_functions(struct db *db)
+static void add_functions(struct sqlite_db *db)
 {
     must(sqlite3_create_function(db->handle, "horae_writes", 0, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
                                  writes_here, NULL, NULL) == SQLITE_OK);
 }
 
-enum err_code db_sqlite_open(const struct db_open_options *options, struct db **ret, struct err *err)
+static void set_up(struct sqlite_db *db, const struct db_open_options *options)
+{
+    (void)sqlite3_extended_result_codes(db->handle, 1);
+    (void)sqlite3_busy_timeout(db->handle, BUSY_MS);
+    /* A reader that is the last one to close leaves the file and its log as they are. SQLITE_OPEN_READONLY would be no better:
+     * it cannot read what a crash has left. */
+    if (options->existing && options->readonly)
+        (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (!options->readonly)
+        add_functions(db);
+}
+
+static void sqlite_close(struct db *db)
+{
+    (void)sqlite3_close(of(db)->handle);
+    free(of(db));
+}
+
+static enum err_code sqlite_open(const struct db_open_options *options, struct db **ret, struct err *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     must(pthread_once(&once, configure_library) == 0);
-    struct db *db = xcalloc(1, sizeof *db);
+    struct sqlite_db *db = xcalloc(1, sizeof *db);
     int flags = SQLITE_OPEN_READWRITE | (options->existing ? 0 : SQLITE_OPEN_CREATE) | (options->is_uri ? SQLITE_OPEN_URI : 0);
-    int result = sqlite3_open_v2(options->path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
-    enum err_code code = OK;
-    if (result != SQLITE_OK)
-        code = fail(db, result, err);
+    int result = sqlite3_open_v2(options->place, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    enum err_code code = result == SQLITE_OK ? OK : fail(db->handle, result, err);
     if (code == OK) {
-        (void)sqlite3_extended_result_codes(db->handle, 1);
-        (void)sqlite3_busy_timeout(db->handle, BUSY_MS);
-        /* A reader that is the last one to close leaves the file and its log as they are. SQLITE_OPEN_READONLY would be no better:
-         * it cannot read what a crash has left. */
-        if (options->existing && options->readonly)
-            (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        if (!options->readonly)
-            add_functions(db);
-        code = db_exec(db, settings_of(options), err);
+        set_up(db, options);
+        code = sqlite_exec(&db->base, settings_of(options), err);
         if (options->log_pages)
             (void)sqlite3_wal_autocheckpoint(db->handle, options->log_pages);
     }
-    db->fault = options->fault;
     if (code != OK) {
-        db_close(db);
+        sqlite_close(&db->base);
         return code;
     }
-    *ret = db;
+    *ret = &db->base;
     return OK;
 }
 
-void db_close(struct db *db)
+static void sqlite_roll_back(struct db *db)
 {
-    if (!db)
-        return;
-    size_t cursor = 0;
-    for (struct db_stmt *st; (st = int_map_next(&db->cache, &cursor)); cursor--)
-        drop_statement(db, st);
-    int_map_release(&db->cache);
-    (void)sqlite3_close(db->handle);
-    free(db);
+    if (!sqlite3_get_autocommit(of(db)->handle))
+        (void)sqlite3_exec(of(db)->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
-void db_roll_back(struct db *db)
-{
-    if (!sqlite3_get_autocommit(db->handle))
-        (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
-}
-
-enum err_code db_check_integrity(struct db *db, struct err *err)
+static enum err_code sqlite_check(struct db *db, struct err *err)
 {
     static const struct db_sql sql = {"PRAGMA integrity_check(1)"};
     struct db_stmt *st;
@@ -336,7 +257,7 @@ enum err_code db_check_integrity(struct db *db, struct err *err)
 
 enum { BACKUP_PAGES = 1024, BACKUP_PAUSE_MS = 5 };
 
-static int copy_pages(sqlite3_backup *backup, void (*progress)(void *arg, int64_t done, int64_t total), void *arg)
+static int copy_pages(sqlite3_backup *backup, db_progress_fn progress, void *arg)
 {
     int result;
     while ((result = sqlite3_backup_step(backup, BACKUP_PAGES)) == SQLITE_OK || result == SQLITE_BUSY ||
@@ -352,24 +273,82 @@ static int copy_pages(sqlite3_backup *backup, void (*progress)(void *arg, int64_
 
 /* All steps see one snapshot, held by a read transaction: else every write meanwhile would begin the copy anew, and on a
  * busy server it would never end. */
-enum err_code db_sqlite_backup(struct db *db, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
-                               void *arg, struct err *err)
+static enum err_code sqlite_backup(struct db *db, const char *to_path, db_progress_fn progress, void *arg, struct err *err)
 {
-    struct db target = {0};
+    sqlite3 *target = NULL;
     enum err_code code = db_exec(db, "BEGIN; SELECT count(*) FROM sqlite_master", err);
     if (code != OK)
         return code;
-    int result = sqlite3_open_v2(to_path, &target.handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-    sqlite3_backup *backup = result == SQLITE_OK ? sqlite3_backup_init(target.handle, "main", db->handle, "main") : NULL;
+    int result = sqlite3_open_v2(to_path, &target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+    sqlite3_backup *backup = result == SQLITE_OK ? sqlite3_backup_init(target, "main", of(db)->handle, "main") : NULL;
     if (backup) {
         result = copy_pages(backup, progress, arg);
         (void)sqlite3_backup_finish(backup);
     }
     bool done = backup && result == SQLITE_DONE;
     if (done) /* a copy is one file, which can be read where nothing can be written */
-        result = sqlite3_exec(target.handle, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL);
-    code = done && result == SQLITE_OK ? OK : fail(&target, result, err);
-    (void)sqlite3_close(target.handle);
+        result = sqlite3_exec(target, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL);
+    code = done && result == SQLITE_OK ? OK : fail(target, result, err);
+    (void)sqlite3_close(target);
     (void)db_exec(db, "COMMIT", NULL);
     return code;
 }
+
+static enum err_code sqlite_place(const char *url, char **ret_place, char **ret_name, struct err *err)
+{
+    (void)err;
+    *ret_place = xstrdup(url + strlen("sqlite:"));
+    *ret_name = xstrdup(*ret_place);
+    return OK;
+}
+
+static const char *sqlite_text(const struct db_sql *sql)
+{
+    return sql->text;
+}
+
+static const char *sqlite_advice(enum err_code code)
+{
+    switch ((int)code) {
+    case ERR_CORRUPT: return "see `horae store check`; `horae store restore` puts a copy in its place";
+    case ERR_BUSY: return "end the program that holds it, then start again";
+    case ERR_UNAVAILABLE: return "make room on the disk, and let this user write the file and its folder";
+    default: return NULL;
+    }
+}
+
+static const struct db_exclusion one_server = {
+    .take = store_lock_take, .note = store_lock_note, .check = store_lock_check, .release = store_lock_release};
+static const struct db_sql begin_read = {"BEGIN"}, begin_write = {"BEGIN IMMEDIATE"};
+
+const struct db_engine db_sqlite_engine = {
+    .place = sqlite_place,
+    .advice = sqlite_advice,
+    .is_file = true,
+    .exclusion = &one_server,
+    .text = sqlite_text,
+    .begin_read = &begin_read,
+    .begin_write = &begin_write,
+    .migrations = sqlite_migrations,
+    .migration_count = &sqlite_migration_count,
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .exec = sqlite_exec,
+    .roll_back = sqlite_roll_back,
+    .limit_time = sqlite_limit_time,
+    .check = sqlite_check,
+    .backup = sqlite_backup,
+    .compile = sqlite_compile,
+    .drop = sqlite_drop,
+    .bind_int = sqlite_bind_int,
+    .bind_null = sqlite_bind_null,
+    .bind_text = sqlite_bind_text,
+    .bind_blob = sqlite_bind_blob,
+    .step = sqlite_step,
+    .changes = sqlite_changes,
+    .reset = sqlite_reset,
+    .kind = sqlite_kind,
+    .get_int = sqlite_get_int,
+    .get_text = sqlite_get_text,
+    .get_blob = sqlite_get_blob,
+};

@@ -2,13 +2,16 @@
 #include "db/migrate.h"
 
 #include "base/clock.h"
+#include "db/db_engine.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char create_table[] = "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
-                                   " checksum TEXT NOT NULL, applied_at INTEGER NOT NULL)";
+static const struct db_sql sql_create = {"CREATE TABLE schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+                                         " checksum TEXT NOT NULL, applied_at INTEGER NOT NULL)",
+                                         .pg = "CREATE TABLE schema_migrations (number bigint PRIMARY KEY, name text NOT NULL,"
+                                               " checksum text NOT NULL, applied_at bigint NOT NULL)"};
 static const struct db_sql sql_list = {"SELECT number, checksum FROM schema_migrations ORDER BY number"};
 static const struct db_sql sql_first = {"SELECT applied_at FROM schema_migrations ORDER BY number LIMIT 1"};
 static const struct db_sql sql_note = {
@@ -25,6 +28,7 @@ static void checksum(const char *text, char out[17])
 
 static enum err_code check_applied(struct db *db, size_t *ret_applied, struct err *err)
 {
+    const struct migration *list = db->engine->migrations;
     struct db_stmt *st;
     bool row = false;
     size_t applied = 0;
@@ -32,14 +36,14 @@ static enum err_code check_applied(struct db *db, size_t *ret_applied, struct er
     while (code == OK && (code = db_step(st, &row, err)) == OK && row) {
         char expected[17];
         int64_t number = db_int(st, 0);
-        if (applied == migration_count || migrations[applied].number != number)
+        if (applied == *db->engine->migration_count || list[applied].number != number)
             code = err_set(
                 err, ERR_CONFLICT, NULL,
                 "the database has migration %" PRId64
                 ", which this version does not know: it was written by a newer one; run that one, or restore an older copy",
                 number);
         else {
-            checksum(migrations[applied].sql, expected);
+            checksum(list[applied].sql, expected);
             if (strcmp(db_text(st, 1, NULL), expected) != 0)
                 code = err_set(err, ERR_CORRUPT, NULL,
                                "migration %" PRId64 " in the database differs from the one in this program", number);
@@ -99,26 +103,44 @@ static enum err_code apply_one(struct db *db, const struct migration *migration,
     return db_run(st, NULL, err);
 }
 
+/* How many of this program's migrations the database has; changes nothing. */
+static enum err_code count_applied(struct db *db, bool *ret_ours, size_t *ret_applied, struct err *err)
+{
+    bool any = false;
+    enum err_code code = look_at_tables(db, &any, ret_ours, err);
+    if (code == OK && any && !*ret_ours)
+        code = not_ours(err);
+    return code == OK && *ret_ours ? check_applied(db, ret_applied, err) : code;
+}
+
+/* In a transaction, with others kept away; another program may have migrated while we waited for that. */
+static enum err_code apply_missing(struct db *db, struct err *err)
+{
+    const struct db_engine *engine = db->engine;
+    size_t applied = 0;
+    bool ours = false;
+    struct db_stmt *st;
+    enum err_code code = OK;
+    if (engine->migration_lock && (code = db_prepare(db, engine->migration_lock, &st, err)) == OK)
+        code = db_run(st, NULL, err);
+    if (code == OK)
+        code = count_applied(db, &ours, &applied, err);
+    if (code == OK && !ours)
+        code = db_exec(db, engine->text(&sql_create), err);
+    for (size_t i = applied; i < *engine->migration_count && code == OK; i++)
+        code = apply_one(db, &engine->migrations[i], err);
+    return code == OK ? db_exec(db, "COMMIT", err) : code;
+}
+
 enum err_code migrate_apply(struct db *db, struct err *err)
 {
     size_t applied = 0;
-    bool any = false, ours = false;
-    enum err_code code = look_at_tables(db, &any, &ours, err);
-    if (code == OK && any && !ours)
-        code = not_ours(err);
-    if (code == OK)
-        code = db_exec(db, create_table, err);
-    if (code == OK)
-        code = check_applied(db, &applied, err);
-    if (code != OK || applied == migration_count)
+    bool ours = false;
+    enum err_code code = count_applied(db, &ours, &applied, err);
+    if (code != OK || applied == *db->engine->migration_count)
         return code;
-    if ((code = db_exec(db, "BEGIN IMMEDIATE", err)) != OK)
-        return code;
-    for (size_t i = applied; i < migration_count && code == OK; i++)
-        code = apply_one(db, &migrations[i], err);
-    if (code == OK)
-        code = db_exec(db, "COMMIT", err);
-    else
+    code = db_exec(db, db->engine->begin_write->text, err);
+    if (code == OK && (code = apply_missing(db, err)) != OK)
         (void)db_exec(db, "ROLLBACK", NULL);
     return code;
 }

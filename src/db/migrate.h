@@ -12,8 +12,9 @@ struct migration {
     const char *sql;
 };
 
-extern const struct migration migrations[]; /* generated from migrations/, ascending */
-extern const size_t migration_count;
+/* Generated from migrations/, ascending. */
+extern const struct migration sqlite_migrations[];
+extern const size_t sqlite_migration_count;
 
 /* Is it a database of this program, and none of a newer version? Changes nothing; ERR_CORRUPT, ERR_CONFLICT. */
 enum err_code migrate_check(struct db *db, struct err *err);

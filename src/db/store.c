@@ -7,23 +7,20 @@
 #include "base/panic.h"
 #include "base/queue.h"
 #include "base/str.h"
-#include "db/db_priv.h"
+#include "db/db_engine.h"
 #include "db/migrate.h"
 #include "db/store_lock.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { READER_WAIT_US = 5 * US_PER_S };
 
 struct store {
-    char *path;
+    const struct db_engine *engine;
+    char *place, *name; /* what is opened, and how messages call it */
     bool relaxed, inline_writer;
     const struct store_fault *fault;
-    struct store_lock lock; /* writer thread once it runs */
+    struct store_lock lock; /* where the engine has an exclusion; writer thread once it runs */
     struct queue queue;     /* any thread */
     struct thread thread;
     struct db *writer; /* writer thread only */
@@ -41,7 +38,7 @@ struct store {
 };
 
 /* Compiled once per connection, like all others. */
-static const struct db_sql sql_begin = {"BEGIN"}, sql_begin_write = {"BEGIN IMMEDIATE"}, sql_commit = {"COMMIT"};
+static const struct db_sql sql_commit = {"COMMIT"};
 
 static enum err_code run_sql(struct db *db, const struct db_sql *sql, struct err *err)
 {
@@ -96,8 +93,9 @@ static void note_result(struct store_op *op, enum err_code code, const struct er
 
 static enum err_code begin(struct store *store, struct err *err)
 {
-    enum err_code code = store_lock_check(&store->lock, err);
-    return code == OK ? run_sql(store->writer, &sql_begin_write, err) : code;
+    const struct db_exclusion *exclusion = store->engine->exclusion;
+    enum err_code code = exclusion ? exclusion->check(&store->lock, err) : OK;
+    return code == OK ? run_sql(store->writer, store->engine->begin_write, err) : code;
 }
 
 /* Returns whether there was a transaction to run it in. */
@@ -276,8 +274,8 @@ enum err_code store_write(struct store *store, store_run_fn run, void *arg, stru
 
 static enum err_code open_reader(struct store *store, struct db **ret, struct err *err)
 {
-    struct db_open_options options = {.path = store->path, .readonly = true, .fault = store->fault};
-    return db_sqlite_open(&options, ret, err);
+    struct db_open_options options = {.place = store->place, .readonly = true, .fault = store->fault};
+    return db_open(store->engine, &options, ret, err);
 }
 
 /* An idle connection, or the right to open one (NULL). */
@@ -322,7 +320,7 @@ enum err_code store_read(struct store *store, store_run_fn run, void *arg, struc
         return code;
     if (!reader)
         code = open_reader(store, &reader, err);
-    if (code == OK && (code = run_sql(reader, &sql_begin, err)) == OK) {
+    if (code == OK && (code = run_sql(reader, store->engine->begin_read, err)) == OK) {
         code = run(reader, arg, err);
         struct err ignored;
         if (run_sql(reader, &sql_commit, &ignored) != OK)
@@ -334,36 +332,18 @@ enum err_code store_read(struct store *store, store_run_fn run, void *arg, struc
 
 /* ---- life ---- */
 
-static enum err_code path_of(const char *url, char **ret, struct err *err)
-{
-    if (strncmp(url, "sqlite:", 7) != 0 || !url[7])
-        return err_set(err, ERR_INVALID, NULL, "store \"%s\" is not allowed; it must be sqlite:PATH", url);
-    *ret = xstrdup(url + 7);
-    return OK;
-}
-
-static const char *advice_for(enum err_code code)
-{
-    switch ((int)code) {
-    case ERR_CORRUPT: return "see `horae store check`; `horae store restore` puts a copy in its place";
-    case ERR_BUSY: return "end the program that holds it, then start again";
-    case ERR_UNAVAILABLE: return "make room on the disk, and let this user write the file and its folder";
-    default: return NULL;
-    }
-}
-
 void store_explain(const struct store *store, struct err *err)
 {
-    const char *advice = advice_for(err->code);
+    const char *advice = store->engine->advice(err->code);
     struct err inner = *err;
     if (advice)
-        (void)err_set(err, inner.code, NULL, "%s: %s: %s", store->path, inner.message, advice);
+        (void)err_set(err, inner.code, NULL, "%s: %s: %s", store->name, inner.message, advice);
 }
 
 static enum err_code open_writer(struct store *store, struct err *err)
 {
-    struct db_open_options options = {.path = store->path, .relaxed = store->relaxed, .fault = store->fault};
-    enum err_code code = db_sqlite_open(&options, &store->writer, err);
+    struct db_open_options options = {.place = store->place, .relaxed = store->relaxed, .fault = store->fault};
+    enum err_code code = db_open(store->engine, &options, &store->writer, err);
     if (code == OK)
         code = migrate_apply(store->writer, err);
     if (code != OK)
@@ -376,25 +356,20 @@ static void store_free(struct store *store)
     for (int i = 0; i < store->idle_count; i++)
         db_close(store->idle[i]);
     db_close(store->writer);
-    store_lock_release(&store->lock);
+    if (store->engine->exclusion)
+        store->engine->exclusion->release(&store->lock);
     queue_release(&store->queue);
     condition_release(&store->reader_free);
     mutex_release(&store->readers_mutex);
     mutex_release(&store->watch_mutex);
-    free(store->path);
+    free(store->place);
+    free(store->name);
     free(store);
 }
 
-enum err_code store_open(const struct store_options *options, struct store **ret, struct err *err)
+static void init(struct store *store, const struct store_options *options)
 {
-    char *path;
-    enum err_code code = path_of(options->url, &path, err);
-    if (code != OK)
-        return code;
-    must(options->readers > 0 && options->readers <= STORE_READERS_MAX);
-    struct store *store = xcalloc(1, sizeof *store);
     store->lock.fd = -1;
-    store->path = path;
     store->relaxed = options->relaxed;
     store->inline_writer = options->inline_writer;
     store->fault = options->fault;
@@ -407,11 +382,29 @@ enum err_code store_open(const struct store_options *options, struct store **ret
     condition_init(&store->reader_free);
     store->commit_time = metric_get(METRIC_HISTOGRAM, "horae_store_commit_seconds", "Time of one group commit.", "");
     store->batch_ops = metric_get(METRIC_HISTOGRAM, "horae_store_batch_ops", "Operations per group commit.", "");
-    code = store_lock_take(&store->lock, path, err);
+}
+
+enum err_code store_open(const struct store_options *options, struct store **ret, struct err *err)
+{
+    const struct db_engine *engine;
+    char *place, *name;
+    enum err_code code = db_engine_of(options->url, &engine, err);
+    if (code == OK)
+        code = engine->place(options->url, &place, &name, err);
+    if (code != OK)
+        return code;
+    must(options->readers > 0 && options->readers <= STORE_READERS_MAX);
+    struct store *store = xcalloc(1, sizeof *store);
+    store->engine = engine;
+    store->place = place;
+    store->name = name;
+    init(store, options);
+    if (engine->exclusion)
+        code = engine->exclusion->take(&store->lock, place, err);
     if (code == OK)
         code = open_writer(store, err);
-    if (code == OK)
-        store_lock_note(&store->lock);
+    if (code == OK && engine->exclusion)
+        engine->exclusion->note(&store->lock);
     if (code != OK) {
         store_free(store);
         return code;
@@ -431,65 +424,4 @@ void store_close(struct store *store)
     if (store->inline_writer)
         (void)store_tick(store);
     store_free(store);
-}
-
-/* Opens an existing file for reading; `path` is the caller's to free. */
-static enum err_code open_existing(const char *url, char **ret_path, struct db **ret, struct err *err)
-{
-    struct err inner;
-    enum err_code code = path_of(url, ret_path, err);
-    if (code != OK)
-        return code;
-    struct db_open_options options = {.path = *ret_path, .readonly = true};
-    if (access(*ret_path, R_OK) != 0)
-        code = err_set(err, ERR_NOT_FOUND, NULL, "cannot read %s: %s", *ret_path, strerror(errno));
-    else if ((code = db_sqlite_open(&options, ret, &inner)) != OK)
-        (void)err_set(err, code, NULL, "%s: %s", *ret_path, inner.message);
-    if (code != OK)
-        free(*ret_path);
-    return code;
-}
-
-enum err_code store_backup(const char *url, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
-                           void *arg, struct err *err)
-{
-    char *path;
-    struct db *db;
-    enum err_code code = open_existing(url, &path, &db, err);
-    if (code != OK)
-        return code;
-    int fd = open(to_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* it holds what the database holds: secrets */
-    if (fd < 0) {
-        code = errno == EEXIST ? err_set(err, ERR_CONFLICT, NULL, "%s exists already", to_path)
-                               : err_set(err, ERR_UNAVAILABLE, NULL, "cannot write %s: %s", to_path, strerror(errno));
-    } else {
-        (void)close(fd);
-        struct err inner;
-        code = db_sqlite_backup(db, to_path, progress, arg, &inner);
-        if (code != OK) {
-            (void)unlink(to_path);
-            (void)err_set(err, code, NULL, "%s: %s", to_path, inner.message);
-        }
-    }
-    db_close(db);
-    free(path);
-    return code;
-}
-
-enum err_code store_check(const char *url, struct err *err)
-{
-    char *path;
-    struct db *db;
-    struct err inner;
-    enum err_code code = open_existing(url, &path, &db, err);
-    if (code != OK)
-        return code;
-    code = db_check_integrity(db, &inner);
-    if (code == OK)
-        code = migrate_check(db, &inner);
-    if (code != OK)
-        (void)err_set(err, code, NULL, "%s: %s", path, inner.message);
-    db_close(db);
-    free(path);
-    return code;
 }

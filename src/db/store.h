@@ -16,7 +16,7 @@ struct store_fault;
 enum { STORE_QUEUE_MAX = 65536, STORE_BATCH_MAX = 4096, STORE_READERS_MAX = 16 };
 
 struct store_options {
-    const char *url;                 /* "sqlite:PATH" */
+    const char *url;                 /* one of store_url_forms() */
     bool relaxed;                    /* acknowledged survives a crash of the process, not of the machine */
     int readers;                     /* reader connections at most, 1 … STORE_READERS_MAX; opened on first use */
     bool inline_writer;              /* no thread: store_tick() writes; for simulation */
@@ -38,9 +38,13 @@ struct store_op {
     struct err *err;    /* the store's */
 };
 
+/* How the url of a store may look, for messages: "sqlite:PATH or …". */
+const char *store_url_forms(void);
+/* Whether an engine takes it; the place itself is not looked at. ERR_INVALID says what is allowed, and shows no password. */
+enum err_code store_url_check(const char *url, struct err *err);
 /* Opens, locks the file for one server (ERR_BUSY names the process that holds it) and migrates. */
 enum err_code store_open(const struct store_options *options, struct store **ret, struct err *err);
-/* Adds to an error of the store at a start which file it is about and what to do; other errors stay as they are. */
+/* Adds to an error of the store at a start which store it is about and what to do; other errors stay as they are. */
 void store_explain(const struct store *store, struct err *err);
 /* False: too much waits already, or the store is closing; the operation stays the caller's and is not called. */
 bool store_submit(struct store *store, struct store_op *op) MUST_CHECK;
@@ -56,11 +60,11 @@ size_t store_tick(struct store *store);
 /* Writes what waits, then closes. */
 void store_close(struct store *store);
 
-/* A consistent copy of a database file to a new file (mode 0600) while a server may use it (`horae store backup`).
- * `progress` may be NULL. ERR_CONFLICT when the file exists. */
+/* Where a store is one file: a consistent copy of it to a new file (mode 0600) while a server may use it (`horae store backup`).
+ * `progress` may be NULL. ERR_CONFLICT when the file exists; ERR_INVALID where the engine has tools of its own, and names them. */
 enum err_code store_backup(const char *url, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
                            void *arg, struct err *err);
-/* Integrity of a database file, and whether it is one of this program and not of a newer version; OK when sound
+/* Integrity of a store, and whether it is one of this program and not of a newer version; OK when sound
  * (`horae store check`). */
 enum err_code store_check(const char *url, struct err *err);
 

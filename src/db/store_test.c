@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
-#include "db/db_priv.h"
+#include "db/store_fault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
