@@ -25,18 +25,18 @@ static const struct db_sql sql_finish = {
 static const struct db_sql sql_note_error = {"UPDATE alerts SET last_error = ?3" CLAIM_RUNNING};
 static const struct db_sql sql_trim = {
     "UPDATE alerts SET state = 3, updated_at = ?2, lease_owner = NULL, last_error = 'too many wait: the oldest are given up'"
-    " WHERE id IN (SELECT id FROM alerts WHERE state < 2 ORDER BY id DESC LIMIT -1 OFFSET ?1)"};
+    " WHERE id IN (SELECT id FROM alerts WHERE state < 2 ORDER BY id DESC LIMIT 9223372036854775807 OFFSET ?1)"};
 static const struct db_sql sql_next_due = {"SELECT MIN(due_at) FROM alerts WHERE state < 2"};
 static const struct db_sql sql_state = {"SELECT state FROM alerts WHERE id = ?1"};
 static const struct db_sql sql_retry = {
     "UPDATE alerts SET state = 0, attempt = 0, due_at = ?2, updated_at = ?2 WHERE id = ?1 AND state = 3"};
 static const struct db_sql sql_purge = {"DELETE FROM alerts WHERE id IN (SELECT id FROM alerts WHERE state >= 2"
                                         " AND updated_at < ?1 ORDER BY id LIMIT ?2)"};
-static const struct db_sql sql_purge_memory = {"DELETE FROM alert_subjects WHERE told_at < ?1 AND NOT firing"};
+static const struct db_sql sql_purge_memory = {"DELETE FROM alert_subjects WHERE told_at < ?1 AND firing = 0"};
 
 #define COLUMNS \
     "SELECT id, uid, channel, kind, subject, payload, state, attempt, due_at, last_error, created_at, sent_at FROM alerts"
-#define FILTER " WHERE id < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR channel = ?3)"
+#define FILTER " WHERE id < ?1 AND (kind = ?2 OR ?2 IS NULL) AND (channel = ?3 OR ?3 IS NULL)"
 /* By state, in the order of enum alert_state; the last one is for any. */
 static const struct db_sql sql_list[ALERT_STATE_COUNT + 1] = {
     {COLUMNS FILTER " AND state < 2 ORDER BY id DESC LIMIT ?4 OFFSET ?5"},

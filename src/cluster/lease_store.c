@@ -10,9 +10,10 @@ static const struct db_sql sql_insert = {
     "INSERT INTO task_locks (lock_key, holder_id, token, fencing_token, state, acquired_at, expires_at, purpose, created_at,"
     " updated_at) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?5, ?5)"};
 static const struct db_sql sql_release = {
-    "UPDATE task_locks SET state = 2, released_at = MAX(?2, acquired_at), updated_at = ?2 WHERE token = ?1 AND state = 0"};
+    "UPDATE task_locks SET state = 2, released_at = CASE WHEN ?2 > acquired_at THEN ?2 ELSE acquired_at END,"
+    " updated_at = ?2 WHERE token = ?1 AND state = 0"};
 static const struct db_sql sql_expire = {
-    "UPDATE task_locks SET state = 1, updated_at = ?2 WHERE state = 0 AND (?1 IS NULL OR (lock_key = ?1 AND expires_at <= ?2))"};
+    "UPDATE task_locks SET state = 1, updated_at = ?2 WHERE state = 0 AND ((lock_key = ?1 AND expires_at <= ?2) OR ?1 IS NULL)"};
 static const struct db_sql sql_history = {
     "SELECT id, lock_key, holder_id, fencing_token, state, acquired_at, expires_at, purpose, released_at FROM task_locks"
     " WHERE state BETWEEN ?3 AND ?4 AND id < ?5 ORDER BY id DESC LIMIT ?1 OFFSET ?2"};

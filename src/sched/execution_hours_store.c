@@ -6,7 +6,7 @@
 enum { BLOCK_BITS = 12 };
 #define HOUR_US (3600 * (int64_t)US_PER_S)
 
-static const struct db_sql sql_note = {"INSERT OR IGNORE INTO task_execution_hours (hour, block) VALUES (?1, ?2)"};
+static const struct db_sql sql_note = {"INSERT INTO task_execution_hours (hour, block) VALUES (?1, ?2) ON CONFLICT DO NOTHING"};
 static const struct db_sql sql_bounds = {"SELECT MIN(block), MAX(block) FROM task_execution_hours WHERE hour BETWEEN ?1 AND ?2"};
 static const struct db_sql sql_purge = {
     "DELETE FROM task_execution_hours WHERE block < (SELECT MIN(id) FROM task_executions) >> 12"};

@@ -24,8 +24,9 @@
 static const struct db_sql sql_get = {"SELECT " EXECUTION_COLUMNS FROM " WHERE e.id = ?1"};
 /* The tasks that had this name or uid, and whether every run of them had it too. */
 static const struct db_sql sql_tasks_of = {
-    "SELECT task_id, MIN((?1 IS NULL OR task_name = ?1) AND (?2 IS NULL OR task_uid = ?2)) FROM task_snapshots WHERE task_uid IN"
-    " (SELECT task_uid FROM task_snapshots WHERE task_name = ?1 AND (?2 IS NULL OR task_uid = ?2)"
+    "SELECT task_id, MIN(CASE WHEN (task_name = ?1 OR ?1 IS NULL) AND (task_uid = ?2 OR ?2 IS NULL)"
+    " THEN 1 ELSE 0 END) FROM task_snapshots WHERE task_uid IN"
+    " (SELECT task_uid FROM task_snapshots WHERE task_name = ?1 AND (task_uid = ?2 OR ?2 IS NULL)"
     " UNION ALL SELECT ?2 WHERE ?1 IS NULL) GROUP BY task_id LIMIT 2"};
 
 static const struct db_sql sql_holders = {
@@ -37,7 +38,7 @@ const size_t execution_query_sql_count = ARRAY_LEN(execution_query_sql);
 
 /* Of a name and perhaps a uid, or of a uid alone: each branch has its index. */
 #define SNAPSHOTS \
-    "SELECT id FROM task_snapshots WHERE task_name = ?5 AND (?13 IS NULL OR task_uid = ?13)" \
+    "SELECT id FROM task_snapshots WHERE task_name = ?5 AND (task_uid = ?13 OR ?13 IS NULL)" \
     " UNION ALL SELECT id FROM task_snapshots WHERE ?5 IS NULL AND task_uid = ?13"
 
 /* Parameters keep their numbers in every combination. The literal bounds of `state` are those of the partial indexes. */
@@ -46,7 +47,7 @@ static const char *const conditions[] = {
     " AND e.snapshot_id IN (" SNAPSHOTS ")",
     " AND e.state = ?6 AND e.state >= 2",
     " AND e.state = ?6 AND e.state < 2",
-    " AND (e.cause IN (0, 3)) = ?7",
+    " AND CASE WHEN e.cause IN (0, 3) THEN 1 ELSE 0 END = ?7",
     " AND e.lease_owner = ?10",
     " AND e.uid = ?11",
 };
@@ -68,33 +69,47 @@ static const char page_by_time[] =
     "SELECT e.id AS id FROM task_executions e WHERE e.id < ?1 AND e.id >= ?12"
     " AND COALESCE(e.started_at, e.created_at) BETWEEN ?8 AND ?9%s"
     " UNION ALL"
-    " SELECT e.id FROM task_executions e INDEXED BY task_executions_waited WHERE e.id < ?1 AND e.id < ?12"
+    " SELECT e.id FROM task_executions e%s WHERE e.id < ?1 AND e.id < ?12"
     " AND e.started_at - e.created_at > " TEXT_OF(WAITED_US) " AND e.started_at BETWEEN ?8 AND ?9%s"
                                                              " ORDER BY 1 DESC LIMIT ?2 OFFSET ?3";
 
+/* SQLite would take another index for what waited; PostgreSQL has no word for that, and needs none. */
+#define WAITED_INDEX " INDEXED BY task_executions_waited"
+
 static struct db_sql list_sql[COMBINATIONS], count_sql[COMBINATIONS];
 
-static void build_statement(unsigned mask)
+static char *page_text(unsigned mask, const char *index)
 {
-    struct buf where, page, list;
+    struct buf where, page;
     buf_init(&where, 4096);
     buf_init(&page, 4096);
-    buf_init(&list, 8192);
     for (unsigned i = 0; i < ARRAY_LEN(conditions); i++)
         if (mask & (1u << i))
             buf_add_text(&where, conditions[i]);
     const char *text = where.data ? where.data : "";
     if (mask & BY_TIME)
-        buf_printf(&page, page_by_time, text, text);
+        buf_printf(&page, page_by_time, text, index, text);
     else
         buf_printf(&page, page_plain, text);
+    buf_release(&where);
+    return buf_take(&page);
+}
+
+static char *list_text(const char *page)
+{
+    struct buf list;
+    buf_init(&list, 8192);
     buf_printf(&list,
                "SELECT " EXECUTION_COLUMNS " FROM (%s) p JOIN task_executions e ON e.id = p.id"
                " LEFT JOIN task_snapshots s ON s.id = e.snapshot_id ORDER BY e.id DESC",
-               page.data);
-    list_sql[mask].text = buf_take(&list);
-    count_sql[mask].text = buf_take(&page);
-    buf_release(&where);
+               page);
+    return buf_take(&list);
+}
+
+static void build_statement(unsigned mask)
+{
+    count_sql[mask] = (struct db_sql){page_text(mask, WAITED_INDEX), .pg = page_text(mask, "")};
+    list_sql[mask] = (struct db_sql){list_text(count_sql[mask].text), .pg = list_text(count_sql[mask].pg)};
 }
 
 /* Made when they are first asked for; most of the combinations never are. */

@@ -21,7 +21,7 @@ static const struct db_sql sql_note_failure = {
 static const struct db_sql sql_finish = {
     "UPDATE task_executions SET state = ?3, started_at = COALESCE(?4, started_at), finished_at = ?5, updated_at = ?5,"
     " attempt = ?6, progress = ?7, result = ?8, result_truncated = ?9, error_message = ?10,"
-    " error_stack = CASE WHEN ?17 THEN error_stack ELSE ?11 END,"
+    " error_stack = CASE WHEN ?17 <> 0 THEN error_stack ELSE ?11 END,"
     " attempts = ?12, cancel_reason = ?13, cancelled_by = ?14, lease_owner = COALESCE(lease_owner, ?15), fence = ?16" CLAIM_UNFINISHED};
 
 static const struct db_sql sql_progress = {"UPDATE task_executions SET progress = ?3, updated_at = ?4" CLAIM_RUNNING};

@@ -16,9 +16,9 @@ static const struct db_sql sql_epoch_last_id = {"SELECT COALESCE(MAX(id), 0) FRO
 static const struct db_sql sql_epoch_get = {"SELECT definition FROM task_epochs WHERE id = ?1"};
 static const struct db_sql sql_stats_add = {
     "INSERT INTO task_stats_by_hour (task_id, hour, total, success, failure, success_duration_ms)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (hour, task_id) DO UPDATE SET total = total + excluded.total,"
-    " success = success + excluded.success, failure = failure + excluded.failure,"
-    " success_duration_ms = success_duration_ms + excluded.success_duration_ms"};
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (hour, task_id) DO UPDATE SET total = task_stats_by_hour.total + excluded.total,"
+    " success = task_stats_by_hour.success + excluded.success, failure = task_stats_by_hour.failure + excluded.failure,"
+    " success_duration_ms = task_stats_by_hour.success_duration_ms + excluded.success_duration_ms"};
 static const struct db_sql sql_purge = {
     "DELETE FROM task_occurrences WHERE id IN (SELECT id FROM task_occurrences WHERE last_at < ?1 ORDER BY id LIMIT ?2)"};
 

@@ -11,17 +11,21 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEFINITION_MAX = 1 << 20 };
+enum { DEFINITION_MAX = 1 << 20, RECENT_BITS = 10 };
 
 #define TASK_COLUMNS \
     "t.id, t.uid, t.name, t.type, t.enabled, t.priority, t.version, t.definition, t.created_at, t.updated_at, t.next_run," \
     " t.last_executed_at, t.last_failure_error, t.total_executions, t.success_executions, t.failure_executions," \
     " t.timeout_executions, t.skipped_executions, t.consecutive_failures, t.recent_outcomes, t.settled_until, t.epoch_id," \
     " t.snapshot_id"
-#define TASK_FILTER \
-    " FROM sched_tasks t WHERE (?1 IS NULL OR instr(t.name, ?1) > 0) AND (?2 IS NULL OR t.type = ?2)" \
-    " AND (?3 < 0 OR t.enabled = ?3) AND (?4 IS NULL OR EXISTS (SELECT 1 FROM sched_task_labels l" \
-    " WHERE l.task_id = t.id AND l.name = ?4 AND (?5 IS NULL OR l.value = ?5)))"
+#define TASK_FILTER(position) \
+    " FROM sched_tasks t WHERE (" position "(t.name, ?1) > 0 OR ?1 IS NULL) AND (t.type = ?2 OR ?2 IS NULL)" \
+    " AND (t.enabled = ?3 OR ?3 < 0) AND (CAST(?4 AS text) IS NULL OR EXISTS (SELECT 1 FROM" \
+    " sched_task_labels l WHERE l.task_id = t.id AND l.name = ?4 AND (l.value = ?5 OR ?5 IS NULL)))"
+#define TASK_PAGE " AND t.id > ?6 ORDER BY t.id LIMIT ?7 OFFSET ?8"
+#define EACH_DUE(position) \
+    "SELECT id, CASE WHEN enabled <> 0 THEN next_run END, CASE WHEN enabled <> 0 AND " position "(definition, '@reboot') > 0" \
+    " THEN 1 ELSE 0 END FROM sched_tasks ORDER BY id"
 
 static const struct db_sql sql_insert = {
     "INSERT INTO sched_tasks (id, uid, name, type, enabled, priority, version, definition, created_at, updated_at, next_run,"
@@ -32,8 +36,10 @@ static const struct db_sql sql_update = {
 static const struct db_sql sql_delete = {"DELETE FROM sched_tasks WHERE id = ?1"};
 /* The totals of all tasks that were deleted stand under task 0, hour 0: statistics of all time equal the history. */
 #define ADD_TO_DELETED \
-    " ON CONFLICT (task_id, hour) DO UPDATE SET total = total + excluded.total, success = success + excluded.success," \
-    " failure = failure + excluded.failure, success_duration_ms = success_duration_ms + excluded.success_duration_ms"
+    " ON CONFLICT (task_id, hour) DO UPDATE SET total = task_stats_by_hour.total + excluded.total," \
+    " success = task_stats_by_hour.success + excluded.success," \
+    " failure = task_stats_by_hour.failure + excluded.failure," \
+    " success_duration_ms = task_stats_by_hour.success_duration_ms + excluded.success_duration_ms"
 static const struct db_sql sql_keep_totals = {
     "INSERT INTO task_stats_by_hour (task_id, hour, total, success, failure, success_duration_ms)"
     " SELECT 0, 0, total_executions, success_executions, failure_executions, success_duration_ms FROM sched_tasks"
@@ -46,15 +52,16 @@ static const struct db_sql sql_label_add = {"INSERT INTO sched_task_labels (name
 static const struct db_sql sql_snapshot_add = {
     "INSERT INTO task_snapshots (id, task_id, task_uid, task_name, task_type) VALUES (?1, ?2, ?3, ?4, ?5)"};
 static const struct db_sql sql_taken = {"SELECT 1 FROM sched_tasks WHERE name = ?1 AND id <> ?2"};
-static const struct db_sql sql_each_due = {"SELECT id, CASE WHEN enabled THEN next_run END,"
-                                           " enabled AND instr(definition, '@reboot') > 0 FROM sched_tasks ORDER BY id"};
+static const struct db_sql sql_each_due = {EACH_DUE("instr"), .pg = EACH_DUE("strpos")};
 static const struct db_sql sql_by_id = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.id = ?1"};
 static const struct db_sql sql_by_name = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.name = ?1"};
 static const struct db_sql sql_by_uid = {"SELECT " TASK_COLUMNS " FROM sched_tasks t WHERE t.uid = ?1"};
-static const struct db_sql sql_list = {"SELECT " TASK_COLUMNS TASK_FILTER " AND t.id > ?6 ORDER BY t.id LIMIT ?7 OFFSET ?8"};
-static const struct db_sql sql_count = {"SELECT t.id" TASK_FILTER " LIMIT ?6"};
+static const struct db_sql sql_list = {"SELECT " TASK_COLUMNS TASK_FILTER("instr") TASK_PAGE,
+                                       .pg = "SELECT " TASK_COLUMNS TASK_FILTER("strpos") TASK_PAGE};
+static const struct db_sql sql_count = {"SELECT t.id" TASK_FILTER("instr") " LIMIT ?6",
+                                        .pg = "SELECT t.id" TASK_FILTER("strpos") " LIMIT ?6"};
 static const struct db_sql sql_last_task = {
-    "SELECT MAX(COALESCE((SELECT MAX(id) FROM sched_tasks), 0), COALESCE((SELECT MAX(task_id) FROM task_snapshots), 0))"};
+    "SELECT COALESCE(MAX(n), 0) FROM (SELECT MAX(id) AS n FROM sched_tasks UNION ALL SELECT MAX(task_id) FROM task_snapshots) AS given"};
 static const struct db_sql sql_last_snapshot = {"SELECT COALESCE(MAX(id), 0) FROM task_snapshots"};
 static const struct db_sql sql_verdicts = {
     "SELECT expected, fired, coalesced, skipped, missed, shifted FROM sched_tasks WHERE id = ?1"};
@@ -63,8 +70,8 @@ static const struct db_sql sql_change_counters = {
     " failure_executions = failure_executions + ?4, timeout_executions = timeout_executions + ?5,"
     " skipped_executions = skipped_executions + ?6, success_duration_ms = success_duration_ms + ?7,"
     " last_executed_at = COALESCE(?8, last_executed_at),"
-    " consecutive_failures = CASE ?9 WHEN 1 THEN 0 ELSE consecutive_failures END + ?10,"
-    " recent_outcomes = ((recent_outcomes << ?11) | ?12) & 1023, last_failure_error = COALESCE(?13, last_failure_error)"
+    " consecutive_failures = CASE WHEN ?9 = 1 THEN 0 ELSE consecutive_failures END + ?10,"
+    " recent_outcomes = ((recent_outcomes * ?11) | ?12) & 1023, last_failure_error = COALESCE(?13, last_failure_error)"
     " WHERE id = ?1"};
 static const struct db_sql sql_change_verdicts = {
     "UPDATE sched_tasks SET expected = expected + ?2, fired = fired + ?3, coalesced = coalesced + ?4, skipped = skipped + ?5,"
@@ -252,7 +259,7 @@ static enum err_code change_counters(struct db *tx, const struct task_change *c,
     bind_unless_zero(st, 8, ends->last_executed_us);
     db_bind_int(st, 9, ends->streak_broken);
     db_bind_int(st, 10, ends->streak);
-    db_bind_int(st, 11, 2 * ends->outcome_count);
+    db_bind_int(st, 11, 1 << (2 * ends->outcome_count < RECENT_BITS ? 2 * ends->outcome_count : RECENT_BITS));
     db_bind_int(st, 12, ends->outcomes);
     db_bind_string(st, 13, ends->last_error);
     int64_t changed = 0;

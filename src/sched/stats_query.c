@@ -14,15 +14,16 @@ static const struct db_sql sql_all = {
     "SELECT name, total_executions, success_executions, failure_executions, success_duration_ms, last_executed_at"
     " FROM sched_tasks WHERE (?1 = 0 OR id = ?1) ORDER BY id LIMIT ?3"};
 /* One range of hours, grouped by sorting: the plus keeps the index by task, which would mean all hours, out of it. */
-static const struct db_sql sql_window = {
-    "SELECT t.name, SUM(h.total), SUM(h.success), SUM(h.failure), SUM(h.success_duration_ms), t.last_executed_at"
-    " FROM task_stats_by_hour h JOIN sched_tasks t ON t.id = h.task_id"
-    " WHERE h.hour >= ?2 AND (?1 = 0 OR h.task_id = ?1) GROUP BY +h.task_id ORDER BY +h.task_id LIMIT ?3"};
+#define WINDOW_ROWS \
+    "SELECT t.name, SUM(h.total), SUM(h.success), SUM(h.failure), SUM(h.success_duration_ms), t.last_executed_at" \
+    " FROM task_stats_by_hour h JOIN sched_tasks t ON t.id = h.task_id WHERE h.hour >= ?2 AND (?1 = 0 OR h.task_id = ?1) "
+static const struct db_sql sql_window = {WINDOW_ROWS "GROUP BY +h.task_id ORDER BY +h.task_id LIMIT ?3",
+                                         .pg = WINDOW_ROWS "GROUP BY t.id ORDER BY t.id LIMIT ?3"};
 static const struct db_sql sql_sums = {
     "SELECT COALESCE(SUM(total), 0), COALESCE(SUM(success), 0), COALESCE(SUM(duration_ms), 0) FROM"
     " (SELECT total_executions AS total, success_executions AS success, success_duration_ms AS duration_ms FROM sched_tasks"
     " WHERE (?1 = 0 OR id = ?1) UNION ALL SELECT total, success, success_duration_ms FROM task_stats_by_hour"
-    " WHERE ?1 = 0 AND task_id = 0)"};
+    " WHERE ?1 = 0 AND task_id = 0) AS sums"};
 static const struct db_sql sql_window_sums = {
     "SELECT COALESCE(SUM(total), 0), COALESCE(SUM(success), 0), COALESCE(SUM(success_duration_ms), 0)"
     " FROM task_stats_by_hour WHERE hour >= ?2 AND (?1 = 0 OR task_id = ?1)"};

@@ -8,11 +8,12 @@
 
 enum { EVENT_BYTES_MAX = 64 << 20 };
 
-static const struct db_sql sql_put = {"INSERT INTO audit_pending (id, event)"
-                                      " VALUES (max(?2, (SELECT ifnull(max(id), 0) FROM audit_pending)) + 1, ?1)"};
+static const struct db_sql sql_put = {
+    "INSERT INTO audit_pending (id, event)"
+    " SELECT max(n) + 1, ?1 FROM (SELECT ?2 AS n UNION ALL SELECT max(id) FROM audit_pending) AS given"};
 static const struct db_sql sql_each = {"SELECT id, event FROM audit_pending WHERE id > ?1 ORDER BY id LIMIT ?2"};
 static const struct db_sql sql_remove = {"DELETE FROM audit_pending WHERE id <= ?1"};
-static const struct db_sql sql_carry = {"INSERT OR IGNORE INTO audit_pending (id, event) VALUES (?1, ?2)"};
+static const struct db_sql sql_carry = {"INSERT INTO audit_pending (id, event) VALUES (?1, ?2) ON CONFLICT DO NOTHING"};
 static const struct db_sql sql_last = {"SELECT max(id) FROM audit_pending"};
 
 const struct db_sql *const pending_store_sql[] = {&sql_put, &sql_each, &sql_remove, &sql_carry, &sql_last};
