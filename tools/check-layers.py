@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 ORDER = ["base", "cron", "db", "cluster", "http", "keeper", "audit", "trail", "alert", "access", "sched", "cli", "app"]
-FOREIGN = {"microhttpd.h": ["http/http_server.c"], "curl/curl.h": ["http/curl_library.h"], "sqlite3.h": ["db/db_sqlite.c"],
+FOREIGN = {"microhttpd.h": ["http/http_server.c"], "curl/curl.h": ["base/curl_library.h"], "hiredis/hiredis.h": ["cluster/redis_library.h"], "sqlite3.h": ["db/db_sqlite.c"],
            "yyjson.h": ["base/json.c"], "yaml.h": ["app/config_file.c"],
            "sodium.h": ["access/access.c", "access/secret.c", "http/idempotency_store.c", "http/webhook_signature.c",
                          "audit/audit_record.c", "trail/audit_key.c"]}

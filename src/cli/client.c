@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "http/curl_library.h"
+#include "base/curl_library.h"
 
 #include <stdio.h>
 #include <stdlib.h>

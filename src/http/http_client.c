@@ -5,7 +5,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/queue.h"
-#include "http/curl_library.h"
+#include "base/curl_library.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libcurl, loaded on first use: the functions that we call, one row each. */
-#ifndef HORAE_HTTP_CURL_LIBRARY_H
-#define HORAE_HTTP_CURL_LIBRARY_H
+#ifndef HORAE_BASE_CURL_LIBRARY_H
+#define HORAE_BASE_CURL_LIBRARY_H
 
 #include "base/err.h"
 
