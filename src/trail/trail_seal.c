@@ -74,8 +74,10 @@ static bool seal_next(struct trail *trail, struct trail_segment *segment)
     const bool settled = code == OK && trail_settle_file(trail, number);
     mutex_lock(&trail->mutex);
     segment->sealing = false;
-    if (code == OK) {
-        segment->meta = meta;
+    if (code == OK) { /* only what sealing changes: the writer reads the rest without the mutex */
+        segment->meta.state = meta.state;
+        segment->meta.sealed_ms = meta.sealed_ms;
+        segment->meta.signature = meta.signature;
         segment->unsettled = !settled;
     }
     condition_broadcast(&trail->changed);
