@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/audit_event.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/panic.h"
 
@@ -15,9 +16,29 @@ static const size_t text_max[AUDIT_TEXT_COUNT] = {
     [AUDIT_TEXT_SUBSYSTEM] = AUDIT_SUBSYSTEM_MAX,    [AUDIT_TEXT_ERROR] = AUDIT_ERROR_MAX,
 };
 
+/* Bytes that are no UTF-8 (of a header) become U+FFFD, which takes three: cut afterwards, or the event would be too long for those
+ * who read it. */
+static char *copy_clean(const char *value, size_t n, size_t max)
+{
+    struct buf clean;
+    buf_init(&clean, max + 4); /* beyond it all is cut */
+    for (size_t i = 0, step; i < n && clean.len <= max; i += step ? step : 1) {
+        step = str_utf8_next(value + i, n - i);
+        if (step)
+            buf_add(&clean, value + i, step);
+        else
+            buf_add_text(&clean, "\xEF\xBF\xBD");
+    }
+    char *copy = xstrndup(clean.data, str_utf8_cut(clean.data, clean.len, max));
+    buf_release(&clean);
+    return copy;
+}
+
 static char *copy_cut(const char *value, size_t max)
 {
     size_t n = strlen(value);
+    if (!str_is_utf8(value, n))
+        return copy_clean(value, n, max);
     return xstrndup(value, n <= max ? n : str_utf8_cut(value, n, max));
 }
 

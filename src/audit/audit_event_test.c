@@ -178,12 +178,32 @@ static void types_of_a_configuration(void **state) /* DATA-33 */
         assert_int_equal(audit_type_check(bad[i], &err), ERR_INVALID);
 }
 
+/* A header may hold any bytes; what replaces them is longer, and the event must still be one that can be read (DATA-30). */
+static void texts_that_are_no_utf8_are_cut_as_they_are_kept(void **state)
+{
+    (void)state;
+    char agent[AUDIT_USER_AGENT_MAX + 1];
+    struct audit_event *event = audit_event_new(AUDIT_ACTION_CREATED, AUDIT_RESOURCE_POD, "p-1"), *copy;
+    struct err err;
+    memset(agent, 0xff, sizeof agent - 1);
+    agent[0] = 'h';
+    agent[sizeof agent - 1] = '\0';
+    audit_event_set(event, AUDIT_TEXT_USER_AGENT, agent);
+    audit_event_set(event, AUDIT_TEXT_REQUEST_ID, "r\xff");
+    assert_string_equal(event->texts[AUDIT_TEXT_REQUEST_ID], "r\xEF\xBF\xBD");
+    auto_free char *text = written(event);
+    assert_int_equal(read_with(text, "", NULL, &copy, &err), OK);
+    assert_int_equal(strlen(copy->texts[AUDIT_TEXT_USER_AGENT]), 1 + (AUDIT_USER_AGENT_MAX - 1) / 3 * 3);
+    audit_event_free(copy);
+    audit_event_free(event);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_events_are_refused_by_name), cmocka_unit_test(what_is_read_is_written),
         cmocka_unit_test(depth_has_no_limit_here),        cmocka_unit_test(later_options_win_and_are_cut),
-        cmocka_unit_test(types_of_a_configuration),
+        cmocka_unit_test(types_of_a_configuration),       cmocka_unit_test(texts_that_are_no_utf8_are_cut_as_they_are_kept),
     };
     return cmocka_run_group_tests_name("audit_event", tests, NULL, NULL);
 }
