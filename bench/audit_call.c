@@ -17,10 +17,12 @@
 
 enum { ROWS = 1000, BLOCKS = 20, BLOCK_CALLS = 50, CALLS = BLOCKS * BLOCK_CALLS, POSTS = 10000, SETTLE_MS = 10000 };
 
-static const char schema[] = "CREATE TABLE bench_orders (id INTEGER PRIMARY KEY, customer INTEGER, changed_at INTEGER, body TEXT);"
-                             "CREATE INDEX bench_orders_customer ON bench_orders (customer, id);"
-                             "CREATE INDEX bench_orders_changed ON bench_orders (changed_at)";
-static const struct db_sql sql_insert = {"INSERT INTO bench_orders (id, body, customer, changed_at) VALUES (?1, ?2, ?1 % 100, ?3)"};
+static const char schema[] =
+    "CREATE TABLE bench_orders (id INTEGER PRIMARY KEY, customer INTEGER, changed_at INTEGER, body TEXT);"
+    "CREATE INDEX bench_orders_customer ON bench_orders (customer, id);"
+    "CREATE INDEX bench_orders_changed ON bench_orders (changed_at)";
+static const struct db_sql sql_insert = {
+    "INSERT INTO bench_orders (id, body, customer, changed_at) VALUES (?1, ?2, ?1 % 100, ?3)"};
 static const struct db_sql sql_update = {"UPDATE bench_orders SET body = ?2, changed_at = ?3 WHERE id = ?1"};
 
 struct series {
@@ -70,11 +72,12 @@ static double median_us(struct series *series)
 
 static int write_body(char *out, size_t capacity, int64_t id, unsigned version)
 {
-    return snprintf(out, capacity,
-                    "{\"order\":%lld,\"state\":\"paid\",\"version\":%u,\"customer\":{\"name\":\"Ada\",\"city\":\"Wien\"},\"lines\":"
-                    "[{\"article\":\"A-17\",\"count\":2,\"price\":1299},{\"article\":\"B-3\",\"count\":1,\"price\":490}],"
-                    "\"note\":\"leave it with the neighbours\"}",
-                    (long long)id, version);
+    return snprintf(
+        out, capacity,
+        "{\"order\":%lld,\"state\":\"paid\",\"version\":%u,\"customer\":{\"name\":\"Ada\",\"city\":\"Wien\"},\"lines\":"
+        "[{\"article\":\"A-17\",\"count\":2,\"price\":1299},{\"article\":\"B-3\",\"count\":1,\"price\":490}],"
+        "\"note\":\"leave it with the neighbours\"}",
+        (long long)id, version);
 }
 
 /* As a service would make it, with who, what, from where, before and after. */
