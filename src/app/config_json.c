@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/config_json.h"
 
-#include "base/mem.h"
+#include "base/url_text.h"
 
-#include <string.h>
-
-/* scheme://user:password@host becomes scheme://user:***@host */
 static void put_text(struct json_writer *w, const char *key, const char *value)
 {
-    const char *rest = strstr(value, "://");
-    const char *at = rest ? strrchr(rest, '@') : NULL;
-    const char *colon = at ? memchr(rest + 3, ':', (size_t)(at - rest - 3)) : NULL;
-    if (!colon) {
-        json_put_text(w, key, value);
-        return;
-    }
-    struct buf hidden;
-    buf_init(&hidden, 8192);
-    buf_printf(&hidden, "%.*s:***%s", (int)(colon - value), value, at);
-    json_put_text(w, key, hidden.data ? hidden.data : "***");
-    buf_release(&hidden);
+    struct buf shown;
+    buf_init(&shown, 8192);
+    url_text_hide(value, &shown);
+    json_put_text(w, key, shown.failed ? "***" : shown.data ? shown.data : "");
+    buf_release(&shown);
 }
 
 static void put_list(struct json_writer *w, const char *key, const struct config_list *list)
