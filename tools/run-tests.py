@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs every test of a build folder and counts: unit tests (cmocka, TAP) and scenarios (unittest, the real binary).
-The fuzzers stand in a build folder of their own (build.sh fuzz) and run with everything else after --fuzz.
+The fuzzers stand in a build folder of their own (build.sh fuzz) and run with everything else after --fuzz. With HORAE_TEST_STORE=postgres
+the scenarios run on a PostgreSQL that is started for them; those of the embedded store alone are skipped, and counted so.
 
 The last line is "N passed, N failed, N skipped"; the exit status is 0 when nothing failed.
 usage: run-tests.py BUILD_DIR [--fuzz FUZZ_BUILD_DIR] [unit|scenarios] [NAME…]
        run-tests.py FUZZ_BUILD_DIR fuzz [NAME…]
 """
+import contextlib
 import json
 import os
 import re
@@ -15,6 +17,9 @@ import sys
 import unittest
 
 import fuzz
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests"))
+import postgres_kit  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UNIT_TIME_MAX_S = 300
@@ -83,7 +88,6 @@ class Result(unittest.TextTestResult):
 
 def scenarios(build, names, count):
     os.environ["HORAE_BINARY"] = os.path.abspath(os.path.join(build, "horae"))
-    sys.path.insert(0, os.path.join(ROOT, "tests"))
     suite = unittest.TestSuite()
     loader = unittest.TestLoader()
     loader.testNamePatterns = [f"*{name}*" for name in names] or None
@@ -120,11 +124,13 @@ def main():
     count = Count()
     os.chdir(ROOT)
     if kind in ("all", "unit"):
-        unit_tests(build, names, count)
+        with postgres_kit.for_tests():
+            unit_tests(build, names, count)
     if kind == "fuzz" or (kind == "all" and fuzz_build != build):
         fuzzers(fuzz_build, names, count)
     if kind in ("all", "scenarios"):
-        scenarios(build, names, count)
+        with postgres_kit.for_tests() if os.environ.get("HORAE_TEST_STORE") == "postgres" else contextlib.nullcontext():
+            scenarios(build, names, count)
     sys.stdout.flush()
     print(f"{count.passed} passed, {count.failed} failed, {count.skipped} skipped")
     return 1 if count.failed or not count.passed else 0

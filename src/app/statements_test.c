@@ -71,5 +71,5 @@ static void every_statement_prepares(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_statement_prepares)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return STORE_KIT_RUN(tests);
 }

@@ -105,5 +105,5 @@ static void a_row_is_claimed_released_rescued_and_finished_under_its_fence(void 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_row_is_claimed_released_rescued_and_finished_under_its_fence)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return STORE_KIT_RUN(tests);
 }

@@ -28,12 +28,14 @@ struct db_stmt {
 };
 
 struct db_open_options {
-    const char *place;               /* as the engine's `place` gave it */
-    bool relaxed;                    /* process-crash safe only */
-    bool readonly;                   /* a reader connection */
-    bool foreign;                    /* a database of somebody else: its settings stay as they are */
-    bool existing;                   /* the file is there; with `readonly` nothing is ever written to it */
-    bool is_uri;                     /* `place` is one, of a file (db_file.c) */
+    const char *place; /* as the engine's `place` gave it */
+    bool relaxed;      /* process-crash safe only */
+    bool readonly;     /* a reader connection */
+    bool foreign;      /* a database of somebody else: its settings stay as they are */
+    bool
+        existing; /* the file is there; with `readonly` nothing is ever written to it, and a replica of a server serves as well */
+    bool is_uri;  /* `place` is one, of a file (db_file.c) */
+    bool single;  /* the store's only server: ERR_BUSY names another one; where `exclusion` does not see to it */
     int log_pages;                   /* a commit moves the log into the database when it has so many pages; 0: the default */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
@@ -49,11 +51,13 @@ struct db_exclusion {
 typedef void (*db_progress_fn)(void *arg, int64_t done, int64_t total);
 
 struct db_engine {
+    const char *name;
     /* What is opened, from an url whose scheme is this engine's, and how messages call it: without secrets. To be freed. */
     enum err_code (*place)(const char *url, char **ret_place, char **ret_name, struct err *err);
-    const char *(*advice)(enum err_code code); /* what to do about an error at a start; NULL = nothing to say */
-    bool is_file;                              /* the place is a path */
-    const struct db_exclusion *exclusion;      /* NULL = none */
+    const char *(*advice)(
+        enum err_code code); /* what to do about an error at a start; "": it says so itself; NULL: not about the store */
+    bool is_file;            /* the place is a path */
+    const struct db_exclusion *exclusion; /* NULL = none */
     const char *(*text)(const struct db_sql *sql);
     const struct db_sql *begin_read, *begin_write;
     const struct migration *migrations;
@@ -65,6 +69,9 @@ struct db_engine {
     void (*close)(struct db *db); /* frees it; its statements are gone */
     enum err_code (*exec)(struct db *db, const char *sql, struct err *err);
     void (*roll_back)(struct db *db);
+    /* After a COMMIT that failed: was it carried out all the same? ERR_UNAVAILABLE: that cannot be known yet, ask again; nothing
+     * else may be done meanwhile. NULL = a COMMIT that fails is never carried out. */
+    enum err_code (*outcome)(struct db *db, bool *ret_committed, struct err *err);
     void (*limit_time)(struct db *db, int64_t until_us);
     enum err_code (*check)(struct db *db, struct err *err); /* integrity; NULL = it looks after that itself */
     /* NULL = it has tools of its own for that; `backup_hint` names them. */
@@ -86,7 +93,7 @@ struct db_engine {
     const void *(*get_blob)(struct db_stmt *st, int column, size_t *ret_length);
 };
 
-extern const struct db_engine db_sqlite_engine;
+extern const struct db_engine db_sqlite_engine, db_postgres_engine;
 
 /* The engine that an url names. ERR_INVALID says what is allowed; it shows no more of the url than its scheme. */
 enum err_code db_engine_of(const char *url, const struct db_engine **ret, struct err *err);

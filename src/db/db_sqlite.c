@@ -322,6 +322,7 @@ static const struct db_exclusion one_server = {
 static const struct db_sql begin_read = {"BEGIN"}, begin_write = {"BEGIN IMMEDIATE"};
 
 const struct db_engine db_sqlite_engine = {
+    .name = "sqlite",
     .place = sqlite_place,
     .advice = sqlite_advice,
     .is_file = true,

@@ -59,7 +59,10 @@ static enum err_code check_applied(struct db *db, size_t *ret_applied, struct er
 static enum err_code look_at_tables(struct db *db, bool *ret_any, bool *ret_ours, struct err *err)
 {
     static const struct db_sql sql = {
-        "SELECT count(*), count(CASE name WHEN 'schema_migrations' THEN 1 END) FROM sqlite_master WHERE type = 'table'"};
+        "SELECT count(*), count(CASE name WHEN 'schema_migrations' THEN 1 END) FROM sqlite_master WHERE type = 'table'",
+        .pg =
+            "SELECT count(*), count(CASE c.relname WHEN 'schema_migrations' THEN 1 END) FROM pg_catalog.pg_class c"
+            " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')"};
     struct db_stmt *st;
     bool row = false;
     enum err_code code = db_prepare(db, &sql, &st, err);

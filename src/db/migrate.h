@@ -13,8 +13,8 @@ struct migration {
 };
 
 /* Generated from migrations/, ascending. */
-extern const struct migration sqlite_migrations[];
-extern const size_t sqlite_migration_count;
+extern const struct migration sqlite_migrations[], postgres_migrations[];
+extern const size_t sqlite_migration_count, postgres_migration_count;
 
 /* Is it a database of this program, and none of a newer version? Changes nothing; ERR_CORRUPT, ERR_CONFLICT. */
 enum err_code migrate_check(struct db *db, struct err *err);

@@ -11,9 +11,10 @@
 #include "db/migrate.h"
 #include "db/store_lock.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
-enum { READER_WAIT_US = 5 * US_PER_S };
+enum { READER_WAIT_US = 5 * US_PER_S, DOUBT_PAUSE_US = US_PER_S / 5, DOUBT_END_US = 3 * US_PER_S };
 
 struct store {
     const struct db_engine *engine;
@@ -23,7 +24,9 @@ struct store {
     struct store_lock lock; /* where the engine has an exclusion; writer thread once it runs */
     struct queue queue;     /* any thread */
     struct thread thread;
-    struct db *writer; /* writer thread only */
+    struct db *writer; /* writer thread only, as the next */
+    bool in_doubt;     /* whether the last commit was carried out will not be known any more: nothing is written after it */
+    atomic_bool ends;  /* see store_prepare_close */
     struct metric *commit_time, *batch_ops;
     struct mutex watch_mutex; /* guards the next two */
     void (*watch)(void *arg, const struct err *err);
@@ -61,10 +64,60 @@ static void roll_back(struct store *store)
         log_debug("store", "rollback: %s", err.message);
 }
 
+static void tell(struct store *store, const struct err *err)
+{
+    mutex_lock(&store->watch_mutex);
+    if (store->watch)
+        store->watch(store->watch_arg, err);
+    mutex_unlock(&store->watch_mutex);
+}
+
+/* What comes in while nothing can be written: nothing of it was begun, so nobody needs to wait. */
+static void refuse(struct list *taken, const struct err *err)
+{
+    for (struct list_node *node; (node = list_pop_front(taken));) {
+        struct store_op *op = CONTAINER_OF(node, struct store_op, node);
+        op->done(op->arg, err->code, err);
+    }
+}
+
+static enum err_code doubt(struct store *store, const struct err *why, struct err *err)
+{
+    store->in_doubt = true;
+    return err_set(err, ERR_UNAVAILABLE, NULL, "whether the change was made is not known: %s",
+                   why ? why->message : "the server stops");
+}
+
+/* A COMMIT whose answer was lost may have been carried out. Until that is known, its operations are neither done nor to be run again:
+ * run twice, a change would be made twice, and told as failed, one that is there would be made again by whoever asked for it. */
+static enum err_code find_outcome(struct store *store, enum err_code failed, struct err *err)
+{
+    struct list taken;
+    struct err why;
+    int64_t until_us = 0; /* once the server stops */
+    bool committed = false, told = false;
+    list_init(&taken);
+    while (store->engine->outcome(store->writer, &committed, &why) != OK) {
+        int64_t now_us = clock_mono(clock_real()).us;
+        if (!told)
+            tell(store, &why);
+        told = true;
+        if (!until_us && atomic_load(&store->ends))
+            until_us = now_us + DOUBT_END_US;
+        if (until_us && now_us >= until_us)
+            return doubt(store, &why, err);
+        (void)queue_take_all(&store->queue, &taken, DOUBT_PAUSE_US);
+        refuse(&taken, &why);
+    }
+    return committed ? OK : failed;
+}
+
 static enum err_code commit(struct store *store, struct err *err)
 {
     int64_t before = clock_mono(clock_real()).us;
     enum err_code code = run_sql(store->writer, &sql_commit, err);
+    if (code != OK && store->engine->outcome)
+        code = find_outcome(store, code, err);
     metric_observe(store->commit_time, clock_mono(clock_real()).us - before);
     return code;
 }
@@ -94,6 +147,8 @@ static void note_result(struct store_op *op, enum err_code code, const struct er
 static enum err_code begin(struct store *store, struct err *err)
 {
     const struct db_exclusion *exclusion = store->engine->exclusion;
+    if (store->in_doubt)
+        return doubt(store, NULL, err);
     enum err_code code = exclusion ? exclusion->check(&store->lock, err) : OK;
     return code == OK ? run_sql(store->writer, store->engine->begin_write, err) : code;
 }
@@ -114,16 +169,17 @@ static bool run_alone(struct store *store, struct store_op *op, struct err *err)
     return begun;
 }
 
-/* One by one. After a wait for somebody else's lock the others would fare no better, each after a wait of its own. */
+/* One by one. After a wait for somebody else's lock, or for a server that is away, the others would fare no better, each after a wait
+ * of its own. */
 static void run_each(struct store *store, struct list *batch, bool begun, struct err *err)
 {
-    bool waited = !begun && err->code == ERR_BUSY;
+    bool waited = store->in_doubt || (!begun && err->code == ERR_BUSY);
     for (struct list_node *node = list_first(batch); node; node = list_next(batch, node)) {
         struct store_op *op = CONTAINER_OF(node, struct store_op, node);
         if (waited)
             note_result(op, err->code, err);
         else
-            waited = !run_alone(store, op, err) && err->code == ERR_BUSY;
+            waited = (!run_alone(store, op, err) && (err->code == ERR_BUSY || err->code == ERR_UNAVAILABLE)) || store->in_doubt;
     }
 }
 
@@ -140,12 +196,8 @@ static void tell_trouble(struct store *store, const struct list *batch)
         const struct store_op *op = CONTAINER_OF(node, struct store_op, node);
         err = is_trouble(op->code) ? op->err : NULL;
     }
-    if (!err)
-        return;
-    mutex_lock(&store->watch_mutex);
-    if (store->watch)
-        store->watch(store->watch_arg, err);
-    mutex_unlock(&store->watch_mutex);
+    if (err)
+        tell(store, err);
 }
 
 void store_watch(struct store *store, void (*fn)(void *arg, const struct err *err), void *arg)
@@ -337,12 +389,12 @@ void store_explain(const struct store *store, struct err *err)
     const char *advice = store->engine->advice(err->code);
     struct err inner = *err;
     if (advice)
-        (void)err_set(err, inner.code, NULL, "%s: %s: %s", store->name, inner.message, advice);
+        (void)err_set(err, inner.code, NULL, "%s: %s%s%s", store->name, inner.message, advice[0] ? ": " : "", advice);
 }
 
 static enum err_code open_writer(struct store *store, struct err *err)
 {
-    struct db_open_options options = {.place = store->place, .relaxed = store->relaxed, .fault = store->fault};
+    struct db_open_options options = {.place = store->place, .relaxed = store->relaxed, .single = true, .fault = store->fault};
     enum err_code code = db_open(store->engine, &options, &store->writer, err);
     if (code == OK)
         code = migrate_apply(store->writer, err);
@@ -415,10 +467,16 @@ enum err_code store_open(const struct store_options *options, struct store **ret
     return OK;
 }
 
+void store_prepare_close(struct store *store)
+{
+    atomic_store(&store->ends, true);
+}
+
 void store_close(struct store *store)
 {
     if (!store)
         return;
+    store_prepare_close(store);
     queue_close(&store->queue);
     thread_join(&store->thread);
     if (store->inline_writer)

@@ -57,11 +57,24 @@ void store_watch(struct store *store, void (*fn)(void *arg, const struct err *er
 enum err_code store_read(struct store *store, store_run_fn run, void *arg, struct err *err);
 /* inline_writer: writes what waits; returns how many operations were completed. */
 size_t store_tick(struct store *store);
+/* The server is about to stop: a commit whose outcome is not known, since its database is away, is waited for no longer than some
+ * seconds; then nothing is written any more, and what was in doubt is found out by the next start. Any thread. */
+void store_prepare_close(struct store *store);
 /* Writes what waits, then closes. */
 void store_close(struct store *store);
 
+/* One snapshot of a store that no server of this process need have open; nothing is changed. ERR_NOT_FOUND: there is none. */
+enum err_code store_look(const char *url, store_run_fn run, void *arg, struct err *err);
+/* The path that the files of a store begin with, those that belong to it and are no part of it (PATH-audit, PATH.notes): that of the
+ * database, or one in the folder `data` where the database is on a server. */
+void store_files(const char *url, const char *data, char *path, size_t size);
+/* How messages call a store: without passwords. To be freed. */
+char *store_name(const char *url);
+
+/* Whether copies of this kind of store are made by horae; ERR_INVALID names the tools that make them otherwise. */
+enum err_code store_can_copy(const char *url, struct err *err);
 /* Where a store is one file: a consistent copy of it to a new file (mode 0600) while a server may use it (`horae store backup`).
- * `progress` may be NULL. ERR_CONFLICT when the file exists; ERR_INVALID where the engine has tools of its own, and names them. */
+ * `progress` may be NULL. ERR_CONFLICT when the file exists; errors of store_can_copy. */
 enum err_code store_backup(const char *url, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
                            void *arg, struct err *err);
 /* Integrity of a store, and whether it is one of this program and not of a newer version; OK when sound

@@ -2,6 +2,7 @@
 /* The contract of the store, written against its interface: an engine that passes may stand behind it. */
 #include "db/store.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "db/store_fault.h"
@@ -16,17 +17,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { OPS = 500 };
+#include "db/store_test_kit.h"
 
-struct kit {
-    char folder[64], url[128], path[112];
-    struct store *store;
-};
+enum { OPS = 500 };
 
 static const struct db_sql sql_put = {"INSERT INTO settings (key, value, updated_at, updated_by) VALUES (?1, '', ?2, '')"};
 static const struct db_sql sql_count = {"SELECT COUNT(*) FROM settings"};
 
-static void open_store(struct kit *kit, const struct store_fault *fault)
+static void open_store(struct store_kit *kit, const struct store_fault *fault)
 {
     struct err err;
     struct store_options options = {.url = kit->url, .readers = 2, .fault = fault};
@@ -35,28 +33,16 @@ static void open_store(struct kit *kit, const struct store_fault *fault)
 
 static int set_up(void **state)
 {
-    struct kit *kit = xcalloc(1, sizeof *kit);
-    (void)snprintf(kit->folder, sizeof kit->folder, "/tmp/horae-store-XXXXXX");
-    assert_non_null(mkdtemp(kit->folder));
-    (void)snprintf(kit->path, sizeof kit->path, "%s/test.db", kit->folder);
-    (void)snprintf(kit->url, sizeof kit->url, "sqlite:%s", kit->path);
+    struct store_kit *kit = xcalloc(1, sizeof *kit);
+    store_kit_place(kit);
     *state = kit;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct kit *kit = *state;
-    static const char *const names[] = {"test.db", "test.db-wal", "test.db-shm", "test.db.lock", "copy.db"};
-    char path[160];
-    if (kit->store)
-        store_close(kit->store);
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", kit->folder, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(kit->folder);
-    free(kit);
+    store_kit_close(*state);
+    free(*state);
     return 0;
 }
 
@@ -92,7 +78,7 @@ static enum err_code count_rows(struct db *db, void *arg, struct err *err)
     return code;
 }
 
-static int64_t rows(struct kit *kit)
+static int64_t rows(struct store_kit *kit)
 {
     int64_t count = -1;
     struct err err;
@@ -102,7 +88,7 @@ static int64_t rows(struct kit *kit)
 
 static void what_was_acknowledged_is_there_after_reopening(void **state)
 {
-    struct kit *kit = *state;
+    struct store_kit *kit = *state;
     int64_t one = 1;
     struct err err;
     open_store(kit, NULL);
@@ -135,7 +121,7 @@ static void item_done(void *arg, enum err_code code, const struct err *err)
 
 static void a_bad_operation_does_not_harm_its_neighbours(void **state)
 {
-    struct kit *kit = *state;
+    struct store_kit *kit = *state;
     static struct item items[OPS];
     _Atomic int done = 0, failed = 0;
     open_store(kit, NULL);
@@ -158,7 +144,7 @@ static enum err_code put_then_fail(struct db *tx, void *arg, struct err *err)
 
 static void a_failed_operation_leaves_nothing_behind(void **state)
 {
-    struct kit *kit = *state;
+    struct store_kit *kit = *state;
     int64_t one = 1;
     struct err err;
     open_store(kit, NULL);
@@ -181,7 +167,7 @@ static enum err_code take_and_fail(struct db *tx, void *arg, struct err *err)
 
 static void fences_only_grow(void **state)
 {
-    struct kit *kit = *state;
+    struct store_kit *kit = *state;
     int64_t first = 0, lost = 0, second = 0;
     struct err err;
     open_store(kit, NULL);
@@ -198,10 +184,12 @@ static void fences_only_grow(void **state)
 
 static void a_second_store_on_the_same_file_is_refused(void **state)
 {
-    struct kit *kit = *state;
+    struct store_kit *kit = *state;
     struct store *second;
     struct err err;
     struct store_options options = {.url = kit->url, .readers = 1};
+    if (store_kit_engine != KIT_SQLITE)
+        return; /* a server's database is for many */
     open_store(kit, NULL);
     assert_int_equal(store_open(&options, &second, &err), ERR_BUSY);
     char pid[16];
@@ -211,12 +199,18 @@ static void a_second_store_on_the_same_file_is_refused(void **state)
 
 static void a_backup_is_taken_while_the_store_is_in_use(void **state)
 {
-    struct kit *kit = *state;
+    struct store_kit *kit = *state;
     char copy[160], url[176];
     int64_t one = 1;
     struct err err;
     open_store(kit, NULL);
     assert_int_equal(store_write(kit->store, put_number, &one, &err), OK);
+    if (store_kit_engine != KIT_SQLITE) { /* it has tools of its own, which the refusal names */
+        assert_int_equal(store_backup(kit->url, "/nowhere", NULL, NULL, &err), ERR_INVALID);
+        assert_non_null(strstr(err.message, "pg_dump"));
+        assert_int_equal(store_check(kit->url, &err), OK);
+        return;
+    }
     (void)snprintf(copy, sizeof copy, "%s/copy.db", kit->folder);
     (void)snprintf(url, sizeof url, "sqlite:%s", copy);
     assert_int_equal(store_backup(kit->url, copy, NULL, NULL, &err), OK);
@@ -239,7 +233,7 @@ static enum err_code fail_commits(void *arg, const char *what, struct err *err)
 
 static void commits_that_fail_are_errors_and_later_ones_work(void **state)
 {
-    struct kit *kit = *state;
+    struct store_kit *kit = *state;
     struct broken_disk disk = {.failing = 0};
     disk.fault = (struct store_fault){.before = fail_commits, .arg = &disk};
     int64_t one = 1, two = 2;
@@ -278,12 +272,180 @@ static enum err_code run_many_statements(struct db *db, void *arg, struct err *e
 
 static void any_number_of_different_statements_can_be_run(void **state)
 {
-    struct kit *kit = *state;
+    struct store_kit *kit = *state;
     struct err err;
     size_t sum = 0;
     open_store(kit, NULL);
     assert_int_equal(store_read(kit->store, run_many_statements, &sum, &err), OK);
     assert_int_equal(sum, 2000);
+}
+
+/* ---- values ---- */
+
+static const char text_value[] = "Größe \xf0\x9f\x95\xb0 '\"\\ ?1 $1";
+static const unsigned char blob_value[] = {0, 1, 255, '\\', 0};
+
+static void bind_values(struct db_stmt *st, int64_t number, const char *text, const void *blob, size_t blob_length)
+{
+    db_bind_int(st, 1, number);
+    db_bind_text(st, 2, text, strlen(text));
+    db_bind_blob(st, 3, blob, blob_length);
+    db_bind_null(st, 4);
+}
+
+static const struct db_sql sql_make_values = {
+    "CREATE TABLE value_test (number INTEGER, words TEXT, bytes BLOB, absent TEXT)",
+    .pg = "CREATE TABLE value_test (number bigint, words text, bytes bytea, absent text)"};
+static const struct db_sql sql_put_values = {"INSERT INTO value_test (number, words, bytes, absent) VALUES (?1, ?2, ?3, ?4)"};
+static const struct db_sql sql_get_values = {"SELECT number, words, bytes, absent FROM value_test WHERE number = ?1"};
+static const struct db_sql sql_sum_values = {
+    "SELECT SUM(number), COUNT(*), MAX(number), SUM(number) IS NULL FROM value_test WHERE number > ?1 AND number < 8000000000000000000"};
+
+static enum err_code put_values(struct db *tx, int64_t number, const char *text, const void *blob, size_t blob_length,
+                                struct err *err)
+{
+    struct db_stmt *st;
+    int64_t changes = 0;
+    enum err_code code = db_prepare(tx, &sql_put_values, &st, err);
+    if (code != OK)
+        return code;
+    bind_values(st, number, text, blob, blob_length);
+    code = db_run(st, &changes, err);
+    assert_int_equal(changes, 1);
+    return code;
+}
+
+static enum err_code write_values(struct db *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    enum err_code code = db_exec(tx, tx->engine->text(&sql_make_values), err);
+    if (code == OK)
+        code = put_values(tx, INT64_MIN, "", "", 0, err);
+    if (code == OK)
+        code = put_values(tx, INT64_MAX, text_value, blob_value, sizeof blob_value, err);
+    for (int64_t i = 1; i <= 3 && code == OK; i++)
+        code = put_values(tx, i * 3000000000000000000 - 1, "x", "y", 1, err);
+    return code;
+}
+
+static void assert_values(struct db *db, int64_t number, const char *text, const void *blob, size_t blob_length)
+{
+    struct db_stmt *st;
+    bool row = false;
+    size_t length = 9;
+    assert_int_equal(db_prepare(db, &sql_get_values, &st, NULL), OK);
+    db_bind_int(st, 1, number);
+    assert_int_equal(db_step(st, &row, NULL), OK);
+    assert_true(row);
+    assert_true(db_int(st, 0) == number);
+    assert_int_equal(db_kind_of(st, 0), DB_INT);
+    assert_string_equal(db_text(st, 1, &length), text);
+    assert_int_equal(length, strlen(text));
+    assert_int_equal(db_kind_of(st, 1), DB_TEXT);
+    assert_int_equal(db_kind_of(st, 2), DB_BLOB);
+    const void *bytes = db_blob(st, 2, &length);
+    assert_int_equal(length, blob_length);
+    if (blob_length)
+        assert_memory_equal(bytes, blob, blob_length);
+    assert_true(db_is_null(st, 3));
+    assert_null(db_text(st, 3, NULL));
+    assert_int_equal(db_step(st, &row, NULL), OK);
+    assert_false(row);
+}
+
+static enum err_code read_values(struct db *db, void *arg, struct err *err)
+{
+    (void)arg;
+    struct db_stmt *st;
+    bool row = false;
+    assert_values(db, INT64_MIN, "", "", 0);
+    assert_values(db, INT64_MAX, text_value, blob_value, sizeof blob_value);
+    assert_int_equal(db_prepare(db, &sql_sum_values, &st, err), OK);
+    db_bind_int(st, 1, 0);
+    assert_int_equal(db_step(st, &row, err), OK);
+    assert_true(db_int(st, 0) == 8999999999999999998); /* of two rows */
+    assert_int_equal(db_int(st, 1), 2);
+    assert_true(db_int(st, 2) == 5999999999999999999);
+    assert_int_equal(db_int(st, 3), 0);
+    db_reset(st);
+    return OK;
+}
+
+static void values_come_back_as_they_were(void **state)
+{
+    struct store_kit *kit = *state;
+    struct err err;
+    open_store(kit, NULL);
+    if (store_write(kit->store, write_values, NULL, &err) != OK)
+        fail_msg("%s", err.message);
+    if (store_read(kit->store, read_values, NULL, &err) != OK)
+        fail_msg("%s", err.message);
+}
+
+/* ---- errors ---- */
+
+static const struct db_sql sql_same_key = {"INSERT INTO settings (key, value, updated_at, updated_by) VALUES ('1', '', 1, '')"};
+static const struct db_sql sql_no_key = {"INSERT INTO settings (key, value, updated_at, updated_by) VALUES (NULL, '', 1, '')"};
+#define LOCK(state, ends, released) \
+    "INSERT INTO task_locks (lock_key, holder_id, token, fencing_token, state, acquired_at, expires_at, released_at, purpose, created_at," \
+    " updated_at) VALUES ('k', 'h', 't', 1, " #state ", 5, " #ends ", " #released ", '', 5, 5)"
+static const struct db_sql sql_lock = {LOCK(0, 6, NULL)}, sql_ended_lock = {LOCK(2, 6, 5)}, sql_endless_lock = {LOCK(1, 5, NULL)},
+                           sql_early_lock = {LOCK(2, 6, 4)};
+
+static enum err_code run_one(struct db *tx, void *arg, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(tx, arg, &st, err);
+    return code == OK ? db_run(st, NULL, err) : code;
+}
+
+static void broken_constraints_are_conflicts(void **state)
+{
+    struct store_kit *kit = *state;
+    int64_t one = 1;
+    struct err err;
+    open_store(kit, NULL);
+    assert_int_equal(store_write(kit->store, put_number, &one, &err), OK);
+    assert_int_equal(store_write(kit->store, run_one, (void *)(uintptr_t)&sql_lock, &err), OK);
+    assert_int_equal(store_write(kit->store, run_one, (void *)(uintptr_t)&sql_ended_lock, &err), OK);
+    /* DATA-23: one active lock for a key; DATA-24: it ends after it began, and is released after that. */
+    const struct db_sql *const bad[] = {&sql_same_key, &sql_no_key, &sql_lock, &sql_endless_lock, &sql_early_lock};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(store_write(kit->store, run_one, (void *)(uintptr_t)bad[i], &err), ERR_CONFLICT);
+    assert_int_equal(rows(kit), 1);
+}
+
+static void a_reader_cannot_write(void **state)
+{
+    struct store_kit *kit = *state;
+    struct err err;
+    open_store(kit, NULL);
+    assert_int_equal(store_read(kit->store, run_one, (void *)(uintptr_t)&sql_same_key, &err), ERR_UNAVAILABLE);
+    assert_int_equal(rows(kit), 0);
+}
+
+static const struct db_sql sql_endless = {
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT COUNT(*) FROM n"};
+
+static enum err_code count_for_a_while(struct db *db, void *arg, struct err *err)
+{
+    struct db_stmt *st;
+    bool row = false;
+    assert_int_equal(db_prepare(db, &sql_endless, &st, err), OK);
+    db_limit_time(db, clock_mono(clock_real()).us + 20 * US_PER_MS);
+    assert_int_equal(db_step(st, &row, err), ERR_TIMEOUT);
+    db_limit_time(db, 0);
+    return count_rows(db, arg, err); /* the snapshot is usable still */
+}
+
+static void work_that_may_be_given_up_ends_at_its_time(void **state)
+{
+    struct store_kit *kit = *state;
+    int64_t count = -1;
+    struct err err;
+    open_store(kit, NULL);
+    assert_int_equal(store_read(kit->store, count_for_a_while, &count, &err), OK);
+    assert_int_equal(count, 0);
 }
 
 int main(void)
@@ -297,6 +459,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_backup_is_taken_while_the_store_is_in_use, set_up, tear_down),
         cmocka_unit_test_setup_teardown(any_number_of_different_statements_can_be_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(commits_that_fail_are_errors_and_later_ones_work, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(values_come_back_as_they_were, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(broken_constraints_are_conflicts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reader_cannot_write, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(work_that_may_be_given_up_ends_at_its_time, set_up, tear_down),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return STORE_KIT_RUN(tests);
 }

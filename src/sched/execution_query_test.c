@@ -55,16 +55,30 @@ static struct model_row make_row(int64_t id)
     return row;
 }
 
+static const struct db_sql sql_snapshot = {
+    "INSERT INTO task_snapshots (id, task_id, task_uid, task_name, task_type) VALUES (?1, ?2, ?3, ?4, 'noop')"};
+
+static enum err_code add_snapshot(struct db *tx, int number, struct err *err)
+{
+    struct db_stmt *st;
+    struct uuid uid = {.b = {[15] = (uint8_t)snapshots[number].task_id}};
+    enum err_code code = db_prepare(tx, &sql_snapshot, &st, err);
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, number + 1);
+    db_bind_int(st, 2, snapshots[number].task_id);
+    db_bind_blob(st, 3, uid.b, sizeof uid.b);
+    db_bind_string(st, 4, snapshots[number].name);
+    return db_run(st, NULL, err);
+}
+
 static enum err_code fill(struct db *tx, void *arg, struct err *err)
 {
     (void)arg;
     char sql[256];
     enum err_code code = OK;
-    for (int i = 0; i < SNAPSHOTS && code == OK; i++) {
-        (void)snprintf(sql, sizeof sql, "INSERT INTO task_snapshots VALUES (%d, %lld, x'%032lld', '%s', 'noop')", i + 1,
-                       (long long)snapshots[i].task_id, (long long)snapshots[i].task_id, snapshots[i].name);
-        code = db_exec(tx, sql, err);
-    }
+    for (int i = 0; i < SNAPSHOTS && code == OK; i++)
+        code = add_snapshot(tx, i, err);
     for (int64_t id = 1; id <= ROWS && code == OK; id++) {
         struct model_row *row = &model[id];
         *row = make_row(id);
@@ -197,5 +211,5 @@ static void pages_hold_what_matches_and_nothing_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(pages_hold_what_matches_and_nothing_else)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return STORE_KIT_RUN(tests);
 }

@@ -143,5 +143,5 @@ int main(void)
         cmocka_unit_test(handlers_are_checked_before_anything_runs),
         cmocka_unit_test(a_run_without_a_handler_is_recorded_as_a_failure),
     };
-    return cmocka_run_group_tests_name("sched: scheduler", tests, NULL, NULL);
+    return STORE_KIT_RUN(tests);
 }

@@ -29,8 +29,7 @@ static enum err_code insert_claimed(struct db *tx, void *arg, struct err *err)
     int64_t *ret_fence = arg;
     struct execution_insert row = {
         .id = ID, .task_id = 1, .snapshot_id = 1, .cause = CAUSE_MANUAL, .created_us = 1, .started_us = 1};
-    enum err_code code =
-        db_exec(tx, "INSERT INTO task_snapshots VALUES (1, 1, x'00000000000000000000000000000001', 'task', 'command')", err);
+    enum err_code code = db_exec(tx, "INSERT INTO task_snapshots VALUES (1, 1, '', 'task', 'command')", err);
     if (code == OK)
         code = execution_store_insert(tx, "former", &row, 1, err);
     *ret_fence = row.fence;
@@ -102,5 +101,5 @@ int main(void)
         cmocka_unit_test(an_attempt_that_ends_is_kept_when_the_next_begins),
         cmocka_unit_test(an_adopted_attempt_that_ends_leaves_nobody_at_work),
     };
-    return cmocka_run_group_tests_name("sched: one step", tests, NULL, NULL);
+    return STORE_KIT_RUN(tests);
 }
