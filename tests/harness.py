@@ -18,6 +18,7 @@ import unittest
 import urllib.parse
 
 import openapi_check
+import postgres_kit
 
 BINARY = os.environ.get("HORAE_BINARY", "build/release/horae")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -37,6 +38,38 @@ def wait_until(what, condition, limit_s=WAIT_S):
         if time.monotonic() > end:
             raise AssertionError(f"not within {limit_s} s: {what}")
         time.sleep(0.02)
+
+
+# ---- on which store ----
+
+POSTGRES = os.environ.get("HORAE_TEST_STORE") == "postgres"  # run-tests.py; each data folder has a database of its own
+AUDIT_FOLDER = "postgres-audit" if POSTGRES else "horae.db-audit"
+
+
+def of_the_file_store(why):
+    """For tests of what only a store in a file has, or that look into that file."""
+    return unittest.skipIf(POSTGRES, f"of the embedded store: {why}")
+
+
+def database_of(folder):
+    return "horae_" + re.sub("[^a-z0-9]", "_", os.path.realpath(folder).lower())[-50:]
+
+
+def store_environment(folder):
+    return {"HORAE_STORE": postgres_kit.make_database(database_of(folder))} if POSTGRES else {}
+
+
+def store_arguments(folder):
+    """For commands that work on the store of a data folder without a server."""
+    return [*(["--store", store_environment(folder)["HORAE_STORE"]] if POSTGRES else []), "--data", folder]
+
+
+def store_rows(server, sql):
+    """What a query finds in the store of a server, also of one that was stopped."""
+    if POSTGRES:
+        return postgres_kit.rows(database_of(server.folder), sql)
+    with contextlib.closing(sqlite3.connect(f"file:{server.folder}/horae.db?mode=ro", uri=True)) as db:
+        return db.execute(sql).fetchall()
 
 
 class Answer:
@@ -66,7 +99,7 @@ class Server:
 
     def start(self):
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "HORAE_ADMIN_TOKEN": ADMIN_TOKEN,
-               "HORAE_ADMIN_PASSWORD": "correct horse", **self.env}
+               "HORAE_ADMIN_PASSWORD": "correct horse", **store_environment(self.folder), **self.env}
         self.log = open(self.log_path, "ab")
         command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--data", self.folder, "--stop-timeout", "5", *self.arguments]
         self.process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
@@ -88,6 +121,7 @@ class Server:
                 self.process = None
                 raise AssertionError(f"the server did not start: {seen.decode(errors='replace')}")
         self.log.write(seen)
+        self.log.flush()
         self.host = urllib.parse.urlsplit(self.url).netloc
         self._drain()
 
@@ -131,6 +165,8 @@ class Server:
         if self.process is not None:
             self.stop()
         end_keeper(self.folder)
+        if POSTGRES:
+            postgres_kit.drop_database(database_of(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- REST ----
@@ -218,7 +254,7 @@ def end_keeper(folder):
 def stored_events(server):
     """(events in segments, the last row of audit_pending that is in them), from the files."""
     rows, moved = [], 0
-    for path in sorted(glob.glob(f"{server.folder}/horae.db-audit/*.db")):
+    for path in sorted(glob.glob(f"{server.folder}/{AUDIT_FOLDER}/*.db")):
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             db.execute("BEGIN")  # both of one moment
             rows += [json.loads(row[0]) for row in db.execute("SELECT event FROM audit_events ORDER BY seq")]
@@ -229,8 +265,7 @@ def stored_events(server):
 def audit_events(server):
     """What the audit log has by now, in the order of its storing; `old` and `new` are the objects as values. Also of a server that
     was stopped."""
-    with contextlib.closing(sqlite3.connect(f"file:{server.folder}/horae.db?mode=ro", uri=True)) as db:
-        rows = db.execute("SELECT id, event FROM audit_pending ORDER BY id").fetchall()
+    rows = store_rows(server, "SELECT id, event FROM audit_pending ORDER BY id")
     last = rows[-1][0] if rows else 0
     if server.process is None:  # what was committed and not moved is moved by the next start
         events, moved = stored_events(server)

@@ -181,7 +181,7 @@ class Account:
         entry = f"MARKS={self.load.marks}"
         left = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_alive(pid) and carries(pid, entry)]
         self.expect(not left, f"processes of commands are left, daemons among them: {left}")
-        checked = subprocess.run([harness.BINARY, "store", "check", "--data", self.server.folder], capture_output=True, text=True, check=False)
+        checked = subprocess.run([harness.BINARY, "store", "check", *harness.store_arguments(self.server.folder)], capture_output=True, text=True, check=False)
         self.expect(checked.returncode == 0, f"store check: {checked.stdout}{checked.stderr}")
 
 

@@ -19,7 +19,7 @@ import threading
 import time
 import unittest
 
-from harness import ADMIN_TOKEN, Server, ServerCase, audit_events, run_cli, wait_until
+from harness import ADMIN_TOKEN, Server, ServerCase, audit_events, of_the_file_store, run_cli, wait_until
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
 
@@ -208,6 +208,7 @@ class Webhook(Case):
 class Killed(Case):
     """Between the commit of an end and the delivery of its alert, wherever the kill falls: at least once, under one id."""
 
+    @of_the_file_store("looks into its file")
     def test_a_kill_before_the_delivery_loses_nothing(self):
         receiver = self.receiver()
         receiver.close()
@@ -243,6 +244,7 @@ class Killed(Case):
         wait_until("it to be sent", lambda: alerts(server, state="sent", channel="webhook"))
         self.assertEqual(alerts(server, channel="webhook")[0]["attempts"], 2)
 
+    @of_the_file_store("looks into its file")
     def test_every_end_that_was_recorded_has_its_alert(self):
         """Killed in the middle of many failures of many tasks: an end without an alert, or the other way round, is none."""
         server = self.start()
@@ -394,6 +396,7 @@ class Lists(ServerCase):
                          [("alert.created", "alert", "execution_failed", "pending"), ("alert.updated", "alert", "execution_failed", "sent")])
 
 
+@of_the_file_store("looks into its file")
 class Bounds(Case):
     """The outbox has an end: by number while it waits, by age when it is over."""
 
@@ -446,6 +449,7 @@ class Bounds(Case):
         self.assertEqual(purged[-1]["data"]["count"], "6")
 
 
+@of_the_file_store("its disk is full")
 class Store(Case):
     """The store refuses: the log says so at once, and once; when it takes changes again the outbox has it, with its end."""
 

@@ -12,7 +12,7 @@ import time
 import urllib.parse
 import uuid
 
-from harness import ADMIN_TOKEN, BINARY, Server, ServerCase, run_cli
+from harness import ADMIN_TOKEN, AUDIT_FOLDER, BINARY, Server, ServerCase, of_the_file_store, run_cli, store_arguments
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
@@ -23,7 +23,7 @@ def event(**fields):
 
 def verify(folder, *arguments):
     """(exit code, first_bad) of the command, without a server."""
-    done = run_cli("audit", "verify", "--data", folder, "--json", *arguments)
+    done = run_cli("audit", "verify", *store_arguments(folder), "--json", *arguments)
     if done.returncode not in (0, 1) or not done.stdout:
         raise AssertionError(done.stderr)
     data = json.loads(done.stdout)["data"]
@@ -103,6 +103,7 @@ class Proof(ServerCase):
         again = self.server.get("/audit/checkpoints").data
         self.assertEqual(again[0], newest)  # nothing came, nothing is signed
 
+    @of_the_file_store("copies are made by horae")
     def test_an_older_copy_of_everything_is_found_with_checkpoints_that_were_kept(self):
         self.server.post("/audit/events", [event()] * 30)
         self.server.stop()
@@ -116,6 +117,7 @@ class Proof(ServerCase):
         code, bad = verify(older, "--checkpoint", kept)
         self.assertEqual((code, bad["reason"]), (1, "truncated"))
 
+    @of_the_file_store("copies are made by horae")
     def test_a_restored_database_leaves_the_log_in_order(self):
         folder = self.server.folder
         copy = os.path.join(folder, "copy.db")
@@ -136,6 +138,7 @@ class Proof(ServerCase):
             self.assertEqual(database.execute("SELECT count(*) FROM audit_checkpoints").fetchone()[0], 1)
         database.close()
 
+    @of_the_file_store("copies are made by horae")
     def test_an_older_database_that_somebody_put_there_is_named(self):
         folder = self.server.folder
         copy = os.path.join(folder, "copy.db")
@@ -146,6 +149,7 @@ class Proof(ServerCase):
         code, bad = verify(folder)
         self.assertEqual((code, bad["reason"]), (1, "truncated"))
 
+    @of_the_file_store("copies are made by horae")
     def test_a_former_database_that_cannot_be_read_keeps_nothing_from_being_restored(self):
         folder = self.server.folder
         copy = os.path.join(folder, "copy.db")
@@ -164,7 +168,7 @@ class Proof(ServerCase):
         self.server.stop()
         key, kept = os.path.join(self.server.folder, "audit.key"), os.path.join(self.server.folder, "kept.key")
         os.rename(key, kept)
-        done = run_cli("audit", "verify", "--data", self.server.folder)
+        done = run_cli("audit", "verify", *store_arguments(self.server.folder))
         self.assertEqual((done.returncode, f"there is no {key}" in done.stderr, "--checkpoint" in done.stderr), (1, True, True), done.stderr)
         self.server.start()
         bad = self.server.get("/audit/verify").data["first_bad"]
@@ -192,7 +196,7 @@ class Proof(ServerCase):
         export = os.path.join(self.server.folder, "e.ndjson")
         self.assertEqual(run_cli("audit", "export", "--out", export, server=self.server).returncode, 0)
         self.server.stop()
-        path = os.path.join(self.server.folder, "horae.db-audit", "000001.db")
+        path = os.path.join(self.server.folder, AUDIT_FOLDER, "000001.db")
         with sqlite3.connect(path) as database:
             with self.assertRaises(sqlite3.DatabaseError):
                 database.execute("UPDATE audit_events SET event = '{}'")

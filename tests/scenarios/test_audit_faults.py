@@ -19,7 +19,7 @@ import time
 import unittest
 import uuid
 
-from harness import ADMIN_TOKEN, BINARY, Server, wait_until
+from harness import ADMIN_TOKEN, AUDIT_FOLDER, BINARY, Server, of_the_file_store, store_arguments, wait_until
 from scenarios.test_audit_ingest import NDJSON, by_id, event, lines, stored_events
 
 DAY_MS = 86400000
@@ -51,7 +51,7 @@ class Faults(unittest.TestCase):
         return server
 
     def verify(self, server):
-        done = subprocess.run([BINARY, "audit", "verify", "--data", server.folder], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([BINARY, "audit", "verify", *store_arguments(server.folder)], capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
 
@@ -206,7 +206,7 @@ class FilesAtTheirLimit(NoRoom, Faults):
 
 class Gone(Faults):
     def folder_of(self, server):
-        return os.path.join(server.folder, "horae.db-audit")
+        return os.path.join(server.folder, AUDIT_FOLDER)
 
     def test_the_folder_goes_and_comes_back(self):
         server = self.serve()
@@ -237,7 +237,7 @@ class Gone(Faults):
         wait_until("a new file", lambda: server.post("/audit/events", event(request_id="later")).status == 201)
         wait_until("the event of the change", lambda: [one for one in by_id(server.folder).values() if one["resource"]["identifier"] == task["uid"]])
         self.assertEqual({segment for segment, _, _ in stored_events(server.folder)}, {2})
-        done = subprocess.run([BINARY, "audit", "verify", "--data", server.folder], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([BINARY, "audit", "verify", *store_arguments(server.folder)], capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(done.returncode, 1, done.stdout)  # what was taken away is missed
 
 
@@ -250,7 +250,7 @@ class Read(Faults):
     def test_a_segment_that_is_read_while_it_is_sealed_is_one_file_once_it_is_not(self):
         server = self.serve("audit: {segment_events: 100}\n")
         sent = self.post(server, 50)
-        path = os.path.join(server.folder, "horae.db-audit", "000001.db")
+        path = os.path.join(server.folder, AUDIT_FOLDER, "000001.db")
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as reader:
             reader.execute("BEGIN")
             seen = reader.execute("SELECT count(*) FROM audit_events").fetchone()[0]
@@ -268,6 +268,7 @@ class Read(Faults):
     def check_ids(self, server):
         return {one["id"] for _, _, one in stored_events(server.folder)}
 
+    @of_the_file_store("copies are made by horae")
     def test_a_copy_that_cannot_be_written_is_verified(self):
         server = self.serve("audit: {segment_events: 100}\n")
         self.post(server, 250)
@@ -280,7 +281,7 @@ class Read(Faults):
                 os.chmod(os.path.join(folder, name), 0o444)
             os.chmod(folder, 0o555)
         self.addCleanup(lambda: [os.chmod(folder, 0o700) for folder, _, _ in os.walk(copy)])
-        before = sorted(os.listdir(copy) + os.listdir(f"{copy}/horae.db-audit"))
+        before = sorted(os.listdir(copy) + os.listdir(f"{copy}/{AUDIT_FOLDER}"))
         nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.getuid() == 0 else []
         command = [*nobody, os.path.abspath(BINARY), "audit", "verify", "--data", copy]
         counts = tempfile.mkdtemp(prefix="horae-test-")  # a build that measures coverage writes its counts, and this user cannot elsewhere
@@ -289,8 +290,8 @@ class Read(Faults):
         environment = {**os.environ, "GCOV_PREFIX": counts}
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout + done.stderr)
-        self.assertEqual(sorted(os.listdir(copy) + os.listdir(f"{copy}/horae.db-audit")), before)
-        path = f"{copy}/horae.db-audit/000001.db"
+        self.assertEqual(sorted(os.listdir(copy) + os.listdir(f"{copy}/{AUDIT_FOLDER}")), before)
+        path = f"{copy}/{AUDIT_FOLDER}/000001.db"
         with open(path, "rb") as file:
             content = file.read()
         os.chmod(path, 0o644)
@@ -401,7 +402,7 @@ class Retention(Faults):
         now = int(time.time() * 1000)
         given = [event(id=str(uuid.uuid4()), timestamp=now - day * DAY_MS) for day in range(2, 202)]
         self.assertEqual(server.post("/audit/events", given).status, 201)
-        files = [name for name in os.listdir(os.path.join(server.folder, "horae.db-audit")) if name.endswith(".db")]
+        files = [name for name in os.listdir(os.path.join(server.folder, AUDIT_FOLDER)) if name.endswith(".db")]
         self.assertEqual(len(files), 102)  # a hundred days, one for all others, and the current one
         self.check(server, [one["id"] for one in given])
 

@@ -13,7 +13,7 @@ import time
 import unittest
 import uuid
 
-from harness import ADMIN_TOKEN, Answer, Server, ServerCase, wait_until
+from harness import ADMIN_TOKEN, AUDIT_FOLDER, Answer, Server, ServerCase, wait_until
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
@@ -37,7 +37,7 @@ def read_segment(path):
 
 def stored_events(folder):
     """(segment, seq, event) of all that is stored, read from the files, in the order of storing."""
-    segments = os.path.join(folder, "horae.db-audit")
+    segments = os.path.join(folder, AUDIT_FOLDER)
     paths = [os.path.join(segments, name) for name in sorted(os.listdir(segments)) if re.fullmatch(r"\d{6}\.db", name)]
     found = []
 

@@ -12,7 +12,7 @@ import threading
 import uuid
 
 import openapi_check
-from harness import ADMIN_TOKEN, Server, ServerCase, audit_events, run_cli, wait_until
+from harness import ADMIN_TOKEN, POSTGRES, Server, ServerCase, audit_events, of_the_file_store, run_cli, store_rows, wait_until
 
 # Calls that change something and are not recorded, with the reason.
 NOT_RECORDED = {"POST /api/v1/auth/refresh": "AUD-40 names it among what is skipped"}
@@ -366,7 +366,7 @@ class Life(Recorded):
         started = self.of_server()[-1]
         self.assertEqual(started["action"], "started")
         self.assertEqual(started["user"], {"uid": "system", "username": "system", "type": "service"})
-        self.assertEqual((started["data"]["store"], started["new"]["labels"]), ("sqlite", ["zone=a"]))
+        self.assertEqual((started["data"]["store"], started["new"]["labels"]), ("postgres" if POSTGRES else "sqlite", ["zone=a"]))
         self.assertEqual((started["new"]["admin_token"], started["new"]["admin_password"]), ("***", "***"))
         self.assertEqual(started["resource"]["identifier"], self.server.get("/scheduler/instances").data[0]["id"])
         self.assertNotIn("unclean_stop_of", started["data"])
@@ -392,6 +392,7 @@ class Life(Recorded):
         self.assertEqual((self.of_server()[-1]["action"], self.of_server()[-1]["data"]["handover"]), ("stopped", "true"))
         self.server.start()
 
+    @of_the_file_store("copies are made by horae")
     def test_a_restored_database_loses_no_event_and_its_restoring_is_one(self):
         server = Server()
         self.addCleanup(server.remove)
@@ -414,6 +415,7 @@ class Life(Recorded):
         server.start()
         self.assertEqual(len([event for event in audit_events(server) if event.get("subsystem") == "cli"]), 1)
 
+    @of_the_file_store("copies are made by horae")
     def test_events_that_a_killed_server_had_not_moved_survive_a_restored_database(self):
         server = Server()
         self.addCleanup(server.remove)
@@ -571,8 +573,7 @@ class Secrets(Recorded):
         data = json.dumps({"argv": ["true"], "env": {"API_KEY": "hush-key-7", "PLACE": "here"}})
         created = self.server.create(name="hushed", type="command", data=data)
         self.assertEqual(json.loads(created["data"])["env"]["API_KEY"], "hush-key-7")  # the task itself has it
-        with contextlib.closing(sqlite3.connect(f"file:{self.server.folder}/horae.db?mode=ro", uri=True)) as db:
-            rows = [row[0] for row in db.execute("SELECT event FROM audit_pending")]
+        rows = [row[0] for row in store_rows(self.server, "SELECT event FROM audit_pending")]
         self.assertEqual(len([row for row in rows if created["uid"] in row]), 1)
         self.assertNotIn("hush-", repr(rows))
         event = next(event for event in audit_events(self.server) if event["resource"]["identifier"] == created["uid"])

@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from harness import Server, ServerCase, run_cli, wait_until
+from harness import AUDIT_FOLDER, Server, ServerCase, of_the_file_store, run_cli, store_arguments, wait_until
 
 TRIGGERS = [f"audit_{table}_{what}" for table in ("events", "segment", "checkpoints", "pending") for what in ("insert", "update", "delete")]
 SWAP = "UPDATE audit_events SET seq = -1 WHERE seq = {a}; UPDATE audit_events SET seq = {a} WHERE seq = {b}; UPDATE audit_events SET seq = {b} WHERE seq = -1"
@@ -25,7 +25,7 @@ def event(number, **more):
 
 
 def segment_path(folder, number):
-    return f"{folder}/horae.db-audit/{number:06d}.db"
+    return f"{folder}/{AUDIT_FOLDER}/{number:06d}.db"
 
 
 def sql(path, script, drop=True):
@@ -45,7 +45,7 @@ def rows_of(folder, number):
 
 
 def segments(folder):
-    return [int(os.path.basename(path)[:-3]) for path in sorted(glob.glob(f"{folder}/horae.db-audit/*.db"))]
+    return [int(os.path.basename(path)[:-3]) for path in sorted(glob.glob(f"{folder}/{AUDIT_FOLDER}/*.db"))]
 
 
 def configured(case, **settings):
@@ -63,6 +63,7 @@ def post_all(server, events):
     return answer.data["ids"]
 
 
+@of_the_file_store("looks into its file")
 class Tampering(unittest.TestCase):
     """Segments of 40 events, the first three sealed; the server is stopped, and each test has a copy of its data."""
 
@@ -204,7 +205,7 @@ class Tampering(unittest.TestCase):
                 self.assert_found("removed", number, 1, None)
                 shutil.copy(segment_path(self.server.folder, number), segment_path(self.folder, number))
         self.assertTrue(self.verify()["ok"])
-        os.unlink(f"{self.folder}/horae.db-audit/heads")
+        os.unlink(f"{self.folder}/{AUDIT_FOLDER}/heads")
         self.assert_found("removed", self.last, len(self.ids[self.last]), None)
 
     def test_checkpoints_and_the_database(self):
@@ -251,7 +252,7 @@ class Tampering(unittest.TestCase):
         self.assertIn("filtered export", done.stderr)
 
     def test_wrong_arguments(self):
-        for arguments, code, word in ((["--file", "x", "--data", "y"], 2, "--file"), (["more"], 2, "more"), (["--store", "postgres://x"], 2, "sqlite:PATH"),
+        for arguments, code, word in ((["--file", "x", "--data", "y"], 2, "--file"), (["more"], 2, "more"), (["--store", "mysql://x"], 2, "sqlite:PATH"),
                                       (["--data", "/nowhere"], 1, "/nowhere"), (["--file", "/nowhere"], 1, "/nowhere"), (["--checkpoint", "/nowhere"], 1, "/nowhere"),
                                       (["--data", self.folder, "--checkpoint", self.export], 1, "export.ndjson")):
             with self.subTest(arguments=arguments):
@@ -260,6 +261,7 @@ class Tampering(unittest.TestCase):
                 self.assertIn(word, done.stderr)
 
 
+@of_the_file_store("looks into its file")
 class Running(ServerCase):
     """While the server runs."""
 
@@ -291,7 +293,7 @@ class Running(ServerCase):
                 self.assertTrue(data["ok"], data["first_bad"])
                 self.assertGreaterEqual(data["checked"], checked)
                 checked = data["checked"]
-                done = run_cli("audit", "verify", "--data", self.server.folder)
+                done = run_cli("audit", "verify", *store_arguments(self.server.folder))
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         finally:
             stop.set()
@@ -333,6 +335,7 @@ class Running(ServerCase):
         self.assertEqual({len(row["public_key"]) for row in first.data}, {64})
 
 
+@of_the_file_store("copies are made by horae")
 class OlderCopies(unittest.TestCase):
     def setUp(self):
         self.server = Server()
@@ -348,7 +351,7 @@ class OlderCopies(unittest.TestCase):
         self.addCleanup(shutil.rmtree, older, ignore_errors=True)
         post_all(self.server, [event(number) for number in range(10)])
         self.server.stop()
-        shutil.copytree(f"{folder}/horae.db-audit", f"{older}/audit")
+        shutil.copytree(f"{folder}/{AUDIT_FOLDER}", f"{older}/audit")
         shutil.copy(f"{folder}/horae.db", older)
         self.server.start()
         post_all(self.server, [event(number) for number in range(10)])
@@ -372,13 +375,13 @@ class OlderCopies(unittest.TestCase):
         self.assertEqual((bad["reason"], bad["segment"], bad["seq"]), ("truncated", 1, count + 1))
         self.server.stop()
 
-        shutil.rmtree(f"{folder}/horae.db-audit")
-        shutil.copytree(f"{newer}/horae.db-audit", f"{folder}/horae.db-audit")
+        shutil.rmtree(f"{folder}/{AUDIT_FOLDER}")
+        shutil.copytree(f"{newer}/{AUDIT_FOLDER}", f"{folder}/{AUDIT_FOLDER}")
         shutil.copy(f"{older}/horae.db", f"{folder}/horae.db")
         self.assertEqual(self.verify()["reason"], "truncated")
 
-        shutil.rmtree(f"{folder}/horae.db-audit")
-        shutil.copytree(f"{older}/audit", f"{folder}/horae.db-audit")
+        shutil.rmtree(f"{folder}/{AUDIT_FOLDER}")
+        shutil.copytree(f"{older}/audit", f"{folder}/{AUDIT_FOLDER}")
         self.assertIsNone(self.verify())  # all of one moment: only what was kept elsewhere knows better
         bad = self.verify("--checkpoint", kept)
         self.assertEqual((bad["reason"], bad["segment"]), ("truncated", 1))
@@ -396,7 +399,7 @@ class Held(unittest.TestCase):
         self.addCleanup(self.server.remove)
         for _ in range(10):  # more than are read between two looks at whether the server stops
             post_all(self.server, [event(number) for number in range(1000)])
-        self.log = f"{self.server.folder}/horae.db-audit"
+        self.log = f"{self.server.folder}/{AUDIT_FOLDER}"
         os.rename(f"{self.log}/heads", f"{self.log}/kept")
         os.mkfifo(f"{self.log}/pipe")
         os.link(f"{self.log}/pipe", f"{self.log}/heads")
@@ -439,10 +442,11 @@ class Held(unittest.TestCase):
         self.assertEqual((self.answer[0].status, self.answer[0].json["code"]), (503, "UNAVAILABLE"))
         self.assertIn("stopping", self.answer[0].json["error"])
         self.server.stop()  # it ends with 0
-        done = run_cli("audit", "verify", "--data", self.server.folder)
+        done = run_cli("audit", "verify", *store_arguments(self.server.folder))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
+@of_the_file_store("looks into its file")
 class Retention(unittest.TestCase):
     def test_a_purge_verifies_and_what_looks_like_one_does_not(self):
         server = Server()
@@ -483,7 +487,7 @@ class Kills(unittest.TestCase):
             for begin in range(3):
                 stored.update(post_all(server, [event(number) for number in range(20 + 7 * begin)]))
             server.kill()
-            done = run_cli("audit", "verify", "--data", server.folder)
+            done = run_cli("audit", "verify", *store_arguments(server.folder))
             self.assertEqual(done.returncode, 0, f"round {round_}: {done.stdout}{done.stderr}")
             server.start()
             data = server.get("/api/v1/audit/verify").data

@@ -104,7 +104,7 @@ class Commands(CommandCase):
     def test_what_cannot_be_started_is_named(self):
         for name, data, words in (
             ("directory", {"argv": ["/tmp"]}, "cannot run /tmp: Permission denied"),
-            ("not-executable", {"argv": [self.path("horae.db")]}, "horae.db: Permission denied"),
+            ("not-executable", {"argv": [self.path("cli-token")]}, "cli-token: Permission denied"),
             ("no-interpreter", {"argv": [self.path("script")]}, "the interpreter that it names does not exist"),
             ("not-in-path", {"argv": ["no-such-program"]}, "cannot run no-such-program: No such file or directory"),
             ("no-shell", {"command": "true", "shell": "/bin/no-such-shell"}, "cannot run /bin/no-such-shell: No such file or directory"),

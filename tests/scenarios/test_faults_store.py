@@ -17,7 +17,7 @@ import time
 import unittest
 
 from command_kit import keeper_of
-from harness import ADMIN_TOKEN, BINARY, MEMORY_FACTOR, Server, end_keeper, wait_until
+from harness import ADMIN_TOKEN, BINARY, MEMORY_FACTOR, Server, end_keeper, of_the_file_store, wait_until
 
 ENV = {"PATH": os.environ["PATH"], "HORAE_ADMIN_TOKEN": ADMIN_TOKEN}
 NOBODY = 65534
@@ -143,6 +143,7 @@ class NoRoom:
         self.check_account()
 
 
+@of_the_file_store("a disk that is full, a file that is locked, damaged or gone")
 class DiskFull(NoRoom, unittest.TestCase):
     """A small file system in memory that is filled to the last byte."""
 
@@ -170,6 +171,7 @@ class DiskFull(NoRoom, unittest.TestCase):
         return serve(self.folder)
 
 
+@of_the_file_store("a disk that is full, a file that is locked, damaged or gone")
 class FilesAtTheirLimit(NoRoom, unittest.TestCase):
     """No rights are needed for this one: the server may not write to files any more."""
 
@@ -216,6 +218,7 @@ class Output(unittest.TestCase):
         self.assertTrue(server.get(f"/scheduler/executions/{run['execution_uid']}/logs?stream=stdout").body.startswith(b"before\n1\n2\n"))
 
 
+@of_the_file_store("a disk that is full, a file that is locked, damaged or gone")
 class Locked(unittest.TestCase):
     """Somebody else holds the file's lock."""
 
@@ -263,6 +266,7 @@ class Locked(unittest.TestCase):
             self.assertIn(part, words)
 
 
+@of_the_file_store("a disk that is full, a file that is locked, damaged or gone")
 class ReadOnly(unittest.TestCase):
     def test_a_file_that_cannot_be_written_is_refused(self):
         server = Server()
@@ -283,6 +287,7 @@ class ReadOnly(unittest.TestCase):
         server.start()
 
 
+@of_the_file_store("a disk that is full, a file that is locked, damaged or gone")
 class Damaged(unittest.TestCase):
     """No such file is ever taken for a good one, written to, or begun anew without a word."""
 
@@ -374,6 +379,7 @@ class Damaged(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
 
+@of_the_file_store("a disk that is full, a file that is locked, damaged or gone")
 class TakenAway(unittest.TestCase):
     """Files go while a server has them open: it writes no more to what is nobody's, or another server's."""
 
@@ -427,6 +433,7 @@ class TakenAway(unittest.TestCase):
         self.assertEqual(self.server.get("/scheduler/tasks/tick").status, 200)
 
 
+@of_the_file_store("a disk that is full, a file that is locked, damaged or gone")
 class Missing(unittest.TestCase):
     def test_a_folder_that_is_not_there_is_made(self):
         outer = tempfile.mkdtemp(prefix="horae-test-")

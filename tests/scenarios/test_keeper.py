@@ -15,7 +15,7 @@ import time
 import unittest
 
 from command_kit import CommandCase, daemon, guard_of, is_alive, keeper_of, kill_keeper, processes
-from harness import ADMIN_TOKEN, BINARY, Server, wait_until
+from harness import ADMIN_TOKEN, BINARY, Server, of_the_file_store, store_environment, wait_until
 
 
 class Trees(CommandCase):
@@ -272,6 +272,7 @@ class Adoption(CommandCase):
         wait_until("the process to be gone", lambda: not is_alive(pid))
         self.assertEqual(self.server.finished(uid)["state"], "cancelled")
 
+    @of_the_file_store("copies are made by horae")
     def test_a_command_that_the_store_does_not_know_is_ended(self):
         self.assertEqual(subprocess.run([BINARY, "store", "backup", self.path("backup.db"), "--data", self.server.folder], capture_output=True, check=False).returncode, 0)
         self.command("unknown", f"echo $$ > {self.path('unknown')}; sleep 300")
@@ -446,6 +447,7 @@ class Handover(unittest.TestCase):
     def test_a_second_server_on_the_same_data_names_the_first(self):
         self.start()
         done = subprocess.run([BINARY, "serve", "--listen", "127.0.0.1:0", "--data", self.server.folder],
-                              env={"PATH": os.environ["PATH"], "HORAE_ADMIN_TOKEN": ADMIN_TOKEN}, capture_output=True, text=True, timeout=30, check=False)
+                              env={"PATH": os.environ["PATH"], "HORAE_ADMIN_TOKEN": ADMIN_TOKEN, **store_environment(self.server.folder)},
+                              capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"process {self.server.process.pid}", done.stderr)

@@ -14,7 +14,7 @@ import time
 import unittest
 
 import openapi_check
-from harness import ROOT, Server, ServerCase, audit_events, run_cli, wait_until
+from harness import ROOT, Server, ServerCase, audit_events, of_the_file_store, run_cli, wait_until
 from scenarios.test_events import Stream
 
 LONG = '{"sleep_ms":600000}'
@@ -512,6 +512,7 @@ class Declared(ServersOfTests):
 
 
 class Stored(ServersOfTests):
+    @of_the_file_store("looks into its file")
     def test_a_run_with_refused_data_is_recorded(self):
         """DATA-16, SCH-18: data that the type does not take (any more) fails the run, with the reason."""
         server = self.serve()
@@ -526,6 +527,7 @@ class Stored(ServersOfTests):
             run = server.finished(server.trigger(name))
             self.assertEqual((run["state"], "strange" in run.get("error_message", "")), ("failure", True), run)
 
+    @of_the_file_store("looks into its file")
     def test_locks_are_kept_as_history_under_the_rules_of_the_table(self):
         """DATA-20..24, RET-01: one active lock for a key; ended ones stay for seven days."""
         server = self.serve(at="2026-01-01T00:00:00Z")
@@ -572,6 +574,7 @@ class Stored(ServersOfTests):
         server.start()
         self.assertEqual(ended(), [("scheduler_global", "expired"), ("scheduler_global", "released")])
 
+    @of_the_file_store("looks into its file")
     def test_a_fault_of_the_server_is_said_without_its_inside(self):
         """API-04: INTERNAL_ERROR is 500 "Internal server error"; the log has the reason."""
         server = self.serve()

@@ -12,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-from harness import ADMIN_TOKEN, BINARY, READY, ROOT, Server, run_cli, wait_until
+from harness import ADMIN_TOKEN, BINARY, POSTGRES, READY, ROOT, Server, of_the_file_store, run_cli, wait_until
 
 
 def refused(*arguments, env=None):
@@ -247,10 +247,12 @@ audit: {retention_days: 120, max_object_bytes: 32768}
         answer = server.post("/auth/login", {"username": "admin", "password": password}, token=None)
         self.assertEqual(answer.status, 200)
         server.stop()
-        os.chmod(os.path.join(folder, "horae.db"), 0o644)
+        if not POSTGRES:
+            os.chmod(os.path.join(folder, "horae.db"), 0o644)
         os.unlink(os.path.join(folder, "admin-password"))
         server.start()
-        self.assertEqual(stat.S_IMODE(os.stat(os.path.join(folder, "horae.db")).st_mode), 0o600)
+        if not POSTGRES:
+            self.assertEqual(stat.S_IMODE(os.stat(os.path.join(folder, "horae.db")).st_mode), 0o600)
         self.assertFalse(os.path.exists(os.path.join(folder, "admin-password")), "it is written once")
 
     def test_the_admin_token_and_password_come_from_the_environment(self):
@@ -386,6 +388,7 @@ audit: {retention_days: 120, max_object_bytes: 32768}
         finally:
             server.remove()
 
+    @of_the_file_store("test_postgres.py has its own")
     def test_a_database_that_is_newer_than_the_program_is_refused(self):
         import sqlite3
 

@@ -9,9 +9,10 @@ import tempfile
 import threading
 import unittest
 
-from harness import BINARY, Server, run_cli, wait_until
+from harness import BINARY, Server, of_the_file_store, run_cli, wait_until
 
 
+@of_the_file_store("copies are made by horae")
 class StoreCase(unittest.TestCase):
     def setUp(self):
         self.server = Server()
@@ -155,7 +156,7 @@ class Store(StoreCase):
 
     def test_mistakes_of_usage(self):
         for arguments, text in (((), "Usage"), (("bakup", "x"), 'did you mean "backup"'), (("backup",), "FILE is missing"), (("backup", ""), "Usage"), (("check", "x"), 'unexpected argument "x"'),
-                                (("check", "--store", "postgres://x"), "sqlite:PATH"), (("check", "--dta", "x"), 'did you mean "--data"')):
+                                (("check", "--store", "mysql://x"), "sqlite:PATH"), (("check", "--dta", "x"), 'did you mean "--data"')):
             done = run_cli("store", *arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
             self.assertIn(text, done.stderr)

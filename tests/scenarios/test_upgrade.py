@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 import unittest
 
-from harness import Server, audit_events, run_cli
+from harness import Server, audit_events, of_the_file_store, run_cli
 
 DUMP = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "before-audit.sql")
 TOKEN = "ht_7t2hFBSRx6Htgh6Y9Vt8gXLGyxvjUbLjfYX50nzdvqo"  # made when the dump was
@@ -16,6 +16,7 @@ TASKS = {"nightly": "01a2147d-8601-7b18-904a-91c12ce0848e", "every-5": "01a2147d
          "breaks": "01a2147d-8682-7feb-a6b3-0572a4722f3c", "says": "01a2147d-8683-7f37-8bfd-4348ade7583e"}
 
 
+@of_the_file_store("an older version had no other")
 class FromBeforeTheAuditLog(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="horae-test-")
