@@ -44,7 +44,7 @@ static void removed(void *arg, int64_t segment)
 }
 
 enum err_code audit_trail_open(struct audit_trail *audit, const struct config *config, struct store *store,
-                               const struct clock *clock, const char *store_path, struct err *err)
+                               const struct clock *clock, const char *store_url, const char *store_path, struct err *err)
 {
     char folder[4300], key[4300];
     struct trail *trail;
@@ -72,7 +72,7 @@ enum err_code audit_trail_open(struct audit_trail *audit, const struct config *c
         return code;
     audit->ingest = (struct ingest_api){.trail = trail, .clock = clock};
     audit->api = (struct audit_api){.store = store, .trail = trail, .readers = readers_new(folder), .clock = clock};
-    struct verify_api_options verify = {.store = store, .trail = trail, .database = store_path, .folder = folder};
+    struct verify_api_options verify = {.store = store, .trail = trail, .url = store_url, .folder = folder};
     audit->verify = verify_api_new(&verify);
     atomic_store(&audit->trail, trail);
     return OK;

@@ -24,9 +24,9 @@ struct audit_trail {
     uint64_t puts;            /* of audit_put, when the trail was last woken; store's thread */
 };
 
-/* `store_path`: the database's file; segments lie beside it in PATH-audit, the key in the folder of the data. */
+/* `store_path`: what the store's files begin with (store_files); segments lie in PATH-audit, the key in the folder of the data. */
 enum err_code audit_trail_open(struct audit_trail *audit, const struct config *config, struct store *store,
-                               const struct clock *clock, const char *store_path, struct err *err);
+                               const struct clock *clock, const char *store_url, const char *store_path, struct err *err);
 void audit_trail_start(struct audit_trail *audit);
 /* `committed` of the store's options. */
 void audit_trail_committed(void *audit);

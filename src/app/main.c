@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/thread.h"
+#include "base/url_text.h"
 #include "cli/cli.h"
 
 #include <pthread.h>
@@ -120,7 +121,9 @@ static int serve(int argc, char **argv)
     struct config config;
     struct buf text;
     buf_init(&text, 1 << 20);
-    bool fine = config_load(&config, argc, argv, &text);
+    bool fine = config_load(&config, argc, argv, &text), hidden = false;
+    for (int i = 1; i < argc; i++)
+        hidden = url_text_hide_in_place(argv[i]) || hidden;
     int result = CLI_USAGE;
     if (!fine) {
         print_errors(&text);
@@ -129,6 +132,10 @@ static int serve(int argc, char **argv)
         (void)fputs(text.data, stdout);
         result = CLI_DONE;
     } else {
+        if (hidden)
+            log_warn("serve",
+                     "a password stood on the command line, which others can read: put it into HORAE_STORE, PGPASSWORD or a "
+                     "file (?password_file=PATH); it is hidden now");
         result = run_server(&config);
     }
     buf_release(&text);

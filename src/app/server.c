@@ -16,6 +16,7 @@
 #include "cluster/instance_store.h"
 #include "cluster/kept_lease.h"
 #include "db/store.h"
+#include "db/store_lock.h"
 #include "http/event_stream.h"
 #include "http/http_server.h"
 #include "keeper/keeper.h"
@@ -48,7 +49,8 @@ struct server {
     const struct clock *clock;
     struct instance_identity identity;
     struct store *store;
-    char store_path[4200];
+    struct store_lock folder;               /* held where the store is on a server; where it is a file it has one itself */
+    char store_path[4200], store_url[4200]; /* what its files begin with, and itself: not to be shown */
     struct audit_trail audit;
     struct lease_provider *leases;
     struct kept_lease planner;
@@ -125,22 +127,24 @@ static enum err_code refuse_emptied(const struct server *server, const char *pat
 
 static enum err_code open_store(struct server *server, struct err *err)
 {
-    char url[4200];
+    char *url = server->store_url;
     if (server->config->store[0])
-        (void)snprintf(url, sizeof url, "%s", server->config->store);
+        (void)snprintf(url, sizeof server->store_url, "%s", server->config->store);
     else
-        (void)snprintf(url, sizeof url, "sqlite:%s/horae.db", server->config->data);
+        (void)snprintf(url, sizeof server->store_url, "sqlite:%s/horae.db", server->config->data);
+    store_files(url, server->config->data, server->store_path, sizeof server->store_path);
     if (strncmp(url, "sqlite:", 7) == 0) {
-        if (refuse_emptied(server, url + 7, err) != OK)
+        if (refuse_emptied(server, server->store_path, err) != OK)
             return ERR_CORRUPT;
-        protect_database(url + 7);
+        protect_database(server->store_path);
+    } else if (store_lock_take(&server->folder, server->store_path, err) != OK) {
+        return err->code; /* the audit log and what commands write are of this folder, whatever the store */
     }
     struct store_options options = {.url = url,
                                     .relaxed = strcmp(server->config->durability, "relaxed") == 0,
                                     .readers = READERS,
                                     .committed = audit_trail_committed,
                                     .arg = &server->audit};
-    (void)snprintf(server->store_path, sizeof server->store_path, "%s", url + strlen("sqlite:"));
     return store_open(&options, &server->store, err);
 }
 
@@ -347,6 +351,7 @@ enum err_code server_start(const struct config *config, struct server **ret, str
     struct server *server = xcalloc(1, sizeof *server);
     server->config = config;
     server->clock = clock_real();
+    server->folder.fd = -1;
     server->files = raise_files();
     enum err_code code = instance_identify(config, &server->identity, err);
     if (code == OK)
@@ -356,7 +361,7 @@ enum err_code server_start(const struct config *config, struct server **ret, str
     if (code == OK)
         code = open_store(server, err);
     if (code == OK) /* it says which rows of audit_pending went; the first one of this start must not bear such a number */
-        code = audit_trail_open(&server->audit, config, server->store, server->clock, server->store_path, err);
+        code = audit_trail_open(&server->audit, config, server->store, server->clock, server->store_url, server->store_path, err);
     if (code == OK)
         code = join(server, err);
     if (code == OK) {
@@ -397,6 +402,8 @@ static void leave(struct server *server)
 void server_drain(struct server *server, bool handover)
 {
     atomic_store(&server->probes.stopping, true);
+    if (server->store)
+        store_prepare_close(server->store);
     if (server->scheduler_started)
         scheduler_stop(server->scheduler, server->config->stop_timeout * US_PER_S, handover);
     server->scheduler_started = false;
@@ -439,5 +446,6 @@ void server_stop(struct server *server, bool handover)
     event_hub_free(server->events);
     lease_provider_free(server->leases);
     instance_identity_release(&server->identity);
+    store_lock_release(&server->folder);
     free(server);
 }

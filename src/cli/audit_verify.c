@@ -7,6 +7,7 @@
 #include "cli/progress.h"
 #include "cli/read_file.h"
 #include "cli/store_place.h"
+#include "db/store.h"
 #include "trail/checkpoint_file.h"
 #include "trail/verify_export.h"
 
@@ -19,7 +20,7 @@
 enum { ANSWER_MAX = 64 << 20, KEY_DIGITS = 2 * AUDIT_PUBLIC_BYTES };
 
 static const struct option_spec specs[] = {
-    {"--store", 0, "URL", "sqlite:PATH of the log (HORAE_STORE)"},
+    {"--store", 0, "URL", "of the log: sqlite:PATH or postgres://… (HORAE_STORE)"},
     {"--data", 0, "DIR", "folder of horae.db and audit.key (HORAE_DATA, default ./data)"},
     {"--file", 0, "FILE", "an export (NDJSON, without filters) in place of the log; - is standard input"},
     {"--checkpoint", 0, "FILE", "checkpoints that were kept elsewhere, as GET /api/v1/audit/checkpoints answers them"},
@@ -137,21 +138,21 @@ static bool find_key(const struct options *o, const char *database, const struct
 
 static int verify_log(const struct options *o, const struct checkpoint_list *list)
 {
-    char url[STORE_PLACE_SIZE], folder[STORE_PLACE_SIZE], what[] = "event";
+    char url[STORE_PLACE_SIZE], database[STORE_PLACE_SIZE], folder[STORE_PLACE_SIZE + 8], what[] = "event";
     uint8_t key[AUDIT_PUBLIC_BYTES];
     struct verify_result result;
     struct err err;
     store_place_url(o, url, sizeof url);
-    const char *database = url + strlen("sqlite:");
-    if (strncmp(url, "sqlite:", strlen("sqlite:")) != 0 || !database[0]) {
-        (void)fprintf(stderr, "horae audit verify: --store is not allowed; it must be sqlite:PATH\n");
+    if (store_url_check(url, NULL) != OK) {
+        (void)fprintf(stderr, "horae audit verify: --store is not allowed; it must be %s\n", store_url_forms());
         return CLI_USAGE;
     }
+    store_place_files(o, url, database, sizeof database);
     if (!find_key(o, database, list, key, &err))
         return fail(&err);
     (void)snprintf(folder, sizeof folder, "%.4100s-audit", database);
     const struct verify_options options = {.folder = folder,
-                                           .database = database,
+                                           .store = url,
                                            .public_key = key,
                                            .outside = list->items,
                                            .outside_count = list->count,

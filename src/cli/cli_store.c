@@ -23,7 +23,7 @@
 
 enum { PATH_SIZE = 4200, KEPT_MAX = 1000, TRIES_MAX = 3 };
 
-static const struct option_spec specs[] = {{"--store", 0, "URL", "sqlite:PATH (HORAE_STORE)"},
+static const struct option_spec specs[] = {{"--store", 0, "URL", "sqlite:PATH; for check postgres://… too (HORAE_STORE)"},
                                            {"--data", 0, "DIR", "folder of horae.db (HORAE_DATA, default ./data)"},
                                            {NULL, 0, NULL, NULL}};
 
@@ -73,12 +73,14 @@ static int backup(const char *url, const char *data, const char *to)
     return CLI_DONE;
 }
 
-static int check(const char *url)
+static int check(const char *url, const char *files)
 {
     struct err err;
-    if (store_check(url, &err) != OK || store_audit_check(url + strlen("sqlite:"), &err) != OK)
+    if (store_check(url, &err) != OK || store_audit_check(files, &err) != OK)
         return fail(&err);
-    (void)printf("%s is sound\n", url);
+    char *name = store_name(url);
+    (void)printf("%s is sound\n", name);
+    free(name);
     return CLI_DONE;
 }
 
@@ -273,23 +275,27 @@ static int refuse(const struct options *o)
 int cli_store(int argc, char **argv)
 {
     struct options o;
-    char url[PATH_SIZE], data[PATH_SIZE];
+    char url[PATH_SIZE], files[PATH_SIZE], data[PATH_SIZE];
+    struct err err;
     if (!options_parse(&o, specs, argc, argv, "store"))
         return CLI_USAGE;
     const char *what = o.positional_count ? o.positional[0] : "";
     if (o.help || (strcmp(what, "help") == 0 && o.positional_count == 1))
         return usage(stdout);
     store_place_url(&o, url, sizeof url);
-    if (strncmp(url, "sqlite:", 7) != 0 || !url[7]) {
-        (void)fprintf(stderr, "horae store: --store is not allowed; it must be sqlite:PATH\n");
+    if (store_url_check(url, NULL) != OK) {
+        (void)fprintf(stderr, "horae store: --store is not allowed; it must be %s\n", store_url_forms());
         return CLI_USAGE;
     }
+    store_place_files(&o, url, files, sizeof files);
+    if (strcmp(what, "check") == 0 && o.positional_count == 1)
+        return check(url, files);
+    if ((strcmp(what, "backup") == 0 || strcmp(what, "restore") == 0) && store_can_copy(url, &err) != OK)
+        return fail(&err);
     store_place_data(&o, url + strlen("sqlite:"), data, sizeof data);
     if (strcmp(what, "backup") == 0 && o.positional_count == 2 && o.positional[1][0])
         return backup(url, data, o.positional[1]);
     if (strcmp(what, "restore") == 0 && o.positional_count == 2 && o.positional[1][0])
         return restore(url, data, o.positional[1]);
-    if (strcmp(what, "check") == 0 && o.positional_count == 1)
-        return check(url);
     return refuse(&o);
 }

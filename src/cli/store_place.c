@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/store_place.h"
 
+#include "base/url_text.h"
+#include "db/store.h"
+
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +30,14 @@ void store_place_url(const struct options *o, char *url, size_t capacity)
         (void)snprintf(url, capacity, "%s", store);
     else
         (void)snprintf(url, capacity, "sqlite:%s/horae.db", data ? data : "./data");
+    if (store && store == options_value(o, "--store"))
+        (void)url_text_hide_in_place((char *)(uintptr_t)store); /* an argument of this process: it may be written to */
+}
+
+void store_place_files(const struct options *o, const char *url, char *path, size_t capacity)
+{
+    const char *data = data_folder(o);
+    store_files(url, data ? data : "./data", path, capacity);
 }
 
 void store_place_data(const struct options *o, const char *database, char *folder, size_t capacity)

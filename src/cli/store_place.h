@@ -7,8 +7,10 @@
 
 enum { STORE_PLACE_SIZE = 4200 };
 
-/* "sqlite:PATH", or what was given instead. */
+/* The url; a password in it is hidden from the list of processes, so once for each command. */
 void store_place_url(const struct options *options, char *url, size_t capacity);
+/* What the store's files begin with (store_files). */
+void store_place_files(const struct options *options, const char *url, char *path, size_t capacity);
 /* The folder of the data: where audit.key lies. That of the database when none is named and the key is there. */
 void store_place_data(const struct options *options, const char *database, char *folder, size_t capacity);
 

@@ -225,11 +225,11 @@ static void expect_good(const struct work *w, int statement)
     uint8_t key[AUDIT_PUBLIC_BYTES];
     struct verify_result result;
     struct err err;
-    char database[80];
-    (void)snprintf(database, sizeof database, "%s/t.db", w->folder);
+    char url[88];
+    (void)snprintf(url, sizeof url, "sqlite:%s/t.db", w->folder);
     assert_int_equal(audit_key_read_public(w->key, key, NULL), OK);
     const struct verify_options options = {
-        .folder = w->segments, .database = database, .public_key = key, .from_ms = INT64_MIN, .to_ms = INT64_MAX, .threads = 1};
+        .folder = w->segments, .store = url, .public_key = key, .from_ms = INT64_MIN, .to_ms = INT64_MAX, .threads = 1};
     if (verify_store(&options, &result, &err) != OK)
         fail_msg("statement %d: %s", statement, err.message);
     if (!result.ok)

@@ -63,7 +63,7 @@ static bool file_is_there(const struct verify_options *o, int64_t number)
 static bool is_vouched_for(const struct verify_options *o, int64_t number, enum checkpoint_kind kind)
 {
     struct verify_anchors now;
-    const struct verify_options again = {.folder = o->folder, .database = o->database, .public_key = o->public_key};
+    const struct verify_options again = {.folder = o->folder, .store = o->store, .public_key = o->public_key};
     bool found = false;
     size_t count;
     if (verify_anchors_read(&again, &now, NULL) != OK)

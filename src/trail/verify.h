@@ -27,7 +27,7 @@ struct verify_bad {
 
 struct verify_options {
     const char *folder;               /* of the segments */
-    const char *database;             /* path; its audit_checkpoints are read */
+    const char *store;                /* url; its audit_checkpoints are read */
     const uint8_t *public_key;        /* AUDIT_PUBLIC_BYTES */
     const struct checkpoint *outside; /* kept elsewhere, in any order; signed by the key */
     size_t outside_count;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was signed outside of the segments: checkpoints of the database, the file heads, checkpoints kept elsewhere. */
 #include "base/mem.h"
-#include "db/db_file.h"
+#include "db/store.h"
 #include "trail/checkpoint_store.h"
 #include "trail/verify_priv.h"
 
@@ -117,19 +117,11 @@ static bool take(void *arg, const struct checkpoint *c)
     return true;
 }
 
-static enum err_code read_checkpoints(struct reading *r, struct err *err)
+static enum err_code read_checkpoints(struct db *db, void *arg, struct err *err)
 {
-    const struct db_file_options file = {.path = r->options->database, .readonly = true};
     const struct checkpoint_query query = {.limit = INT64_MAX};
-    struct db *db;
-    enum err_code code = db_file_open(&file, &db, err);
-    if (code != OK)
-        return code;
-    code = checkpoint_store_each(db, &query, take, r, err);
-    if (code == ERR_INTERNAL) /* no such table */
-        code = err_set(err, ERR_CORRUPT, NULL, "%s has no audit log", r->options->database);
-    db_file_close(db);
-    return code;
+    enum err_code code = checkpoint_store_each(db, &query, take, arg, err);
+    return code == ERR_INTERNAL ? err_set(err, ERR_CORRUPT, NULL, "it has no audit log") : code; /* no such table */
 }
 
 static int64_t segment_of_outside(const struct verify_options *o, int64_t id)
@@ -172,7 +164,7 @@ enum err_code verify_anchors_read(const struct verify_options *options, struct v
     if (code != OK)
         return code;
     heads_read(options->folder, options->public_key, &ret->heads);
-    code = read_checkpoints(&reading, err);
+    code = store_look(options->store, read_checkpoints, &reading, err);
     if (code != OK) {
         verify_anchors_release(ret);
         return code;

@@ -13,7 +13,7 @@ enum { ANSWER_MAX = 64 << 20 };
 struct verify_api {
     struct store *store;
     struct trail *trail;
-    char *database, *folder; /* owned */
+    char *url, *folder; /* owned */
     atomic_bool stop;
     struct mutex mutex; /* guards all below */
     struct thread thread;
@@ -50,7 +50,7 @@ static void run(void *arg)
 {
     struct verify_api *api = arg;
     const struct verify_options options = {.folder = api->folder,
-                                           .database = api->database,
+                                           .store = api->url,
                                            .public_key = trail_key(api->trail)->public_key,
                                            .from_ms = api->from_ms,
                                            .to_ms = api->to_ms,
@@ -195,7 +195,7 @@ struct verify_api *verify_api_new(const struct verify_api_options *options)
 {
     struct verify_api *api = xcalloc(1, sizeof *api);
     api->store = options->store;
-    api->database = xstrdup(options->database);
+    api->url = xstrdup(options->url);
     api->folder = xstrdup(options->folder);
     api->trail = options->trail;
     mutex_init(&api->mutex);
@@ -220,7 +220,7 @@ void verify_api_free(struct verify_api *api)
         return;
     verify_api_stop(api);
     mutex_release(&api->mutex);
-    free(api->database);
+    free(api->url);
     free(api->folder);
     free(api);
 }

@@ -356,11 +356,13 @@ static void checkpoints_of_another_key_are_refused(void **state)
     struct log log;
     struct segment_kit other;
     struct verify_result result;
+    char url[80];
     log_open(&log);
+    (void)snprintf(url, sizeof url, "sqlite:%s", log.database);
     segment_kit_open(&other);
     checkpoint_sign(&log.checkpoints[0], &other.key);
     const struct verify_options options = {.folder = log.kit.folder,
-                                           .database = log.database,
+                                           .store = url,
                                            .public_key = log.kit.key.public_key,
                                            .outside = log.checkpoints,
                                            .outside_count = 1};

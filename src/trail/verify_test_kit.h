@@ -124,7 +124,9 @@ static inline void verify(const struct log *log, struct verify_options options, 
 {
     struct err err;
     options.folder = log->kit.folder;
-    options.database = log->database;
+    char url[80];
+    (void)snprintf(url, sizeof url, "sqlite:%s", log->database);
+    options.store = url;
     options.public_key = log->kit.key.public_key;
     if (!options.from_ms && !options.to_ms) {
         options.from_ms = INT64_MIN;
