@@ -9,34 +9,37 @@ enum err_code claim_take_fences(struct db *tx, int64_t count, int64_t *ret_first
     return count ? db_counter_take(tx, "fence", count, ret_first, err) : OK;
 }
 
-static enum err_code take_one(struct db *tx, const struct claim_table *table, const char *owner, struct claim *claim,
-                              struct err *err)
+struct taking {
+    struct claim *claims;
+    const char *owner;
+};
+
+static void bind_take(struct db_stmt *st, void *arg, size_t i)
 {
-    struct db_stmt *st;
-    int64_t changed = 0;
-    enum err_code code = db_prepare(tx, &table->take, &st, err);
-    if (code != OK)
-        return code;
+    const struct taking *taking = arg;
+    const struct claim *claim = &taking->claims[i];
     db_bind_int(st, 1, claim->id);
     db_bind_int(st, 2, claim->attempt);
     db_bind_int(st, 3, claim->fence);
-    db_bind_text(st, 4, owner, strlen(owner));
+    db_bind_text(st, 4, taking->owner, strlen(taking->owner));
     db_bind_int(st, 5, claim->now_us);
-    code = db_run(st, &changed, err);
-    claim->lost = changed == 0;
-    return code;
+}
+
+static void note_taken(void *arg, size_t i, int64_t changed)
+{
+    const struct taking *taking = arg;
+    taking->claims[i].lost = changed == 0;
 }
 
 enum err_code claim_take(struct db *tx, const struct claim_table *table, const char *owner, struct claim *claims, size_t count,
                          struct err *err)
 {
     int64_t first;
+    struct taking taking = {claims, owner};
     enum err_code code = claim_take_fences(tx, (int64_t)count, &first, err);
-    for (size_t i = 0; code == OK && i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         claims[i].fence = first + (int64_t)i;
-        code = take_one(tx, table, owner, &claims[i], err);
-    }
-    return code;
+    return code == OK ? db_run_rows(tx, &table->take, &(struct db_rows){count, bind_take, note_taken, &taking}, err) : code;
 }
 
 enum err_code claim_release(struct db *tx, const struct claim_table *table, int64_t id, int64_t fence, int64_t due_us,

@@ -126,6 +126,43 @@ enum err_code db_run(struct db_stmt *st, int64_t *ret_changes, struct err *err)
     return code;
 }
 
+static enum err_code run_row(struct db *db, const struct db_sql *sql, const struct db_rows *rows, size_t i, struct err *err)
+{
+    struct db_stmt *st;
+    int64_t changes = 0;
+    enum err_code code = db_prepare(db, sql, &st, err);
+    if (code != OK)
+        return code;
+    rows->bind(st, rows->arg, i);
+    code = db_run(st, &changes, err);
+    if (code == OK && rows->done)
+        rows->done(rows->arg, i, changes);
+    return code;
+}
+
+static enum err_code run_together(struct db *db, const struct db_sql *sql, const struct db_rows *rows, struct err *err)
+{
+    struct db_stmt *st;
+    enum err_code code = db_prepare(db, sql, &st, err);
+    for (size_t i = 0; i < rows->count && code == OK; i++)
+        code = check_fault(db, sql->text, err);
+    if (code != OK)
+        return code;
+    code = db->engine->run_rows(st, rows, err);
+    db_reset(st);
+    return code;
+}
+
+enum err_code db_run_rows(struct db *db, const struct db_sql *sql, const struct db_rows *rows, struct err *err)
+{
+    enum err_code code = OK;
+    if (db->engine->run_rows && rows->count > 1)
+        return run_together(db, sql, rows, err);
+    for (size_t i = 0; i < rows->count && code == OK; i++)
+        code = run_row(db, sql, rows, i, err);
+    return code;
+}
+
 void db_reset(struct db_stmt *st)
 {
     st->db->engine->reset(st);

@@ -33,6 +33,16 @@ enum err_code db_step(struct db_stmt *st, bool *ret_row, struct err *err);
 /* To the end, then reset. `ret_changes` may be NULL: rows changed by this statement. */
 enum err_code db_run(struct db_stmt *st, int64_t *ret_changes, struct err *err);
 void db_reset(struct db_stmt *st);
+/* Runs a statement for each of `count` rows of the caller's: `bind` binds the parameters of row i, `done` (may be NULL) hears how many rows
+ * of the table it changed; each is called for all rows in their order, `bind` ahead of `done`. Where the database is on a server, the
+ * statements go to it together. Stops at the first error. */
+struct db_rows {
+    size_t count;
+    void (*bind)(struct db_stmt *st, void *arg, size_t i);
+    void (*done)(void *arg, size_t i, int64_t changes);
+    void *arg;
+};
+enum err_code db_run_rows(struct db *db, const struct db_sql *sql, const struct db_rows *rows, struct err *err);
 /* Prepares a statement whose parameters are two integers, binds them as ?1 and ?2, and runs it as db_run does: deletions of at most
  * ?2 rows from before ?1 and the like. */
 enum err_code db_run_pair(struct db *db, const struct db_sql *sql, int64_t first, int64_t second, int64_t *ret_changes,

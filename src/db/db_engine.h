@@ -85,7 +85,9 @@ struct db_engine {
     void (*bind_text)(struct db_stmt *st, int index, const char *text, size_t length);
     void (*bind_blob)(struct db_stmt *st, int index, const void *bytes, size_t length);
     enum err_code (*step)(struct db_stmt *st, bool *ret_row, struct err *err); /* the caller resets at the end and on errors */
-    int64_t (*changes)(struct db_stmt *st);                                    /* of the last run, also after the reset */
+    /* All rows at once, more than one; the caller resets at the end. NULL = one by one serves as well. */
+    enum err_code (*run_rows)(struct db_stmt *st, const struct db_rows *rows, struct err *err);
+    int64_t (*changes)(struct db_stmt *st); /* of the last run, also after the reset */
     void (*reset)(struct db_stmt *st);
     enum db_kind (*kind)(struct db_stmt *st, int column);
     int64_t (*get_int)(struct db_stmt *st, int column);

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMS_MAX = 32 };
+enum { PARAMS_MAX = 32, PIPELINE_ROWS = 256 };
 
 struct pg_stmt {
     struct db_stmt base;
@@ -270,14 +270,24 @@ static enum err_code execute(struct pg_db *db, struct pg_stmt *st, struct err *e
     return code;
 }
 
+static enum err_code check_values(const struct pg_stmt *st, struct err *err)
+{
+    return st->wrong ? err_set(err, ERR_INTERNAL, NULL, "parameter %d was bound with another type than the statement has: %.200s",
+                               st->wrong, st->text)
+                     : OK;
+}
+
+static enum err_code need_prepared(struct pg_db *db, struct pg_stmt *st, struct err *err)
+{
+    enum err_code code = pg_need_session(db, err);
+    return code == OK && st->generation != db->c.generation ? prepare(db, st, err) : code;
+}
+
 static enum err_code run(struct pg_db *db, struct pg_stmt *st, struct err *err)
 {
-    if (st->wrong)
-        return err_set(err, ERR_INTERNAL, NULL, "parameter %d was bound with another type than the statement has: %.200s",
-                       st->wrong, st->text);
-    enum err_code code = pg_need_session(db, err);
-    if (code == OK && st->generation != db->c.generation)
-        code = prepare(db, st, err);
+    enum err_code code = check_values(st, err);
+    if (code == OK)
+        code = need_prepared(db, st, err);
     if (code == OK)
         code = execute(db, st, err);
     if (code != OK)
@@ -299,6 +309,81 @@ static enum err_code pg_step(struct db_stmt *base, bool *ret_row, struct err *er
         code = run(of(base->db), st, err);
     *ret_row = code == OK && ++st->row < st->rows;
     return code;
+}
+
+/* ---- many rows: a pipeline ---- */
+
+static enum err_code send_rows(struct pg_db *db, struct pg_stmt *st, const struct db_rows *rows, size_t from, size_t to,
+                               struct err *err)
+{
+    enum err_code code = OK;
+    for (size_t i = from; i < to && code == OK; i++) {
+        pg_reset(&st->base);
+        rows->bind(&st->base, rows->arg, i);
+        must(check_values(st, NULL) == OK);
+        code = send(db, st, err);
+    }
+    if (code == OK && !db->c.pq->PQpipelineSync(db->c.handle))
+        code = pg_connection_failed(&db->c, err);
+    return code;
+}
+
+/* Of one statement: its result, and the NULL that ends it. */
+static enum err_code take_row(struct pg_db *db, int64_t *ret_changes, struct err *err)
+{
+    PGresult *result = NULL;
+    enum err_code code = pg_connection_finish(&db->c, &result, err);
+    if (code == OK)
+        *ret_changes = strtoll(db->c.pq->PQcmdTuples(result), NULL, 10);
+    db->c.pq->PQclear(result);
+    return code;
+}
+
+/* Up to the end of what was sent together, also after an error: the session is to be used on. */
+static enum err_code take_rows(struct pg_db *db, const struct db_rows *rows, size_t from, size_t to, struct err *err)
+{
+    enum err_code failed = OK;
+    PGresult *sync = NULL;
+    for (size_t i = from; i < to && db->c.handle; i++) {
+        int64_t changes = 0;
+        enum err_code code = take_row(db, &changes, failed == OK ? err : NULL);
+        if (failed == OK && code == OK && rows->done)
+            rows->done(rows->arg, i, changes);
+        if (failed == OK)
+            failed = code;
+    }
+    if (!db->c.handle)
+        return failed;
+    enum err_code code = pg_connection_result(&db->c, &sync, failed == OK ? err : NULL);
+    db->c.pq->PQclear(sync);
+    return failed == OK ? code : failed;
+}
+
+static enum err_code run_pipeline(struct pg_db *db, struct pg_stmt *st, const struct db_rows *rows, struct err *err)
+{
+    enum err_code code = OK;
+    if (!db->c.pq->PQenterPipelineMode(db->c.handle))
+        return pg_connection_failed(&db->c, err);
+    for (size_t from = 0; from < rows->count && code == OK; from += PIPELINE_ROWS) {
+        size_t to = rows->count - from < PIPELINE_ROWS ? rows->count : from + PIPELINE_ROWS;
+        code = send_rows(db, st, rows, from, to, err);
+        if (code == OK)
+            code = take_rows(db, rows, from, to, err);
+    }
+    if (db->c.handle && !db->c.pq->PQexitPipelineMode(db->c.handle)) { /* the session cannot be used on */
+        pg_connection_drop(&db->c);
+        code = code == OK ? err_set(err, ERR_UNAVAILABLE, NULL, "the store cannot be used: answers are out of step") : code;
+    }
+    return code;
+}
+
+static enum err_code pg_run_rows(struct db_stmt *base, const struct db_rows *rows, struct err *err)
+{
+    struct pg_db *db = of(base->db);
+    struct pg_stmt *st = stmt_of(base);
+    must(st->control == PG_CONTROL_NONE && db->in_transaction);
+    enum err_code code = need_prepared(db, st, err);
+    return code == OK ? run_pipeline(db, st, rows, err) : code;
 }
 
 static int64_t pg_changes(struct db_stmt *base)
@@ -428,6 +513,7 @@ const struct db_engine db_postgres_engine = {
     .bind_text = pg_bind_text,
     .bind_blob = pg_bind_blob,
     .step = pg_step,
+    .run_rows = pg_run_rows,
     .changes = pg_changes,
     .reset = pg_reset,
     .kind = pg_kind,

@@ -382,6 +382,78 @@ static void values_come_back_as_they_were(void **state)
         fail_msg("%s", err.message);
 }
 
+/* ---- many rows ---- */
+
+enum { ROWS = 1000 };
+
+static const struct db_sql sql_put_new = {
+    "INSERT INTO settings (key, value, updated_at, updated_by) VALUES (?1, ?2, ?3, '') ON CONFLICT DO NOTHING"};
+
+struct many {
+    int64_t changes[ROWS];
+    size_t bound, done;
+    const struct db_sql *sql;
+};
+
+/* Every tenth has the key of the first, which is there once. */
+static void bind_number(struct db_stmt *st, void *arg, size_t i)
+{
+    struct many *many = arg;
+    static char keys[ROWS][32]; /* borrowed until the reset */
+    assert_int_equal(many->bound++, i);
+    (void)snprintf(keys[i], sizeof keys[i], "%zu", i % 10 == 9 ? 0 : i);
+    if (many->sql == &sql_put_new)
+        db_bind_string(st, 2, i % 2 ? "" : "even");
+    db_bind_int(st, many->sql == &sql_put_new ? 3 : 2, (int64_t)i);
+    db_bind_string(st, 1, keys[i]);
+}
+
+static void note_changes(void *arg, size_t i, int64_t changes)
+{
+    struct many *many = arg;
+    assert_int_equal(many->done++, i);
+    assert_true(many->bound > i);
+    many->changes[i] = changes;
+}
+
+static enum err_code put_many(struct db *tx, void *arg, struct err *err)
+{
+    struct many *many = arg;
+    many->bound = many->done = 0;
+    const struct db_rows rows = {ROWS, bind_number, note_changes, many};
+    enum err_code code = db_run_rows(tx, many->sql, &rows, err);
+    int64_t one = -1; /* the connection is usable on, when there was no error */
+    return code == OK ? put(tx, one, err) : code;
+}
+
+static void many_rows_are_written_in_their_order_and_each_is_told_of(void **state)
+{
+    struct store_kit *kit = *state;
+    static struct many many = {.sql = &sql_put_new};
+    struct err err;
+    open_store(kit, NULL);
+    if (store_write(kit->store, put_many, &many, &err) != OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(many.done, ROWS);
+    for (size_t i = 0; i < ROWS; i++)
+        assert_int_equal(many.changes[i], i % 10 != 9);
+    assert_int_equal(rows(kit), ROWS - ROWS / 10 + 1);
+}
+
+static void of_many_rows_one_that_is_refused_ends_them_all(void **state)
+{
+    struct store_kit *kit = *state;
+    static struct many many = {.sql = &sql_put};
+    int64_t one = 1;
+    struct err err;
+    open_store(kit, NULL);
+    assert_int_equal(store_write(kit->store, put_many, &many, &err), ERR_CONFLICT);
+    assert_int_equal(many.done, 9);
+    assert_int_equal(rows(kit), 0);
+    assert_int_equal(store_write(kit->store, put_number, &one, &err), OK);
+    assert_int_equal(rows(kit), 1);
+}
+
 /* ---- errors ---- */
 
 static const struct db_sql sql_same_key = {"INSERT INTO settings (key, value, updated_at, updated_by) VALUES ('1', '', 1, '')"};
@@ -460,6 +532,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(any_number_of_different_statements_can_be_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(commits_that_fail_are_errors_and_later_ones_work, set_up, tear_down),
         cmocka_unit_test_setup_teardown(values_come_back_as_they_were, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_rows_are_written_in_their_order_and_each_is_told_of, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_many_rows_one_that_is_refused_ends_them_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(broken_constraints_are_conflicts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reader_cannot_write, set_up, tear_down),
         cmocka_unit_test_setup_teardown(work_that_may_be_given_up_ends_at_its_time, set_up, tear_down),

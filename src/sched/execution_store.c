@@ -57,9 +57,24 @@ static void bind_time(struct db_stmt *st, int index, int64_t us)
 
 /* Fences come from the store, max + 1, inside the claiming transaction (rulings section 3). */
 
-static void bind_insert(struct db_stmt *st, const char *instance_id, const struct execution_insert *row)
+struct inserting {
+    struct execution_insert *rows;
+    const char *instance_id;
+    int64_t fence; /* of the next row that is claimed */
+};
+
+static void note_inserted(void *arg, size_t i, int64_t added)
 {
+    const struct inserting *inserting = arg;
+    inserting->rows[i].lost = added == 0;
+}
+
+static void bind_insert(struct db_stmt *st, void *arg, size_t i)
+{
+    struct inserting *inserting = arg;
+    struct execution_insert *row = &inserting->rows[i];
     bool claimed = row->started_us != 0;
+    row->fence = claimed ? inserting->fence++ : 0;
     db_bind_int(st, 1, row->id);
     db_bind_blob(st, 2, row->uid.b, sizeof row->uid.b);
     db_bind_int(st, 3, row->task_id);
@@ -75,7 +90,7 @@ static void bind_insert(struct db_stmt *st, const char *instance_id, const struc
     db_bind_int(st, 13, row->created_us);
     db_bind_int(st, 14, claimed ? 1 : 0);
     db_bind_int(st, 15, row->fence);
-    db_bind_string(st, 16, claimed ? instance_id : NULL);
+    db_bind_string(st, 16, claimed ? inserting->instance_id : NULL);
     db_bind_string(st, 17, row->trigger_by);
     db_bind_string(st, 18, row->unique_key);
     db_bind_string(st, 19, row->override_data);
@@ -101,20 +116,13 @@ static enum err_code note_hours(struct db *tx, const struct execution_insert *ro
 enum err_code execution_store_insert(struct db *tx, const char *instance_id, struct execution_insert *rows, size_t count,
                                      struct err *err)
 {
-    int64_t claimed = 0, fence;
+    int64_t claimed = 0;
+    struct inserting inserting = {rows, instance_id, 0};
     for (size_t i = 0; i < count; i++)
         claimed += rows[i].started_us != 0;
-    enum err_code code = claim_take_fences(tx, claimed, &fence, err);
-    for (size_t i = 0; i < count && code == OK; i++) {
-        struct db_stmt *st;
-        if ((code = db_prepare(tx, &sql_insert, &st, err)) != OK)
-            break;
-        rows[i].fence = rows[i].started_us ? fence++ : 0;
-        bind_insert(st, instance_id, &rows[i]);
-        int64_t added = 0;
-        code = db_run(st, &added, err);
-        rows[i].lost = added == 0;
-    }
+    enum err_code code = claim_take_fences(tx, claimed, &inserting.fence, err);
+    if (code == OK)
+        code = db_run_rows(tx, &sql_insert, &(struct db_rows){count, bind_insert, note_inserted, &inserting}, err);
     if (code == OK)
         code = note_hours(tx, rows, count, err);
     return code;
@@ -152,8 +160,22 @@ enum err_code execution_store_backoff(struct db *tx, const struct execution_back
     return code;
 }
 
-static void bind_finish(struct db_stmt *st, const struct execution_finish *row)
+struct finishing {
+    struct execution_finish *rows;
+    const char *instance_id;
+    int64_t fence; /* of the next row that begins and ends at once */
+};
+
+static void note_finished(void *arg, size_t i, int64_t changed)
 {
+    const struct finishing *finishing = arg;
+    finishing->rows[i].lost = changed == 0;
+}
+
+static void bind_finish(struct db_stmt *st, void *arg, size_t i)
+{
+    struct finishing *finishing = arg;
+    const struct execution_finish *row = &finishing->rows[i];
     db_bind_int(st, 1, row->id);
     db_bind_int(st, 2, row->fence);
     db_bind_int(st, 3, (int64_t)row->state);
@@ -168,28 +190,21 @@ static void bind_finish(struct db_stmt *st, const struct execution_finish *row)
     db_bind_string(st, 12, row->attempts);
     db_bind_string(st, 13, row->cancel_reason);
     db_bind_string(st, 14, row->cancelled_by);
+    db_bind_string(st, 15, row->started_us ? finishing->instance_id : NULL);
+    db_bind_int(st, 16, row->instant ? finishing->fence++ : row->fence);
+    db_bind_int(st, 17, row->stack_is_stored);
 }
 
 enum err_code execution_store_finish(struct db *tx, const char *instance_id, struct execution_finish *rows, size_t count,
                                      struct err *err)
 {
-    int64_t instant = 0, fence;
+    int64_t instant = 0;
+    struct finishing finishing = {rows, instance_id, 0};
     for (size_t i = 0; i < count; i++)
         instant += rows[i].instant;
-    enum err_code code = claim_take_fences(tx, instant, &fence, err);
-    for (size_t i = 0; i < count && code == OK; i++) {
-        struct db_stmt *st;
-        if ((code = db_prepare(tx, &sql_finish, &st, err)) != OK)
-            break;
-        bind_finish(st, &rows[i]);
-        db_bind_string(st, 15, rows[i].started_us ? instance_id : NULL);
-        db_bind_int(st, 16, rows[i].instant ? fence++ : rows[i].fence);
-        db_bind_int(st, 17, rows[i].stack_is_stored);
-        int64_t changed = 0;
-        code = db_run(st, &changed, err);
-        rows[i].lost = changed == 0;
-    }
-    return code;
+    enum err_code code = claim_take_fences(tx, instant, &finishing.fence, err);
+    return code == OK ? db_run_rows(tx, &sql_finish, &(struct db_rows){count, bind_finish, note_finished, &finishing}, err)
+                      : code;
 }
 
 enum err_code execution_store_progress(struct db *tx, int64_t id, int64_t fence, int percent, int64_t now_us, struct err *err)
