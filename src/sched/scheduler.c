@@ -259,11 +259,14 @@ static void on_ended(struct scheduler *s, struct ended_notice *notice)
     attempt_result_release(&notice->result);
 }
 
+/* The second signal's notice, which allows no more time, may overtake that of the first: the earlier end holds. */
 static void on_stop(struct scheduler *s, const struct stop_notice *notice)
 {
+    int64_t at_us = s->mono.us + notice->timeout_us;
+    if (!s->stopping || at_us < s->stop_at_us)
+        s->stop_at_us = at_us;
     s->stopping = true;
     s->handover = s->handover || notice->handover;
-    s->stop_at_us = s->mono.us + notice->timeout_us;
 }
 
 static void on_notice(struct scheduler *s, struct list_node *node)
