@@ -111,7 +111,8 @@ enum err_code lease_inspect(struct lease_provider *p, const char *key, struct le
 
 enum err_code lease_each(struct lease_provider *p, void (*fn)(void *arg, const struct lease *lease), void *arg, struct err *err)
 {
-    return p->ops->each(p, fn, arg, err);
+    int64_t begun = begin();
+    return end(p, "list", begun, p->ops->each(p, fn, arg, err));
 }
 
 void lease_provider_free(struct lease_provider *p)

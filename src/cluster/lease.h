@@ -22,6 +22,8 @@ struct lease {
     char token[UUID_TEXT_LEN + 1];
     int64_t fence;                   /* grows with every new holder of the key */
     int64_t acquired_us, expires_us; /* wall time, for people */
+    int64_t ttl_us;                  /* of the acquisition */
+    int64_t left_us;                 /* of lease_inspect: until it ends, by the clock that decides that */
 };
 
 /* What is written in the transaction that records a release: there is neither without the other. */
@@ -82,5 +84,11 @@ void lease_provider_free(struct lease_provider *p); /* NULL allowed */
  * expired. History goes to the store. */
 enum err_code lease_local_new(struct store *store, const struct clock *clock, const char *holder, struct lease_provider **ret,
                               struct err *err);
+
+/* For several servers on a shared store: who holds what is the recorded row, decided by the store's clock. With an arbiter
+ * (lease_arbiter.h; owned, freed with the provider) a key must be had there first; the row and the fence stay the truth. */
+struct lease_arbiter;
+struct lease_provider *lease_shared_new(struct store *store, const struct clock *clock, const char *holder,
+                                        struct lease_arbiter *arbiter /* NULL: the provider `store` */);
 
 #endif

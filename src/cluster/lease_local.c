@@ -13,7 +13,7 @@
 
 struct held {
     struct lease lease;
-    int64_t ttl_us, ends_us; /* monotonic */
+    int64_t ends_us; /* monotonic */
 };
 
 struct lease_local {
@@ -35,22 +35,28 @@ static enum err_code write_acquire(struct db *tx, void *arg, struct err *err)
     return lease_store_acquire(tx, arg, err);
 }
 
-struct release {
+struct ending {
     const char *token;
-    int64_t now_us;
-    const struct lease_along *along; /* NULL = nothing */
+    int64_t now_us, expired_us;      /* expired_us: where its time passed */
+    const struct lease_along *along; /* of a release; NULL = nothing */
 };
 
 static enum err_code write_release(struct db *tx, void *arg, struct err *err)
 {
-    const struct release *release = arg;
-    enum err_code code = lease_store_release(tx, release->token, release->now_us, err);
+    const struct ending *release = arg;
+    enum err_code code = lease_store_release(tx, release->token, release->now_us, 0, err);
     return code == OK && release->along ? release->along->run(tx, release->along->arg, err) : code;
+}
+
+static enum err_code write_expire(struct db *tx, void *arg, struct err *err)
+{
+    const struct ending *ending = arg;
+    return lease_store_expire(tx, ending->token, ending->now_us, ending->expired_us, err);
 }
 
 static enum err_code write_expire_all(struct db *tx, void *arg, struct err *err)
 {
-    return lease_store_expire(tx, NULL, *(const int64_t *)arg, err);
+    return lease_store_expire_all(tx, *(const int64_t *)arg, err);
 }
 
 static bool has_ended(const struct lease_local *local, const struct held *held)
@@ -60,8 +66,8 @@ static bool has_ended(const struct lease_local *local, const struct held *held)
 
 static void extend(const struct lease_local *local, struct held *held)
 {
-    held->ends_us = clock_mono(local->clock).us + held->ttl_us;
-    held->lease.expires_us = clock_wall(local->clock).us + held->ttl_us;
+    held->ends_us = clock_mono(local->clock).us + held->lease.ttl_us;
+    held->lease.expires_us = clock_wall(local->clock).us + held->lease.ttl_us;
 }
 
 static void forget(struct lease_local *local, struct held *held)
@@ -76,9 +82,10 @@ static enum err_code acquire_free(struct lease_local *local, struct held *held, 
     if (old && !has_ended(local, old))
         return err_set(err, ERR_CONFLICT, "LOCK_HELD", "the lock %s is held already", held->lease.key);
     if (old) {
-        struct release release = {old->lease.token, clock_wall(local->clock).us, NULL};
-        enum err_code code = store_write(local->store, write_release, &release, err);
-        if (code != OK && code != ERR_NOT_FOUND)
+        struct ending expired = {
+            .token = old->lease.token, .now_us = clock_wall(local->clock).us, .expired_us = old->lease.expires_us};
+        enum err_code code = store_write(local->store, write_expire, &expired, err);
+        if (code != OK)
             return code;
         forget(local, old);
     }
@@ -92,7 +99,7 @@ static enum err_code local_try_acquire(struct lease_provider *p, const char *key
     struct held *held = xcalloc(1, sizeof *held);
     int64_t now = clock_wall(local->clock).us;
     struct uuid token = uuid_v7(now);
-    held->ttl_us = ttl_us;
+    held->lease.ttl_us = ttl_us;
     held->lease.acquired_us = now;
     (void)snprintf(held->lease.key, sizeof held->lease.key, "%s", key);
     (void)snprintf(held->lease.holder, sizeof held->lease.holder, "%s", local->holder);
@@ -144,7 +151,7 @@ static enum err_code local_release(struct lease_provider *p, const struct lease 
     struct held *held = find_ours(local, lease);
     enum err_code code = held ? OK : not_held(lease, err);
     if (held) {
-        struct release release = {held->lease.token, clock_wall(local->clock).us, along};
+        struct ending release = {.token = held->lease.token, .now_us = clock_wall(local->clock).us, .along = along};
         code = store_write(local->store, write_release, &release, err);
         if (code == OK)
             forget(local, held);
@@ -159,8 +166,10 @@ static enum err_code local_inspect(struct lease_provider *p, const char *key, st
     mutex_lock(&local->mutex);
     const struct held *held = map_get(&local->by_key, str_of(key));
     bool found = held && !has_ended(local, held);
-    if (found)
+    if (found) {
         *ret = held->lease;
+        ret->left_us = held->ends_us - clock_mono(local->clock).us;
+    }
     mutex_unlock(&local->mutex);
     return found ? OK : err_set(err, ERR_NOT_FOUND, "LOCK_NOT_HELD", "nobody holds the lock %s", key);
 }
