@@ -65,9 +65,11 @@ static void complain(struct loader *loader, const struct setting *setting, const
                      const char *allowed)
 {
     size_t begin = loader->errors->len, n = str_utf8_cut(value.p, value.n, SHOWN_MAX);
-    struct str shown = setting->kind == KIND_SECRET ? str_of("***") : (struct str){value.p, n};
+    bool secret = setting->kind == KIND_SECRET ||
+                  (memmem(value.p, value.n, "://", 3) && memchr(value.p, '@', value.n)); /* a password, maybe */
+    struct str shown = secret ? str_of("***") : (struct str){value.p, n};
     buf_printf(loader->errors, "%s (%s): \"%.*s%s\" is not allowed; %s", setting->key, source, (int)shown.n, shown.p,
-               shown.n < value.n && setting->kind != KIND_SECRET ? "…" : "", allowed);
+               shown.n < value.n && !secret ? "…" : "", allowed);
     end_line(loader->errors, begin);
 }
 

@@ -134,8 +134,8 @@ static int serve(int argc, char **argv)
     } else {
         if (hidden)
             log_warn("serve",
-                     "a password stood on the command line, which others can read: put it into HORAE_STORE, PGPASSWORD or a "
-                     "file (?password_file=PATH); it is hidden now");
+                     "a password stood on the command line, which others can read: put the URL into the environment (HORAE_STORE, "
+                     "HORAE_LOCK) or a file; it is hidden now");
         result = run_server(&config);
     }
     buf_release(&text);
