@@ -2,6 +2,7 @@
 #include "app/config_check.h"
 
 #include "alert/alert_values.h"
+#include "app/lock_settings.h"
 #include "audit/audit_event.h"
 #include "audit/audit_redact.h"
 #include "base/err.h"
@@ -30,16 +31,22 @@ static void complain_url(struct buf *errors, const char *key, const char *url, c
 
 static void check_store(const struct config *config, struct buf *errors)
 {
-    const char *store = config->store, *lock = config->lock;
+    const char *store = config->store;
     char allowed[200];
     (void)snprintf(allowed, sizeof allowed, "it must be %s", store_url_forms());
     if (store[0] && store_url_check(store, NULL) != OK)
         complain_url(errors, "store", store, allowed);
-    if (strcmp(lock, "auto") != 0 && strcmp(lock, "local") != 0)
-        complain_url(errors, "lock", lock,
-                     strcmp(lock, "store") == 0 || strncmp(lock, "redis", 5) == 0 || strncmp(lock, "etcd", 4) == 0
-                         ? "with the embedded store one server holds the locks: it must be auto or local"
-                         : "it must be auto or local");
+}
+
+static void check_lock(const struct config *config, struct buf *errors)
+{
+    struct lease_url url;
+    struct err err;
+    if (lock_settings_read(config, &url, &err) != OK)
+        buf_printf(errors, "%s%s\n", strncmp(err.message, "lock", 4) == 0 ? "" : "lock: ", err.message);
+    explicit_bzero(&url, sizeof url);
+    if (strchr(config->lock_prefix, '/') || !str_is_utf8(config->lock_prefix, strlen(config->lock_prefix)))
+        buf_printf(errors, "lock_prefix: \"%s\" is not allowed; it must be UTF-8 text without /\n", config->lock_prefix);
 }
 
 static void check_tls_file(const char *key, const char *path, struct buf *errors)
@@ -139,6 +146,7 @@ void config_check(const struct config *config, struct buf *errors)
     if (listen_check(config->listen, &err) != OK)
         buf_printf(errors, "%s\n", err.message);
     check_store(config, errors);
+    check_lock(config, errors);
     if (!str_is_utf8(config->instance, strlen(config->instance)))
         buf_add_text(errors, "instance: it must be UTF-8 text\n");
     check_labels(config, errors);

@@ -2,6 +2,7 @@
 #include "app/probes.h"
 
 #include "app/assets.h"
+#include "app/planner.h"
 #include "base/json_write.h"
 #include "base/metrics.h"
 #include "db/store.h"
@@ -37,6 +38,20 @@ static void put_audit(struct json_writer *w, struct trail *trail)
     json_end_object(w);
 }
 
+/* While it is not held nothing new starts; the rest goes on (LCK-09). Why is said in the log: this answer needs no token. */
+static void put_lock(struct json_writer *w, const struct planner *planner)
+{
+    struct lease_report report;
+    if (!planner_report(planner, &report))
+        return;
+    json_key(w, "lock");
+    json_begin_object(w);
+    json_put_text(w, "provider", planner->leases->ops->name);
+    json_put_text(w, "state", lease_state_names[report.state]);
+    json_put_bool(w, "failing", report.failing);
+    json_end_object(w);
+}
+
 static void answer_state(struct http_request *request, int status, const char *state, struct probes *details)
 {
     struct buf out;
@@ -50,6 +65,8 @@ static void answer_state(struct http_request *request, int status, const char *s
         put_commands(&w, details->command);
     if (details && details->trail)
         put_audit(&w, details->trail);
+    if (details && details->planner)
+        put_lock(&w, details->planner);
     json_end_object(&w);
     http_answer_json(request, status, &out);
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 struct handler_command;
+struct planner;
 struct scheduler;
 struct store;
 struct trail;
@@ -17,6 +18,7 @@ struct probes {
     struct scheduler *scheduler;
     struct handler_command *command;
     struct trail *trail;
+    const struct planner *planner;
     _Atomic bool stopping;
 };
 

@@ -8,13 +8,13 @@
 #include "app/audit_trail.h"
 #include "app/declared_tasks.h"
 #include "app/instance.h"
+#include "app/planner.h"
 #include "app/probes.h"
 #include "app/server_events.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "cluster/instance_store.h"
-#include "cluster/kept_lease.h"
 #include "db/store.h"
 #include "db/store_lock.h"
 #include "http/event_stream.h"
@@ -40,8 +40,6 @@ enum {
     HANDLERS_MAX = 8,
     READERS = 8,
     STOP_HTTP_US = 10 * US_PER_S,
-    PLANNER_TTL_US = 60 * US_PER_S,
-    PLANNER_RENEW_US = 20 * US_PER_S
 };
 
 struct server {
@@ -52,8 +50,7 @@ struct server {
     struct store_lock folder;               /* held where the store is on a server; where it is a file it has one itself */
     char store_path[4200], store_url[4200]; /* what its files begin with, and itself: not to be shown */
     struct audit_trail audit;
-    struct lease_provider *leases;
-    struct kept_lease planner;
+    struct planner planner;
     bool joined;
     struct event_hub *events;
     struct alerts *alerts;
@@ -181,26 +178,14 @@ static enum err_code write_stop(struct db *tx, void *arg, struct err *err)
 
 static enum err_code join(struct server *server, struct err *err)
 {
-    enum err_code code = lease_local_new(server->store, server->clock, server->identity.id, &server->leases, err);
+    enum err_code code = planner_open(&server->planner, server->config, server->store, server->clock, server->identity.id, err);
     if (code != OK)
         return code;
-    kept_lease_init(&server->planner, server->leases, server->clock);
     server->joined = true;
     code = store_write(server->store, write_instance, server, err);
     if (code == OK)
         audit_notes_remove(server->store_path);
-    return code == OK && server->config->enable_cron
-               ? kept_lease_acquire(&server->planner, LEASE_PLANNER_KEY, PLANNER_TTL_US, "planner", err)
-               : code;
-}
-
-/* On the scheduler's thread, between its steps: the planner's lease goes on while the planner does. */
-static void renew_planner(void *arg)
-{
-    struct server *server = arg;
-    struct err err;
-    if (kept_lease_renew(&server->planner, &err) != OK)
-        log_warn("cluster", "the planner's lease was not renewed: %s", err.message);
+    return code == OK ? planner_acquire(&server->planner, err) : code;
 }
 
 /* ---- scheduler ---- */
@@ -243,8 +228,8 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
                                         .default_max_duration_s = (int)c->default_timeout_seconds,
                                         .default_max_retries = (int)c->default_max_retries,
                                         .default_grace_s = (int)c->default_grace_period,
-                                        .idle = renew_planner,
-                                        .idle_arg = server,
+                                        .may_decide = planner_may_decide,
+                                        .may_decide_arg = &server->planner,
                                         .handlers = server->handlers,
                                         .handler_count = handler_count};
     if ((code = scheduler_new(&options, &server->scheduler, err)) != OK)
@@ -257,6 +242,7 @@ static enum err_code start_scheduler(struct server *server, struct err *err)
         return code;
     scheduler_start(server->scheduler);
     server->scheduler_started = true;
+    planner_start(&server->planner, server->scheduler, server->alerts);
     return declare_tasks(server->scheduler, clock_wall(server->clock).us, err);
 }
 
@@ -294,16 +280,19 @@ static enum err_code start_http(struct server *server, struct err *err)
     server->api = (struct sched_api){.scheduler = server->scheduler,
                                      .store = server->store,
                                      .clock = server->clock,
-                                     .leases = server->leases,
+                                     .leases = server->planner.leases,
                                      .events = server->events,
                                      .followers = server->followers,
                                      .data_dir = c->data,
                                      .instance_id = server->identity.id,
-                                     .planner = &server->planner,
+                                     .planner = &server->planner.kept,
                                      .capacity = (int)c->capacity,
                                      .defaults = {c->default_timeout_seconds, c->default_max_retries, c->default_grace_period}};
-    server->probes = (struct probes){
-        .store = server->store, .scheduler = server->scheduler, .command = server->command, .trail = server->audit.ingest.trail};
+    server->probes = (struct probes){.store = server->store,
+                                     .scheduler = server->scheduler,
+                                     .command = server->command,
+                                     .trail = server->audit.ingest.trail,
+                                     .planner = &server->planner};
     size_t n = 0;
     server->routes[n++] = probes_routes(&server->probes);
     server->routes[n++] = access_routes(server->access);
@@ -375,7 +364,9 @@ enum err_code server_start(const struct config *config, struct server **ret, str
     }
     if (code == OK)
         code = start_http(server, err);
-    if (code != OK && server->store && (!server->events || code == ERR_CORRUPT)) /* the first writes, or damage found later */
+    bool of_lock = code != OK && strncmp(err->api_code, "LOCK_", 5) == 0;
+    if (code != OK && server->store && !of_lock &&
+        (!server->events || code == ERR_CORRUPT)) /* the first writes, or damage found later */
         store_explain(server->store, err);
     if (code != OK) {
         server_stop(server, true); /* a failed start ends nothing that a former server left running */
@@ -392,11 +383,9 @@ static void leave(struct server *server)
     struct err err;
     if (!server->joined)
         return;
-    if (kept_lease_release(&server->planner, &err) != OK)
-        log_warn("cluster", "the planner's lease was not released: %s", err.message);
+    planner_leave(&server->planner);
     if (store_write(server->store, write_stop, server, &err) != OK)
         log_warn("cluster", "the instance was not signed off: %s", err.message);
-    kept_lease_release_memory(&server->planner);
 }
 
 void server_drain(struct server *server, bool handover)
@@ -444,7 +433,7 @@ void server_stop(struct server *server, bool handover)
     log_followers_free(server->followers);
     access_free(server->access);
     event_hub_free(server->events);
-    lease_provider_free(server->leases);
+    planner_free(&server->planner);
     instance_identity_release(&server->identity);
     store_lock_release(&server->folder);
     free(server);

@@ -190,7 +190,7 @@ static enum err_code sign_in(struct etcd_gateway *gateway, struct err *err)
     struct json_writer w;
     struct json_doc *doc = NULL;
     if (!gateway->url.user[0])
-        return denied(err, "wants a user and a password: etcd://USER:PASSWORD@…");
+        return denied(err, "wants a user and a password: etcd://USER@HOST with HORAE_LOCK_PASSWORD or lock_password_file");
     buf_init(&body, BODY_MAX);
     json_writer_init(&w, &body);
     json_begin_object(&w);

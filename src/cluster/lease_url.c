@@ -140,3 +140,23 @@ enum err_code lease_url_parse(const char *text, struct lease_url *ret, struct er
                    colon ? "://…" : "");
     return refuse(err, what);
 }
+
+enum err_code lease_url_set_password(struct lease_url *url, const char *password, struct err *err)
+{
+    if (url->kind != LEASE_REDIS && url->kind != LEASE_ETCD)
+        return err_param(err, "lock_password", "lock_password is for redis:// and etcd://, and lock names none of them");
+    if (url->password[0])
+        return err_param(err, "lock_password", "the password of the lock server is given twice: in lock and on its own");
+    if (strlen(password) > LEASE_PASSWORD_MAX)
+        return err_param(err, "lock_password", "the password of the lock server is longer than %d bytes", LEASE_PASSWORD_MAX);
+    (void)snprintf(url->password, sizeof url->password, "%s", password);
+    return OK;
+}
+
+enum err_code lease_url_check(const struct lease_url *url, struct err *err)
+{
+    if (url->kind != LEASE_ETCD || !url->user[0] == !url->password[0])
+        return OK;
+    return url->user[0] ? err_param(err, "lock", "etcd's user has no password: set HORAE_LOCK_PASSWORD or lock_password_file")
+                        : err_param(err, "lock", "the password of etcd has no user: etcd://USER@HOST");
+}

@@ -35,9 +35,14 @@ struct lease_url {
 };
 
 #define LEASE_URL_FORMS \
-    "auto, local, store, redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], rediss://… or etcd://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]"
+    "auto, local, store, redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], rediss://… or etcd://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]"
 
 /* ERR_INVALID says what is wrong and what is allowed; it shows no more of the text than its scheme or a host. */
 enum err_code lease_url_parse(const char *text, struct lease_url *ret, struct err *err);
+/* A password from elsewhere (not "") for the server that is named. ERR_INVALID: the URL has one already, it names no server, its etcd has no
+ * user, or the password is too long. */
+enum err_code lease_url_set_password(struct lease_url *url, const char *password, struct err *err);
+/* What etcd needs: a user and a password together, or none of them. Redis and the others need nothing. */
+enum err_code lease_url_check(const struct lease_url *url, struct err *err);
 
 #endif

@@ -10,7 +10,11 @@
 
 #include <string.h>
 
-enum { DUE_AT_ONCE = 512, READ_AGAIN_US = US_PER_S };
+enum {
+    DUE_AT_ONCE = 512,
+    READ_AGAIN_US = US_PER_S,
+    BARRED_IS_DOWN_US = 5 * US_PER_S, /* longer than another instance needs to take over */
+};
 
 struct settling {
     struct scheduler *scheduler;
@@ -296,4 +300,17 @@ void sched_note_clock(struct scheduler *s)
              (long long)((wall_step - mono_step) / US_PER_S), clock_jump_name(jump));
     if (clock_jump_is_downtime(jump))
         s->down_until_us = s->now.us;
+}
+
+bool sched_may_decide(struct scheduler *s)
+{
+    bool may = !s->options.may_decide || s->options.may_decide(s->options.may_decide_arg);
+    if (!may && !s->barred_us) {
+        s->barred_us = s->mono.us;
+    } else if (may && s->barred_us) {
+        if (s->mono.us - s->barred_us > BARRED_IS_DOWN_US)
+            s->down_until_us = s->now.us;
+        s->barred_us = 0;
+    }
+    return may;
 }

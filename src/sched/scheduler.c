@@ -10,7 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { INBOX_MAX = 65536, IDLE_WAKE_US = 5 * US_PER_S, STEP_RETRY_US = US_PER_S / 2 };
+enum {
+    INBOX_MAX = 65536,
+    IDLE_WAKE_US = 5 * US_PER_S,
+    STEP_RETRY_US = US_PER_S / 2,
+    BARRED_LOOK_US = 100 * US_PER_MS, /* what is due must wait: no turning round and round */
+};
 
 struct command_notice {
     struct notice notice;
@@ -423,6 +428,8 @@ static int64_t next_wake(struct scheduler *s)
         at = s->retry_step_at_us;
     if (s->stopping && !s->stop_signalled && s->stop_at_us < at)
         at = s->stop_at_us;
+    if (s->barred_us && !s->stopping && at < s->mono.us + BARRED_LOOK_US) /* what is due waits; timers can */
+        at = s->mono.us + BARRED_LOOK_US;
     return at;
 }
 
@@ -436,12 +443,10 @@ static void read_clocks(struct scheduler *s)
 static void step(struct scheduler *s, struct list *arrived)
 {
     read_clocks(s);
-    if (s->options.idle) /* a planner that stood still has its lease again before it plans (LCK-05) */
-        s->options.idle(s->options.idle_arg);
     for (struct list_node *node; (node = list_pop_front(arrived));)
         on_notice(s, node);
     sched_run_timers(s);
-    if (!s->stopping) {
+    if (!s->stopping && sched_may_decide(s)) {
         if (s->options.plans) {
             sched_watch_zones(s);
             sched_fire_due(s);
@@ -485,6 +490,11 @@ static void scheduler_main(void *arg)
 void scheduler_drain(struct scheduler *s, bool drain)
 {
     atomic_store(&s->draining, drain);
+    queue_poke(&s->inbox);
+}
+
+void scheduler_wake(struct scheduler *s)
+{
     queue_poke(&s->inbox);
 }
 

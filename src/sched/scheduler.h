@@ -38,8 +38,10 @@ struct scheduler_options {
     int resident_max; /* tasks kept in memory beyond those that are busy; 0 = SCHEDULER_RESIDENT_MAX */
     bool plans;       /* false: ENABLE_CRON=false, schedules do not fire here */
     int default_max_duration_s, default_max_retries, default_grace_s;
-    void (*idle)(void *arg); /* every step, at least every five seconds: renewals; must not block. May be NULL */
-    void *idle_arg;
+    /* Scheduler thread; must not block: whether the planner's lease is certainly held (LCK-05, LCK-09). While it is not, nothing is
+     * fired or started. Whoever changes that calls scheduler_wake. NULL: always. */
+    bool (*may_decide)(void *arg);
+    void *may_decide_arg;
     const struct handler *handlers; /* borrowed */
     size_t handler_count;
 };
@@ -50,6 +52,7 @@ enum err_code scheduler_new(const struct scheduler_options *options, struct sche
 void scheduler_free(struct scheduler *scheduler);
 
 void scheduler_start(struct scheduler *scheduler); /* its thread */
+void scheduler_wake(struct scheduler *scheduler);  /* a step now: what it asks others has changed. Any thread */
 /* One step at `now`; returns the monotonic microsecond of the next thing to do. For the thread and for simulation. */
 int64_t scheduler_step(struct scheduler *scheduler);
 

@@ -87,6 +87,7 @@ struct scheduler {
     struct mono mono;
     int64_t started_us;    /* wall */
     int64_t down_until_us; /* wall: slots up to here were due while no planner looked */
+    int64_t barred_us;     /* monotonic: since when it may not decide; 0 = it may */
     int64_t last_wall_us, last_mono_us;
 
     bool reboots_fired;
@@ -165,6 +166,9 @@ void sched_settle(struct scheduler *s, struct task_runtime *rt);
 bool sched_arm(struct scheduler *s, struct task_runtime *rt);
 bool sched_slot_counts(const void *scheduler, const struct slot_entry *entry); /* see slot_queue.h */
 void sched_note_clock(struct scheduler *s);
+/* Whether it may decide now (scheduler_options.may_decide), asked once in each step. After a while in which it may not, what came due is made
+ * up for as after down time. */
+bool sched_may_decide(struct scheduler *s);
 
 /* sched_zones.c */
 void sched_watch_zones(struct scheduler *s);

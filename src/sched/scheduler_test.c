@@ -8,6 +8,7 @@
 #include "db/store.h"
 #include "sched/execution_query.h"
 #include "sched/sched_task_json.h"
+#include "sched/scheduler_priv.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -137,11 +138,55 @@ static void a_run_without_a_handler_is_recorded_as_a_failure(void **state)
     scheduler_free(scheduler);
 }
 
+static bool is_allowed(void *arg)
+{
+    return *(const bool *)arg;
+}
+
+/* A lease that is away for no longer than a fail-over makes slots late; after a longer time nobody was there for them. */
+static void a_while_without_the_lease_is_down_time_when_it_is_long(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t barred_us;
+        bool is_down;
+    } rows[] = {{4 * US_PER_S, false}, {6 * US_PER_S, true}, {1 * US_PER_S, false}};
+    struct store_kit kit;
+    struct fake_clock fake;
+    struct scheduler *scheduler;
+    struct err err;
+    bool allowed = true;
+    store_kit_open(&kit);
+    fake_clock_init(&fake, 1700000000000000);
+    struct scheduler_options options = {.store = kit.store,
+                                        .clock = &fake.base,
+                                        .instance_id = "test",
+                                        .capacity = 4,
+                                        .plans = true,
+                                        .may_decide = is_allowed,
+                                        .may_decide_arg = &allowed};
+    assert_int_equal(scheduler_new(&options, &scheduler, &err), OK);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t down_until = scheduler->down_until_us;
+        allowed = false;
+        assert_true(scheduler_step(scheduler) > clock_mono(&fake.base).us); /* it does not turn round and round */
+        fake_clock_advance(&fake, rows[i].barred_us);
+        (void)scheduler_step(scheduler);
+        assert_int_equal(scheduler->down_until_us, down_until);
+        allowed = true;
+        (void)scheduler_step(scheduler);
+        assert_int_equal(scheduler->down_until_us, rows[i].is_down ? clock_wall(&fake.base).us : down_until);
+    }
+    store_kit_close(&kit);
+    scheduler_free(scheduler);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handlers_are_checked_before_anything_runs),
         cmocka_unit_test(a_run_without_a_handler_is_recorded_as_a_failure),
+        cmocka_unit_test(a_while_without_the_lease_is_down_time_when_it_is_long),
     };
     return STORE_KIT_RUN(tests);
 }

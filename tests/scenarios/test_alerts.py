@@ -347,7 +347,7 @@ class Rules(Case):
     def test_settings_that_are_wrong_are_refused_by_name(self):
         done = run_cli("serve", "--alert-on", "sometimes", "--alert-webhook", "ftp://user:hidden@host/", env={"SYSTEM_ALERT_WEBHOOK_SECRET": "very hidden", "HORAE_ALERT_ATTEMPTS": "0"})
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn('alerts.on: "sometimes" is not allowed; it must be all, none, audit_dropped, store_failure, execution_failed, execution_timeout or executions_failing', done.stderr)
+        self.assertIn('alerts.on: "sometimes" is not allowed; it must be all, none, audit_dropped, store_failure, execution_failed, execution_timeout, executions_failing or lock_failure', done.stderr)
         self.assertIn("alerts.webhook_url: \"***\" is not allowed; it must begin with http:// or https://", done.stderr)
         self.assertIn("alerts.attempts (HORAE_ALERT_ATTEMPTS)", done.stderr)
         self.assertNotIn("hidden", done.stderr)

@@ -85,8 +85,9 @@ labels: [{", ".join(f"l{i}=" for i in range(65))}]
 
     def test_what_this_version_does_not_have_is_said_without_showing_passwords(self):
         for flag, value, text in (("--store", "mysql://u:pass@host/db", "sqlite:PATH"),
-                                  ("--store", "sqlite:", "sqlite:PATH"), ("--store", "file.db", "sqlite:PATH"), ("--lock", "redis://:pass@host", "auto or local"),
-                                  ("--lock", "etcd://host", "auto or local"), ("--lock", "store", "auto or local"), ("--lock", "nonsense", "auto or local")):
+                                  ("--store", "sqlite:", "sqlite:PATH"), ("--store", "file.db", "sqlite:PATH"), ("--lock", "redis://:pass@host/x", "must be a number"),
+                                  ("--lock", "etcd://host/pass", "nothing may follow"), ("--lock", "zookeeper://u:pass@host", "redis://"), ("--lock", "nonsense", "auto, local, store"),
+                                  ("--lock", "redis://:pass@host\n", "control characters"), ("--lock", "redis://:pass@" + "h" * 5000, "1 to 4000")):
             self.assertNotIn("pass", self.refused(flag, value, texts=(flag[2:], text)))
 
     def test_files_that_are_no_settings_are_refused(self):
@@ -134,7 +135,7 @@ class Documented(unittest.TestCase):
         text = run_cli("serve", "--help").stdout
         for name in ("--config FILE", "--listen HOST:PORT", "--data DIR", "--store URL", "--lock URL", "--instance ID", "--label K=V", "--durability full|relaxed",
                      "--trusted-proxy CIDR", "--tls-cert FILE", "--tls-key FILE", "--capacity N", "--stop-timeout S", "--max-connections N", "--log-level", "--handover",
-                     "HORAE_CONFIG", "HORAE_LISTEN", "PORT", "HORAE_DATA", "HORAE_STORE", "HORAE_LOCK", "HORAE_INSTANCE_ID", "INSTANCE_ID", "HORAE_LABELS", "HORAE_DURABILITY",
+                     "HORAE_CONFIG", "HORAE_LISTEN", "PORT", "HORAE_DATA", "HORAE_STORE", "HORAE_LOCK", "HORAE_LOCK_PASSWORD", "HORAE_LOCK_PASSWORD_FILE", "HORAE_LOCK_PREFIX", "HORAE_INSTANCE_ID", "INSTANCE_ID", "HORAE_LABELS", "HORAE_DURABILITY",
                      "HORAE_TRUSTED_PROXIES", "HORAE_TLS_CERT", "HORAE_TLS_KEY", "HORAE_ADMIN_TOKEN", "HORAE_ADMIN_PASSWORD", "ENABLE_CRON", "scheduler.default_timeout_seconds",
                      "scheduler.default_max_retries", "scheduler.default_grace_period", "audit.retention_days", "audit.max_object_bytes", "default 127.0.0.1:8600", "default ./data"):
             self.assertIn(name, text)
