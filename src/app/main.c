@@ -133,9 +133,10 @@ static int serve(int argc, char **argv)
         result = CLI_DONE;
     } else {
         if (hidden)
-            log_warn("serve",
-                     "a password stood on the command line, which others can read: put the URL into the environment (HORAE_STORE, "
-                     "HORAE_LOCK) or a file; it is hidden now");
+            log_warn(
+                "serve",
+                "a password stood on the command line, which others can read: put the URL into the environment (HORAE_STORE, "
+                "HORAE_LOCK) or a file; it is hidden now");
         result = run_server(&config);
     }
     buf_release(&text);

@@ -10,12 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    INBOX_MAX = 65536,
-    IDLE_WAKE_US = 5 * US_PER_S,
-    STEP_RETRY_US = US_PER_S / 2,
-    BARRED_LOOK_US = 100 * US_PER_MS, /* what is due must wait: no turning round and round */
-};
+enum { INBOX_MAX = 65536, IDLE_WAKE_US = 5 * US_PER_S, STEP_RETRY_US = US_PER_S / 2, BARRED_LOOK_US = 100 * US_PER_MS };
 
 struct command_notice {
     struct notice notice;
@@ -428,7 +423,7 @@ static int64_t next_wake(struct scheduler *s)
         at = s->retry_step_at_us;
     if (s->stopping && !s->stop_signalled && s->stop_at_us < at)
         at = s->stop_at_us;
-    if (s->barred_us && !s->stopping && at < s->mono.us + BARRED_LOOK_US) /* what is due waits; timers can */
+    if (s->barred_us && !s->stopping && at < s->mono.us + BARRED_LOOK_US) /* what is due waits; no turning round and round */
         at = s->mono.us + BARRED_LOOK_US;
     return at;
 }

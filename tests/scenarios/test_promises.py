@@ -641,7 +641,7 @@ class Tree(unittest.TestCase):
         "src/base/metrics.c": {"registry_mutex", "families", "family_count"},  # what the process counts
         "src/cron/zone_file.c": {"directory", "directory_once"}, "src/cron/years.c": {"intern_lock", "interned", "interned_count"},  # caches that change no answer
         "src/cron/zone_registry.c": {"lock", "zones", "is_ready", "reloads", "last_change", "utc_change"},
-        "src/base/curl_library.c": {"library", "once"}, "src/db/pq_library.c": {"library", "result", "once"}, "src/sched/reboot_store.c": {"boot_id", "once"},  # of the machine, found once
+        "src/base/curl_library.c": {"library", "once"}, "src/db/pq_library.c": {"library", "result", "once"}, "src/cluster/redis_library.c": {"library", "result", "once"}, "src/sched/reboot_store.c": {"boot_id", "once"},  # of the machine, found once
         "src/sched/execution_query.c": {"list_sql"}, "src/trail/event_query.c": {"statements"},  # texts, made when first asked for
         "src/trail/pending_store.c": {"moved", "put_count"},  # what may go of the one table of this process
         "src/cli/progress.c": {"shown", "last_us"},  # of one command on one terminal
@@ -665,7 +665,7 @@ class Tree(unittest.TestCase):
     def test_every_dependency_is_free_and_the_licence_stands_on_every_file(self):
         """GEN-06: licences that go with Apache-2.0; a new library needs a line here."""
         licences = {"threads": "C library", "dl": "C library", "m": "C library", "sqlite3": "public domain", "yyjson": "MIT", "libmicrohttpd": "LGPL-2.1-or-later", "libsodium": "ISC",
-                    "yaml-0.1": "MIT", "zlib": "Zlib", "libcurl": "curl", "libpq": "PostgreSQL", "cmocka": "Apache-2.0"}
+                    "yaml-0.1": "MIT", "zlib": "Zlib", "libcurl": "curl", "libpq": "PostgreSQL", "hiredis": "BSD-3-Clause", "cmocka": "Apache-2.0"}
         with open(os.path.join(ROOT, "meson.build"), encoding="utf-8") as file:
             text = file.read()
         used = set(re.findall(r"(?:dependency|find_library)\('([^']+)'", text))
