@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cluster/lease_arbiter.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,16 +25,11 @@ struct etcd_gateway {
 
 void etcd_put_base64(struct buf *out, const char *text)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)text;
-    for (size_t left = strlen(text); left;) {
-        size_t n = left < 3 ? left : 3;
-        unsigned bits = (unsigned)p[0] << 16 | (n > 1 ? (unsigned)p[1] << 8 : 0) | (n > 2 ? p[2] : 0);
-        for (size_t i = 0; i < 4; i++)
-            buf_add_char(out, i <= n ? digits[bits >> (18 - 6 * i) & 63] : '=');
-        p += n;
-        left -= n;
-    }
+    size_t n = strlen(text), room = sodium_base64_encoded_len(n, sodium_base64_VARIANT_ORIGINAL); /* with the end */
+    char *encoded = xmalloc(room);
+    (void)sodium_bin2base64(encoded, room, (const unsigned char *)text, n, sodium_base64_VARIANT_ORIGINAL);
+    buf_add(out, encoded, room - 1);
+    free(encoded);
 }
 
 static size_t receive(char *bytes, size_t size, size_t count, void *arg)
