@@ -4,31 +4,15 @@ import datetime
 import json
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import time
 
-from kit import ROOT, Row, tool
+from kit import ROOT, Row, npm_folder, tool
 
 CRONER = "croner@11"
 INSTANTS = 200  # of croner for each expression
 LINES = 200_000
-
-
-def croner_folder():
-    """The peer from npm, kept beside the builds; a text that says why not where it cannot be had."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        return None, "node and npm are not installed"
-    folder = os.path.join(ROOT, "build", "npm-" + CRONER.replace("@", "-"))
-    package = os.path.join(folder, "node_modules", "croner")
-    if not os.path.isdir(package):
-        os.makedirs(folder, exist_ok=True)
-        done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, CRONER], capture_output=True, text=True,
-                              timeout=300, check=False)
-        if done.returncode:
-            return None, f"{CRONER} cannot be fetched from npm"
-    return package, ""
 
 
 def instants(count):
@@ -47,9 +31,10 @@ def ours(cases, froms):
 
 def beside_croner(cases):
     """(how many times the time of horae croner needs over the expressions that it reads, or None; what the peer was)"""
-    package, why_not = croner_folder()
-    if not package:
+    folder, why_not = npm_folder(CRONER)
+    if not folder:
         return None, f"none, {why_not}"
+    package = os.path.join(folder, "node_modules", "croner")
     froms = instants(INSTANTS)
     asked = [{"expr": case["expr"], "zone": case["zone"], "from": [at * 1000 for at in froms]} for case in cases]
     done = subprocess.run(["node", os.path.join(ROOT, "bench", "croner_peer.mjs"), package], input=json.dumps(asked), capture_output=True, text=True, check=True)

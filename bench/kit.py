@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,20 @@ def tool(name, *arguments):
     if done.returncode:
         raise RuntimeError(f"{name} {arguments[:3]}: {done.stderr or done.stdout[:300]}")
     return done.stdout
+
+
+def npm_folder(package):
+    """Where a peer from npm lies, kept beside the builds; None and why not where it cannot be had."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        return None, "node and npm are not installed"
+    folder = os.path.join(ROOT, "build", "npm-" + package.replace("@", "-"))
+    if not os.path.isdir(os.path.join(folder, "node_modules", package.split("@")[0])):
+        os.makedirs(folder, exist_ok=True)
+        done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, package], capture_output=True, text=True,
+                              timeout=300, check=False)
+        if done.returncode:
+            return None, f"{package} cannot be fetched from npm"
+    return folder, ""
 
 
 def cpu_ns(pid):

@@ -18,7 +18,7 @@ os.environ["HORAE_BINARY"] = os.path.join(BUILD, "horae")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kit  # noqa: E402
 
-GROUPS = ("cron", "audit", "audit_ingest", "audit_query", "locks", "idle", "executions", "command", "many_tasks", "history")
+GROUPS = ("cron", "audit", "audit_ingest", "audit_query", "locks", "idle", "executions", "command", "many_tasks", "history", "server_store")
 
 
 def main():

@@ -19,8 +19,8 @@ def free_port():
 
 
 class LockServer:
-    def __init__(self, kind, password=None):
-        self.kind, self.password = kind, password
+    def __init__(self, kind, password=None, options=()):
+        self.kind, self.password, self.options = kind, password, options
         self.folder = tempfile.mkdtemp(prefix=f"horae-{kind}-")
         self.port, self.peer_port = free_port(), free_port()
         self.process = None
@@ -31,6 +31,7 @@ class LockServer:
         if self.kind == "redis":
             command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder, "--save", "", "--appendonly", "no"]
             command += ["--requirepass", self.password] if self.password else []
+            command += list(self.options)
         else:
             command = ["etcd", "--name", "one", "--data-dir", self.folder, "--listen-client-urls", client, "--advertise-client-urls", client,
                        "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"one={peer}"]
