@@ -26,7 +26,7 @@ static const struct db_sql sql_note_error = {"UPDATE alerts SET last_error = ?3"
 static const struct db_sql sql_trim = {
     "UPDATE alerts SET state = 3, updated_at = ?2, lease_owner = NULL, last_error = 'too many wait: the oldest are given up'"
     " WHERE id IN (SELECT id FROM alerts WHERE state < 2 ORDER BY id DESC LIMIT 9223372036854775807 OFFSET ?1)"};
-static const struct db_sql sql_next_due = {"SELECT MIN(due_at) FROM alerts WHERE state < 2"};
+static const struct db_sql sql_next_due = {"SELECT MIN(due_at) FROM alerts WHERE state < 2 AND due_at > ?1"};
 static const struct db_sql sql_state = {"SELECT state FROM alerts WHERE id = ?1"};
 static const struct db_sql sql_retry = {
     "UPDATE alerts SET state = 0, attempt = 0, due_at = ?2, updated_at = ?2 WHERE id = ?1 AND state = 3"};
@@ -235,17 +235,21 @@ enum err_code alert_store_trim(struct db *tx, int64_t max, int64_t now_us, int64
     return db_run_pair(tx, &sql_trim, max, now_us, ret_count, err);
 }
 
-enum err_code alert_store_next_due(struct db *db, int64_t *ret_us, struct err *err)
+enum err_code alert_store_next_due(struct db *db, int64_t after_us, int64_t *ret_us, struct err *err)
 {
     struct db_stmt *st;
     bool row = false;
     *ret_us = INT64_MAX;
     enum err_code code = db_prepare(db, &sql_next_due, &st, err);
-    if (code == OK && (code = db_step(st, &row, err)) == OK && row && !db_is_null(st, 0))
+    if (code != OK)
+        return code;
+    db_bind_int(st, 1, after_us);
+    if ((code = db_step(st, &row, err)) != OK)
+        return code;
+    if (row && !db_is_null(st, 0))
         *ret_us = db_int(st, 0);
-    if (code == OK)
-        db_reset(st);
-    return code;
+    db_reset(st);
+    return OK;
 }
 
 enum err_code alert_store_retry(struct db *tx, int64_t id, int64_t now_us, struct err *err)

@@ -37,8 +37,8 @@ enum err_code alert_store_dead(struct db *tx, const struct alert_delivery *deliv
 
 /* Gives up the oldest ones beyond `max` that wait; *ret_count of them. */
 enum err_code alert_store_trim(struct db *tx, int64_t max, int64_t now_us, int64_t *ret_count, struct err *err);
-/* When the next one is due; INT64_MAX: nothing waits. */
-enum err_code alert_store_next_due(struct db *db, int64_t *ret_us, struct err *err);
+/* When the next one after `after_us` is due; INT64_MAX: none. */
+enum err_code alert_store_next_due(struct db *db, int64_t after_us, int64_t *ret_us, struct err *err);
 /* A dead one is due now, with all its attempts before it. ERR_NOT_FOUND; ERR_CONFLICT: it is not dead. */
 enum err_code alert_store_retry(struct db *tx, int64_t id, int64_t now_us, struct err *err);
 /* Deletes at most `limit` that were sent or given up before `before_us`, and what was last told before it. */

@@ -135,7 +135,7 @@ static enum err_code run_round(struct db *tx, void *arg, struct err *err)
         code = alert_store_trim(tx, ALERT_PENDING_MAX, round->now_us, &round->given_up, err);
     if (code == OK)
         code = alert_store_take(tx, alerts->instance_id, round->now_us, ALERT_BATCH_MAX, round->taken, &round->taken_count, err);
-    return code == OK ? alert_store_next_due(tx, &round->next_due_us, err) : code;
+    return code == OK ? alert_store_next_due(tx, round->now_us, &round->next_due_us, err) : code;
 }
 
 static void publish(const struct alerts *alerts, const struct alert_delivery *d, const char *event, const char *state)
@@ -264,14 +264,14 @@ static bool sleep_for(struct alerts *alerts, int64_t us, bool refused)
     return go_on;
 }
 
+/* What was due at the round and was not taken has a kind or channel that this version does not know: it waits for another. What became
+ * due since then, while the round was written, is for the next one, at once. */
 static int64_t wait_of(const struct round *round, const struct clock *clock)
 {
     if (round->next_due_us == INT64_MAX)
         return -1;
     int64_t left = round->next_due_us - clock_wall(clock).us;
-    if (left <= 0) /* rows that this version does not know */
-        left = LOOK_US;
-    return left < LOOK_US ? left : LOOK_US;
+    return left < 0 ? 0 : left < LOOK_US ? left : LOOK_US;
 }
 
 static void loop_main(void *arg)
