@@ -10,9 +10,9 @@
 #include <string.h>
 
 /* How long a lease lasts, and so how long nobody plans after a crash (rulings on lease times). One server alone waits for
- * nobody: its lease is renewed seldom. */
+ * nobody: its lease is renewed seldom, each renewal is a wake-up. */
 static const int64_t ttls[] = {
-    [LEASE_LOCAL] = 60 * US_PER_S,
+    [LEASE_LOCAL] = 600 * US_PER_S,
     [LEASE_STORE] = 1500 * US_PER_MS,
     [LEASE_REDIS] = 1500 * US_PER_MS,
     [LEASE_ETCD] = 2 * US_PER_S,
