@@ -148,6 +148,13 @@ enum err_code migrate_apply(struct db *db, struct err *err)
     return code;
 }
 
+enum err_code migrate_count(struct db *db, size_t *ret_applied, struct err *err)
+{
+    bool ours = false;
+    *ret_applied = 0;
+    return count_applied(db, &ours, ret_applied, err);
+}
+
 enum err_code migrate_first_time(struct db *db, int64_t *ret_us, struct err *err)
 {
     return db_read_number(db, &sql_first, ret_us, err);

@@ -20,6 +20,8 @@ extern const size_t sqlite_migration_count, postgres_migration_count;
 enum err_code migrate_check(struct db *db, struct err *err);
 /* Brings it up to date; a database with tables of somebody else is left alone (ERR_CORRUPT). */
 enum err_code migrate_apply(struct db *db, struct err *err);
+/* How many it has, of this program's; 0: it is empty. Errors of migrate_check, but for an empty one. */
+enum err_code migrate_count(struct db *db, size_t *ret_applied, struct err *err);
 /* When the first one was applied: since when there is this database. */
 enum err_code migrate_first_time(struct db *db, int64_t *ret_us, struct err *err);
 

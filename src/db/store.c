@@ -7,6 +7,7 @@
 #include "base/panic.h"
 #include "base/queue.h"
 #include "base/str.h"
+#include "db/copy_store.h"
 #include "db/db_engine.h"
 #include "db/migrate.h"
 #include "db/store_lock.h"
@@ -398,6 +399,8 @@ static enum err_code open_writer(struct store *store, struct err *err)
     enum err_code code = db_open(store->engine, &options, &store->writer, err);
     if (code == OK)
         code = migrate_apply(store->writer, err);
+    if (code == OK)
+        code = copy_mark_take(store->writer, err);
     if (code != OK)
         store_explain(store, err);
     return code;

@@ -3,6 +3,7 @@
 #include "db/store.h"
 
 #include "base/mem.h"
+#include "db/copy_store.h"
 #include "db/db_engine.h"
 #include "db/db_file.h"
 #include "db/migrate.h"
@@ -95,6 +96,16 @@ enum err_code store_backup(const char *url, const char *to_path, db_progress_fn 
     return code;
 }
 
+static enum err_code check_whole(struct db *db, struct err *err)
+{
+    struct copy_mark mark;
+    const enum err_code code = copy_mark_read(db, &mark, err);
+    return code == OK && mark.exists && !mark.finished
+               ? err_set(err, ERR_CONFLICT, NULL, "it is a copy of %s that was not finished: repeat `horae store copy`",
+                         mark.source)
+               : code;
+}
+
 enum err_code store_check(const char *url, struct err *err)
 {
     struct existing store;
@@ -105,6 +116,8 @@ enum err_code store_check(const char *url, struct err *err)
     code = db_check_integrity(store.db, &inner);
     if (code == OK)
         code = migrate_check(store.db, &inner);
+    if (code == OK)
+        code = check_whole(store.db, &inner);
     if (code != OK)
         (void)err_set(err, code, NULL, "%s: %s", store.name, inner.message);
     close_existing(&store);
