@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* horae store: works on the database file itself; backup and check also while a server uses it. */
-#include "base/clock.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/nearest.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/store_audit.h"
+#include "cli/store_commands.h"
 #include "cli/store_place.h"
 #include "db/store.h"
-#include "trail/audit_notes.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +19,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4200, KEPT_MAX = 1000, TRIES_MAX = 3 };
+enum { PATH_SIZE = 4200, TRIES_MAX = 3 };
 
-static const struct option_spec specs[] = {{"--store", 0, "URL", "sqlite:PATH; for check postgres://… too (HORAE_STORE)"},
-                                           {"--data", 0, "DIR", "folder of horae.db (HORAE_DATA, default ./data)"},
-                                           {NULL, 0, NULL, NULL}};
+static const struct option_spec specs[] = {
+    {"--store", 0, "URL", "sqlite:PATH; for check and migrate postgres://… too (HORAE_STORE)"},
+    {"--data", 0, "DIR", "folder of the data, of FROM for copy (HORAE_DATA, default ./data)"},
+    {"--to-data", 0, "DIR", "copy: folder of the data of TO (default: that of FROM)"},
+    {"--dry-run", 0, NULL, "migrate: only say what is missing; servers may run"},
+    {NULL, 0, NULL, NULL}};
 
 static int fail(const struct err *err)
 {
@@ -76,29 +77,19 @@ static int backup(const char *url, const char *data, const char *to)
 static int check(const char *url, const char *files)
 {
     struct err err;
-    if (store_check(url, &err) != OK || store_audit_check(files, &err) != OK)
+    size_t missing = 0;
+    if (store_check(url, &missing, &err) != OK || store_audit_check(files, &err) != OK)
         return fail(&err);
     char *name = store_name(url);
     (void)printf("%s is sound\n", name);
+    if (missing)
+        (void)printf("it lacks %zu migration%s: `horae store migrate` or the next start applies %s\n", missing,
+                     missing == 1 ? "" : "s", missing == 1 ? "it" : "them");
     free(name);
     return CLI_DONE;
 }
 
 /* ---- restore ---- */
-
-/* The first free name for the database that is replaced: no restore takes away what an earlier one has kept. */
-static bool find_kept_name(const char *path, char kept[PATH_SIZE])
-{
-    for (int i = 1; i <= KEPT_MAX; i++) {
-        if (i == 1)
-            (void)snprintf(kept, PATH_SIZE, "%.4100s.before-restore", path);
-        else
-            (void)snprintf(kept, PATH_SIZE, "%.4100s.before-restore.%d", path, i);
-        if (access(kept, F_OK) != 0)
-            return true;
-    }
-    return false;
-}
 
 /* A database that was not closed has its last changes in the file beside it: both are kept. */
 static enum err_code keep_former(const char *path, const char *kept, struct err *err)
@@ -139,7 +130,7 @@ static enum err_code put_in_place(const char *from, const char *path, char kept[
     enum err_code code = store_backup(url, fresh, show_pages, what, err);
     bool replaces = access(path, F_OK) == 0;
     kept[0] = '\0';
-    if (code == OK && replaces && !find_kept_name(path, kept))
+    if (code == OK && replaces && !store_place_kept(path, "restore", kept, PATH_SIZE))
         code = err_set(err, ERR_UNAVAILABLE, NULL, "there are too many files %s.before-restore", path);
     if (code == OK && replaces) {
         store_audit_carry(path, fresh);
@@ -175,25 +166,6 @@ static int lock_for_restore(const char *path, struct err *err)
     return fd;
 }
 
-/* There is no server that could record it: the next one does. */
-static enum err_code note_restore(const char *path, const char *from, const char *kept, struct err *err)
-{
-    char uid[24];
-    const struct passwd *user = getpwuid(getuid());
-    struct audit_event *event = audit_event_new(AUDIT_ACTION_UPDATED, AUDIT_RESOURCE_SERVER, path);
-    (void)snprintf(uid, sizeof uid, "uid:%lld", (long long)getuid());
-    audit_event_set_user(event, AUDIT_PRINCIPAL_USER, uid, user ? user->pw_name : uid);
-    audit_event_set(event, AUDIT_TEXT_SUBSYSTEM, "cli");
-    audit_event_put(event, "operation", "restore");
-    audit_event_put(event, "from", from);
-    if (kept[0])
-        audit_event_put(event, "former", kept);
-    event->timestamp_ms = clock_wall(clock_real()).us / US_PER_MS;
-    enum err_code code = audit_notes_add(path, event, err);
-    audit_event_free(event);
-    return code;
-}
-
 static int restore(const char *url, const char *data, const char *from)
 {
     struct err err;
@@ -201,7 +173,7 @@ static int restore(const char *url, const char *data, const char *from)
     char from_url[PATH_SIZE], kept[PATH_SIZE];
     const char *path = url + strlen("sqlite:");
     (void)snprintf(from_url, sizeof from_url, "sqlite:%.4100s", from);
-    if (store_check(from_url, &err) != OK) /* nothing is replaced by what could not be used */
+    if (store_check(from_url, NULL, &err) != OK) /* nothing is replaced by what could not be used */
         return fail(&err);
     int fd = lock_for_restore(path, &err);
     if (fd < 0)
@@ -210,7 +182,7 @@ static int restore(const char *url, const char *data, const char *from)
     if (code == OK)
         code = store_audit_restore(from, path, data, &placed, &err);
     if (code == OK)
-        code = note_restore(path, from, kept, &err);
+        code = store_note(path, "restore", from, kept, &err);
     (void)close(fd);
     if (code != OK)
         return fail(&err);
@@ -225,29 +197,43 @@ static int restore(const char *url, const char *data, const char *from)
 /* ---- the command ---- */
 
 static const struct {
-    const char *name, *argument; /* NULL: takes none */
+    const char *name, *arguments;
+    size_t count;
     const char *summary;
-} commands[] = {{"backup", "FILE", "a consistent copy, also while a server runs"},
-                {"restore", "FILE", "put a copy in place; no server may run, the former database is kept"},
-                {"check", NULL, "are the database and the audit log sound?"}};
+} commands[] = {{"backup", "FILE", 1, "a consistent copy, also while a server runs"},
+                {"restore", "FILE", 1, "put a copy in place; no server may run, the former database is kept"},
+                {"check", "", 0, "are the database and the audit log sound?"},
+                {"migrate", "[--dry-run]", 0, "bring the database up to date, as the next start would"},
+                {"copy", "FROM TO", 2, "make a store of another kind of all that a store has"}};
 
 static int usage(FILE *out)
 {
     (void)fputs("Usage:\n", out);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         char left[64];
-        (void)snprintf(left, sizeof left, "horae store %s %s", commands[i].name,
-                       commands[i].argument ? commands[i].argument : "");
-        (void)fprintf(out, "  %-28s %s\n", left, commands[i].summary);
+        (void)snprintf(left, sizeof left, "horae store %s %s", commands[i].name, commands[i].arguments);
+        (void)fprintf(out, "  %-32s %s\n", left, commands[i].summary);
     }
     if (out == stdout) {
         (void)puts(
-            "\nIt works on the files themselves and needs no server. A copy is FILE and, with the audit log and its key, the folder\n"
-            "FILE-audit. A restore brings the log back where there is none; one that is there stays, so that nothing is taken back\n"
-            "from it. Output of commands (DIR/logs) is not part of a copy.\n\nOptions:");
+            "\nIt works on the database and the files themselves and needs no server. A backup is FILE and, with the audit log and its\n"
+            "key, the folder FILE-audit. A restore brings the log back where there is none; one that is there stays, so that nothing is\n"
+            "taken back from it. Output of commands (DIR/logs) is not part of a backup.\n\n"
+            "copy makes of the store at the url FROM one at the url TO, an empty database of another kind: every table, compared by\n"
+            "count and checksum, and the audit log, verified; with --to-data the key and the output of commands too. No server may run\n"
+            "on either. FROM stays as it is. What was broken off is repeated by the same command, and so is a copy of a store that was\n"
+            "used since, until a server has used the copy.\n\nOptions:");
         options_print(specs);
     }
     return out == stdout ? CLI_DONE : CLI_USAGE;
+}
+
+static bool is_given(const struct options *o, size_t i, const char *what)
+{
+    bool good = strcmp(commands[i].name, what) == 0 && o->positional_count == commands[i].count + 1;
+    for (size_t k = 1; good && k < o->positional_count; k++)
+        good = o->positional[k][0] != '\0';
+    return good;
 }
 
 static int refuse(const struct options *o)
@@ -258,8 +244,9 @@ static int refuse(const struct options *o)
         nearest_offer(&near, given, commands[i].name);
         if (strcmp(given, commands[i].name) != 0)
             continue;
-        if (commands[i].argument && o->positional_count < 2)
-            (void)fprintf(stderr, "horae store %s: %s is missing\n", given, commands[i].argument);
+        if (o->positional_count <= commands[i].count)
+            (void)fprintf(stderr, "horae store %s: %s is missing\n", given,
+                          o->positional_count == 2 ? "TO" : commands[i].arguments);
         else
             (void)fprintf(stderr, "horae store %s: unexpected argument \"%s\"\n", given, o->positional[o->positional_count - 1]);
         return usage(stderr);
@@ -272,30 +259,54 @@ static int refuse(const struct options *o)
     return usage(stderr);
 }
 
+/* What works on one store, that of --store. */
+static int run(const struct options *o, const char *what)
+{
+    char url[PATH_SIZE], files[PATH_SIZE], data[PATH_SIZE];
+    struct err err;
+    store_place_url(o, url, sizeof url);
+    if (store_url_check(url, NULL) != OK) {
+        (void)fprintf(stderr, "horae store: --store is not allowed; it must be %s\n", store_url_forms());
+        return CLI_USAGE;
+    }
+    store_place_files(o, url, files, sizeof files);
+    if (strcmp(what, "check") == 0)
+        return check(url, files);
+    if (strcmp(what, "migrate") == 0)
+        return store_upgrade(url, options_flag(o, "--dry-run"));
+    if (store_can_copy(url, &err) != OK)
+        return fail(&err);
+    store_place_data(o, url + strlen("sqlite:"), data, sizeof data);
+    return strcmp(what, "backup") == 0 ? backup(url, data, o->positional[1]) : restore(url, data, o->positional[1]);
+}
+
+/* An option that another subcommand has is a mistake: a copy that was to be only tried, say. */
+static bool options_belong(const struct options *o, const char *what)
+{
+    static const struct {
+        const char *option, *command;
+        bool is_for_it; /* or for all others */
+    } rules[] = {{"--dry-run", "migrate", true}, {"--to-data", "copy", true}, {"--store", "copy", false}};
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+        if (options_flag(o, rules[i].option) && (strcmp(what, rules[i].command) == 0) != rules[i].is_for_it) {
+            (void)fprintf(stderr, "horae store %s: there is no option %s\n", what, rules[i].option);
+            return false;
+        }
+    return true;
+}
+
 int cli_store(int argc, char **argv)
 {
     struct options o;
-    char url[PATH_SIZE], files[PATH_SIZE], data[PATH_SIZE];
-    struct err err;
     if (!options_parse(&o, specs, argc, argv, "store"))
         return CLI_USAGE;
     const char *what = o.positional_count ? o.positional[0] : "";
     if (o.help || (strcmp(what, "help") == 0 && o.positional_count == 1))
         return usage(stdout);
-    store_place_url(&o, url, sizeof url);
-    if (store_url_check(url, NULL) != OK) {
-        (void)fprintf(stderr, "horae store: --store is not allowed; it must be %s\n", store_url_forms());
-        return CLI_USAGE;
-    }
-    store_place_files(&o, url, files, sizeof files);
-    if (strcmp(what, "check") == 0 && o.positional_count == 1)
-        return check(url, files);
-    if ((strcmp(what, "backup") == 0 || strcmp(what, "restore") == 0) && store_can_copy(url, &err) != OK)
-        return fail(&err);
-    store_place_data(&o, url + strlen("sqlite:"), data, sizeof data);
-    if (strcmp(what, "backup") == 0 && o.positional_count == 2 && o.positional[1][0])
-        return backup(url, data, o.positional[1]);
-    if (strcmp(what, "restore") == 0 && o.positional_count == 2 && o.positional[1][0])
-        return restore(url, data, o.positional[1]);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (is_given(&o, i, what) && !options_belong(&o, what))
+            return CLI_USAGE;
+        else if (is_given(&o, i, what))
+            return strcmp(what, "copy") == 0 ? store_transfer(&o) : run(&o, what);
     return refuse(&o);
 }

@@ -2,6 +2,7 @@
 #include "cli/store_audit.h"
 
 #include "base/str.h"
+#include "cli/store_place.h"
 #include "db/db_file.h"
 #include "db/store.h"
 #include "trail/checkpoint_store.h"
@@ -273,6 +274,43 @@ enum err_code store_audit_restore(const char *copy, const char *database, const 
         code = fail(err, "put in place", to);
     *ret_placed = code == OK;
     return code;
+}
+
+/* ---- for another store ---- */
+
+void store_audit_fetched(const char *to, char *folder, size_t capacity)
+{
+    (void)snprintf(folder, capacity, "%.4000s.copying-audit", to);
+}
+
+enum err_code store_audit_fetch(const char *from, const char *to, bool *ret_any, struct err *err)
+{
+    char source[PATH_SIZE], beside[PATH_SIZE], fresh[PATH_SIZE];
+    bool gone;
+    folder_of(from, source);
+    *ret_any = has_segments(source);
+    (void)snprintf(beside, sizeof beside, "%.4000s.copying", to);
+    store_audit_discard(beside); /* of a copy that was broken off */
+    folder_of(beside, fresh);
+    if (!*ret_any)
+        return OK;
+    if (mkdir(fresh, 0700) != 0)
+        return fail(err, "make", fresh);
+    const enum err_code code = copy_segments(source, fresh, &gone, err);
+    return code == OK ? copy_member(source, fresh, "heads", HEADS_BYTES_MAX, err) : code;
+}
+
+enum err_code store_audit_place(const char *to, char *kept, size_t capacity, struct err *err)
+{
+    char fresh[PATH_SIZE], folder[PATH_SIZE];
+    store_audit_fetched(to, fresh, sizeof fresh);
+    folder_of(to, folder);
+    kept[0] = '\0';
+    if (is_there(folder) && !store_place_kept(folder, "copy", kept, capacity))
+        return err_set(err, ERR_UNAVAILABLE, NULL, "there are too many folders %s.before-copy", folder);
+    if (kept[0] && rename(folder, kept) != 0)
+        return fail(err, "keep", folder);
+    return rename(fresh, folder) == 0 ? OK : fail(err, "put in place", folder);
 }
 
 /* ---- check ---- */

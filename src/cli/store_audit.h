@@ -6,6 +6,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* ERR_CONFLICT: the copy has a log already. */
 enum err_code store_audit_free_place(const char *copy, struct err *err);
@@ -21,6 +22,13 @@ void store_audit_carry(const char *database, const char *fresh);
 /* Puts the copy's log in place where there is none, with its key (a former one is kept as audit.key.before-restore). A log that is
  * there stays: nothing is taken back from it. */
 enum err_code store_audit_restore(const char *copy, const char *database, const char *data, bool *ret_placed, struct err *err);
+
+/* The log of the store FROM beside the place of that of another one, TO (files of both, as store_files says): in store_audit_fetched(TO).
+ * Neither is in use. *ret_any false: there is none. */
+enum err_code store_audit_fetch(const char *from, const char *to, bool *ret_any, struct err *err);
+void store_audit_fetched(const char *to, char *folder, size_t capacity);
+/* Puts what was fetched in its place; what was there is kept by another name, `kept` ("" = nothing was). */
+enum err_code store_audit_place(const char *to, char *kept, size_t capacity, struct err *err);
 
 /* Integrity of all its files; ERR_CORRUPT names the first that is not sound. */
 enum err_code store_audit_check(const char *database, struct err *err);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { KEPT_MAX = 1000 };
+
 static const char *given(const char *text)
 {
     return text && text[0] ? text : NULL;
@@ -48,4 +50,17 @@ void store_place_data(const struct options *o, const char *database, char *folde
     (void)snprintf(key, sizeof key, "%.4100s/audit.key", folder);
     if (data || access(key, F_OK) != 0)
         (void)snprintf(folder, capacity, "%s", data ? data : "./data");
+}
+
+bool store_place_kept(const char *path, const char *word, char *kept, size_t capacity)
+{
+    for (int i = 1; i <= KEPT_MAX; i++) {
+        if (i == 1)
+            (void)snprintf(kept, capacity, "%.4100s.before-%s", path, word);
+        else
+            (void)snprintf(kept, capacity, "%.4100s.before-%s.%d", path, word, i);
+        if (access(kept, F_OK) != 0)
+            return true;
+    }
+    return false;
 }

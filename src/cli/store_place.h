@@ -14,4 +14,8 @@ void store_place_files(const struct options *options, const char *url, char *pat
 /* The folder of the data: where audit.key lies. That of the database when none is named and the key is there. */
 void store_place_data(const struct options *options, const char *database, char *folder, size_t capacity);
 
+/* The first free name PATH.before-WORD, PATH.before-WORD.2 … for what is replaced: nothing takes away what was kept earlier. False: there
+ * are too many. */
+bool store_place_kept(const char *path, const char *word, char *kept, size_t capacity);
+
 #endif

@@ -77,8 +77,17 @@ enum err_code store_can_copy(const char *url, struct err *err);
  * `progress` may be NULL. ERR_CONFLICT when the file exists; errors of store_can_copy. */
 enum err_code store_backup(const char *url, const char *to_path, void (*progress)(void *arg, int64_t done, int64_t total),
                            void *arg, struct err *err);
-/* Integrity of a store, and whether it is one of this program and not of a newer version; OK when sound
- * (`horae store check`). */
-enum err_code store_check(const char *url, struct err *err);
+/* Integrity of a store, whether it is one of this program and not of a newer version, whether its tables are those that it is to have,
+ * and whether it is no copy that was broken off; OK when sound (`horae store check`). `ret_missing` may be NULL: how many migrations
+ * it is behind. */
+enum err_code store_check(const char *url, size_t *ret_missing, struct err *err);
+
+struct store_migrate_options {
+    bool dry_run;                                              /* only tells; any number of servers may be at work */
+    void (*tell)(void *arg, int64_t number, const char *name); /* of each migration that was missing: once all are applied */
+    void *arg;
+};
+/* Applies what is missing. ERR_BUSY names the server that uses the store; ERR_NOT_FOUND: there is no such file. */
+enum err_code store_migrate(const char *url, const struct store_migrate_options *options, struct err *err);
 
 #endif

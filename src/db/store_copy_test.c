@@ -380,9 +380,9 @@ static void no_server_starts_on_a_copy_that_was_not_finished(void **state)
     assert_int_equal(copy(kit, &err), ERR_UNAVAILABLE);
     assert_int_equal(start_server(&kit->to, &err), ERR_CONFLICT);
     assert_non_null(strstr(err.message, "was not finished: repeat `horae store copy`"));
-    assert_int_equal(store_check(kit->to.url, &err), ERR_CONFLICT);
+    assert_int_equal(store_check(kit->to.url, NULL, &err), ERR_CONFLICT);
     copy_well(kit);
-    assert_int_equal(store_check(kit->to.url, &err), OK);
+    assert_int_equal(store_check(kit->to.url, NULL, &err), OK);
     assert_int_equal(start_server(&kit->to, &err), OK);
     assert_int_equal(copy(kit, &err), ERR_CONFLICT); /* what the server did is not taken back */
     assert_non_null(strstr(err.message, "it holds data already"));

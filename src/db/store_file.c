@@ -96,7 +96,24 @@ enum err_code store_backup(const char *url, const char *to_path, db_progress_fn 
     return code;
 }
 
-static enum err_code check_whole(struct db *db, struct err *err)
+/* Its tables have their columns, and this user may read them. */
+static enum err_code check_tables(struct db *db, const struct copy_table *tables, struct err *err)
+{
+    enum err_code code = OK;
+    for (size_t i = 0; i < copy_table_count && code == OK; i++) {
+        struct db_stmt *st;
+        struct err inner;
+        bool row = false;
+        code = db_prepare(db, &tables[i].first, &st, &inner);
+        if (code == OK && (code = db_step(st, &row, &inner)) == OK)
+            db_reset(st);
+        if (code != OK)
+            (void)err_set(err, code, NULL, "table %s is not as it is to be: %s", tables[i].name, inner.message);
+    }
+    return code;
+}
+
+static enum err_code check_copy(struct db *db, struct err *err)
 {
     struct copy_mark mark;
     const enum err_code code = copy_mark_read(db, &mark, err);
@@ -106,21 +123,34 @@ static enum err_code check_whole(struct db *db, struct err *err)
                : code;
 }
 
-enum err_code store_check(const char *url, struct err *err)
+static enum err_code check(struct db *db, const struct copy_table *tables, size_t *ret_missing, struct err *err)
+{
+    size_t applied = 0;
+    enum err_code code = db_check_integrity(db, err);
+    if (code == OK)
+        code = migrate_check(db, err);
+    if (code == OK)
+        code = check_copy(db, err);
+    if (code == OK)
+        code = migrate_count(db, &applied, err);
+    *ret_missing = *db->engine->migration_count - applied;
+    return code == OK && !*ret_missing ? check_tables(db, tables, err) : code;
+}
+
+enum err_code store_check(const char *url, size_t *ret_missing, struct err *err)
 {
     struct existing store;
     struct err inner;
+    size_t missing;
     enum err_code code = open_existing(url, &store, err);
     if (code != OK)
         return code;
-    code = db_check_integrity(store.db, &inner);
-    if (code == OK)
-        code = migrate_check(store.db, &inner);
-    if (code == OK)
-        code = check_whole(store.db, &inner);
+    struct copy_table *tables = copy_tables_new();
+    code = check(store.db, tables, ret_missing ? ret_missing : &missing, &inner);
     if (code != OK)
         (void)err_set(err, code, NULL, "%s: %s", store.name, inner.message);
     close_existing(&store);
+    copy_tables_free(tables);
     return code;
 }
 
