@@ -205,6 +205,19 @@ enum err_code db_exec(struct db *db, const char *sql, struct err *err)
     return code == OK ? db->engine->exec(db, sql, err) : code;
 }
 
+enum err_code db_write(struct db *db, enum err_code (*run)(struct db *tx, void *arg, struct err *err), void *arg, struct err *err)
+{
+    enum err_code code = db_exec(db, db->engine->begin_write->text, err);
+    if (code != OK)
+        return code;
+    code = run(db, arg, err);
+    if (code == OK)
+        code = db_exec(db, "COMMIT", err);
+    if (code != OK)
+        db_roll_back(db);
+    return code;
+}
+
 void db_roll_back(struct db *db)
 {
     db->engine->roll_back(db);

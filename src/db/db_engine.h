@@ -102,6 +102,9 @@ enum err_code db_engine_of(const char *url, const struct db_engine **ret, struct
 
 enum err_code db_open(const struct db_engine *engine, const struct db_open_options *options, struct db **ret, struct err *err);
 void db_close(struct db *db); /* NULL allowed */
+/* Runs `run` in a transaction of its own, outside of a store's writer: COMMIT, or ROLLBACK when it fails. */
+enum err_code db_write(struct db *db, enum err_code (*run)(struct db *tx, void *arg, struct err *err), void *arg,
+                       struct err *err);
 /* Ends a transaction that is open, whatever stands in the way of statements; the engine may have rolled back by itself. */
 void db_roll_back(struct db *db);
 /* ERR_CORRUPT says what is wrong with the database. */

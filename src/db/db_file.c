@@ -96,15 +96,7 @@ enum err_code db_file_settle(struct db *db, struct err *err)
 enum err_code db_file_write(struct db *db, enum err_code (*run)(struct db *tx, void *arg, struct err *err), void *arg,
                             struct err *err)
 {
-    enum err_code code = db_exec(db, "BEGIN IMMEDIATE", err);
-    if (code != OK)
-        return code;
-    code = run(db, arg, err);
-    if (code == OK)
-        code = db_exec(db, "COMMIT", err);
-    if (code != OK)
-        db_roll_back(db);
-    return code;
+    return db_write(db, run, arg, err);
 }
 
 enum err_code db_file_check(const char *path, struct err *err)

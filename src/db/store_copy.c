@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "db/copy_store.h"
 #include "db/migrate.h"
+#include "db/store.h"
 #include "db/store_alone.h"
 
 #include <inttypes.h>
@@ -33,21 +34,6 @@ static void add_row(struct sum *sum, const struct copy_batch *batch, size_t row)
 static bool is_same(const struct sum *a, const struct sum *b)
 {
     return a->rows == b->rows && a->sum == b->sum;
-}
-
-static enum err_code in_target(struct store_copy *copy, enum err_code (*run)(struct db *tx, void *arg, struct err *err),
-                               void *arg, struct err *err)
-{
-    struct db *db = copy->to.db;
-    enum err_code code = db_exec(db, copy->to.engine->begin_write->text, err);
-    if (code != OK)
-        return code;
-    code = run(db, arg, err);
-    if (code == OK)
-        code = db_exec(db, "COMMIT", err);
-    if (code != OK)
-        db_roll_back(db);
-    return code;
 }
 
 /* ---- the beginning ---- */
@@ -114,25 +100,17 @@ static enum err_code prepare_target(struct store_copy *copy, const struct copy_m
     if (code == OK)
         code = check_target(copy, source, err);
     if (code == OK)
-        code = in_target(copy, begin_mark, &marking, err);
+        code = db_write(copy->to.db, begin_mark, &marking, err);
     return store_alone_name(&copy->to, code, err);
 }
 
 /* Two names of one database cannot be told apart in every case: what it holds keeps it from being copied into itself. */
 static enum err_code check_names(const struct store_copy *copy, const char *to, struct err *err)
 {
-    const struct db_engine *engine;
-    char *place, *name;
-    enum err_code code = db_engine_of(to, &engine, err);
-    if (code == OK)
-        code = engine->place(to, &place, &name, err);
-    if (code != OK)
-        return code;
-    if (strcmp(name, copy->from.name) == 0)
-        code = err_set(err, ERR_INVALID, NULL, "%s cannot be copied into itself", name);
-    free(place);
+    char *name = store_name(to);
+    const bool same = strcmp(name, copy->from.name) == 0;
     free(name);
-    return code;
+    return same ? err_set(err, ERR_INVALID, NULL, "%s cannot be copied into itself", copy->from.name) : OK;
 }
 
 enum err_code store_copy_begin(const struct store_copy_options *options, struct store_copy **ret, struct err *err)
@@ -205,7 +183,7 @@ static enum err_code insert(struct walk *walk, struct err *err)
         add_row(&walk->sum, &walk->batch, i);
     if (walk->copy->options.progress)
         walk->copy->options.progress(walk->copy->options.arg, walk->batch.table->name, walk->sum.rows);
-    return walk->from < walk->batch.rows ? in_target(walk->copy, insert_rows, walk, err) : OK;
+    return walk->from < walk->batch.rows ? db_write(walk->copy->to.db, insert_rows, walk, err) : OK;
 }
 
 /* Ends early, with *ret_same false, when what the target has is not the beginning of the source. */
@@ -236,7 +214,7 @@ static enum err_code empty(struct store_copy *copy, struct copy_table *table, st
         return err_set(err, ERR_CONFLICT, NULL,
                        "what the target has is not the beginning of what the source has, and is never removed: name an empty"
                        " database");
-    return in_target(copy, empty_table, table, err);
+    return db_write(copy->to.db, empty_table, table, err);
 }
 
 /* One walk over the source; what the target has stays when it is the beginning of that. */
@@ -308,7 +286,7 @@ static enum err_code finish_mark(struct db *tx, void *arg, struct err *err)
 enum err_code store_copy_finish(struct store_copy *copy, struct err *err)
 {
     int64_t now_us = clock_wall(clock_real()).us;
-    return store_alone_name(&copy->to, in_target(copy, finish_mark, &now_us, err), err);
+    return store_alone_name(&copy->to, db_write(copy->to.db, finish_mark, &now_us, err), err);
 }
 
 void store_copy_end(struct store_copy *copy)
