@@ -242,7 +242,7 @@ static void a_running_command_can_be_followed_through_rotations(void **state)
     struct kit_record *record = kit_find(kit, 1, 1);
     kit_wait(kit, &record->outputs, 1);
     assert_int_equal(keeper_log_open(kit->log_path, &log, &err), OK);
-    char last[16] = "";
+    char last[9] = ""; /* the newest eight bytes */
     for (bool ended = false;;) {
         struct keeper_log_frame frame;
         bool more;
@@ -250,8 +250,10 @@ static void a_running_command_can_be_followed_through_rotations(void **state)
         if (more) {
             assert_true(frame.offset >= next);
             next = frame.offset + (int64_t)frame.length;
-            if (frame.length >= 8)
-                (void)snprintf(last, sizeof last, "%.8s", frame.bytes + frame.length - 8);
+            for (size_t i = 0; i < frame.length; i++) { /* a frame may begin within the last line */
+                memmove(last, last + 1, 7);
+                last[7] = frame.bytes[i];
+            }
         } else if (ended)
             break;
         else {
