@@ -6,7 +6,7 @@ set -eu
 
 BUILD="gcc libc6-dev make git meson ninja-build pkg-config libmicrohttpd-dev libcurl4-openssl-dev libsodium-dev libyaml-dev
   libsqlite3-dev libpq-dev libhiredis-dev zlib1g-dev libcmocka-dev tzdata ca-certificates python3 python3-yaml"
-TEST="python3-jsonschema postgresql redis-server etcd-server wrk sqlite3 openssl clang libclang-rt-dev"
+TEST="python3-jsonschema postgresql prometheus redis-server etcd-server wrk sqlite3 openssl clang libclang-rt-dev"
 CHECK="clang-tidy clang-format cppcheck gcovr"
 
 want="$BUILD"

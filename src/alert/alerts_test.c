@@ -50,7 +50,8 @@ static int set_up(void **state)
     struct err err;
     store_kit_place(&kit->place);
     kit->slow.before = slow_commits;
-    if (store_open(&(struct store_options){.url = kit->place.url, .readers = 1, .fault = &kit->slow}, &kit->place.store, &err) != OK)
+    if (store_open(&(struct store_options){.url = kit->place.url, .readers = 1, .fault = &kit->slow}, &kit->place.store, &err) !=
+        OK)
         fail_msg("%s", err.message);
     hold_a_port(kit);
     struct alert_options options = {.store = kit->place.store,
