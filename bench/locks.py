@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A lock that is taken and given back, by each provider, beside what that cannot do without: the calls to the lock server and two durable
-transactions of one row each, in the same run."""
+transactions that insert and update a row of the same table, in the same run."""
 import contextlib
 import json
 import tempfile
