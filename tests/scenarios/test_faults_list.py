@@ -4,7 +4,7 @@ import os
 import unittest
 
 from harness import ROOT
-from scenario_list import scenario_names
+from known_tests import scenario_names, unit_names
 
 
 def faults():
@@ -17,7 +17,7 @@ def faults():
 
 class List(unittest.TestCase):
     def test_every_fault_has_tests_that_exist(self):
-        seen, existing = set(), scenario_names()
+        seen, existing = set(), scenario_names() | unit_names()
         for fault, tests in faults():
             self.assertNotIn(fault, seen)
             seen.add(fault)

@@ -5,7 +5,7 @@ import re
 import unittest
 
 from harness import ROOT
-from scenario_list import scenario_names
+from known_tests import scenario_names, unit_names
 
 # First and last of each run of ids.
 IDS = {
@@ -29,23 +29,6 @@ def read_lines(text):
             yield name, [test.strip() for test in tests.split(",")], note
 
 
-def c_names():
-    """FILE.c:function of unit tests that their file runs, and of the checks of the simulation that it calls."""
-    found = set()
-    for top in ("src", "tests/sim"):
-        for folder, _, names in os.walk(os.path.join(ROOT, top)):
-            for name in names:
-                if not name.endswith("_test.c" if top == "src" else ".c"):
-                    continue
-                with open(os.path.join(folder, name), encoding="utf-8") as file:
-                    text = file.read()
-                for function in re.findall(r"^static .*?(\w+)\([^;]*$", text, re.M):
-                    runs = rf"cmocka_unit_test\w*\({function}\b" if top == "src" else rf"^\s.*\b{function}\b|^\s+\{{{function}\b"
-                    if re.search(runs, text, re.M):
-                        found.add(f"{name}:{function}")
-    return found
-
-
 def problems(text, tests):
     lines = list(read_lines(text))
     names = [name for name, _, _ in lines]
@@ -65,7 +48,7 @@ class Requirements(unittest.TestCase):
     def setUp(self):
         with open(os.path.join(ROOT, "tests", "requirements.txt"), encoding="utf-8") as file:
             self.text = file.read()
-        self.tests = scenario_names() | c_names()
+        self.tests = scenario_names() | unit_names()
 
     def test_every_requirement_names_tests_that_exist(self):
         self.assertGreater(len(self.tests), 300)
