@@ -244,7 +244,7 @@ static enum err_code check_arrived(struct store_copy *copy, const struct copy_ta
 
 static enum err_code copy_table(struct store_copy *copy, struct copy_table *table, struct store_copy_table *ret, struct err *err)
 {
-    struct sum there, sum;
+    struct sum there, sum = {0};
     bool same = false;
     enum err_code code = sum_up(copy->to.db, table, &there, err);
     if (code == OK)
