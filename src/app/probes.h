@@ -13,19 +13,12 @@ struct scheduler;
 struct store;
 struct trail;
 
-/* What this instance is among others on its store. Any thread reads it. */
-struct cluster_status {
-    _Atomic bool leads, leader_known, clock_off, taken, store_away; /* taken: another process has its id */
-    _Atomic int64_t clock_offset_us, live;
-};
-
 struct probes {
     struct store *store;
-    struct scheduler *scheduler; /* NULL where another instance leads, as the next three */
+    struct scheduler *scheduler;
     struct handler_command *command;
     struct trail *trail;
-    struct planner *planner;
-    const struct cluster_status *cluster; /* NULL: no other instances */
+    const struct planner *planner;
     _Atomic bool stopping;
 };
 

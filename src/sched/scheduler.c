@@ -37,6 +37,12 @@ struct adopt_notice {
     struct adopted_attempt attempts[];
 };
 
+struct stop_notice {
+    struct notice notice;
+    int64_t timeout_us;
+    bool handover;
+};
+
 /* ---- commands ---- */
 
 bool scheduler_submit(struct scheduler *s, struct sched_command *command)
@@ -253,6 +259,16 @@ static void on_ended(struct scheduler *s, struct ended_notice *notice)
     attempt_result_release(&notice->result);
 }
 
+/* The second signal's notice, which allows no more time, may overtake that of the first: the earlier end holds. */
+static void on_stop(struct scheduler *s, const struct stop_notice *notice)
+{
+    int64_t at_us = s->mono.us + notice->timeout_us;
+    if (!s->stopping || at_us < s->stop_at_us)
+        s->stop_at_us = at_us;
+    s->stopping = true;
+    s->handover = s->handover || notice->handover;
+}
+
 static void on_notice(struct scheduler *s, struct list_node *node)
 {
     struct notice *notice = CONTAINER_OF(node, struct notice, node);
@@ -270,12 +286,64 @@ static void on_notice(struct scheduler *s, struct list_node *node)
         sched_adopt(s, adopt->attempts, adopt->count);
         break;
     }
-    case NOTICE_STOP: sched_take_stop(s, notice); break;
+    case NOTICE_STOP: on_stop(s, (const struct stop_notice *)(void *)notice); break;
     }
     free(notice);
 }
 
-/* ---- what is left at the end ---- */
+/* ---- stopping (SCH-74) ---- */
+
+static bool survives_stop(const struct scheduler *s, const struct execution *ex)
+{
+    return s->handover && task_type_is_kept(ex->task->task->type);
+}
+
+/* Executions that still hold the server. */
+struct holding {
+    size_t working;   /* a handler works on them, and they are not handed over */
+    size_t recording; /* their start or end is on its way to the store */
+};
+
+static struct holding count_holding(struct scheduler *s, bool stop_them)
+{
+    struct holding holding = {0};
+    size_t cursor = 0;
+    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor));) {
+        bool works = ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED;
+        holding.recording += ex->phase == PHASE_STARTING || ex->phase == PHASE_FINISHING;
+        if (!works || survives_stop(s, ex))
+            continue;
+        holding.working++;
+        if (stop_them && ex->phase == PHASE_ACTIVE)
+            sched_stop_attempt(s, ex, STOP_SHUTDOWN);
+    }
+    return holding;
+}
+
+static void close_inbox(struct scheduler *s)
+{
+    s->closed = true;
+    queue_close(&s->inbox);
+}
+
+static void stop_progress(struct scheduler *s)
+{
+    bool time_is_up = s->mono.us >= s->stop_at_us;
+    struct holding holding = count_holding(s, time_is_up && !s->stop_signalled);
+    if (time_is_up && !s->stop_signalled) {
+        s->stop_signalled = true;
+        if (holding.working)
+            log_warn("scheduler", "stop time-out: %zu executions are told to end", holding.working);
+    }
+    if (holding.working || s->works_in_flight)
+        return;
+    if (!holding.recording && !s->refused_step && (!s->step || work_is_empty(s->step)))
+        close_inbox(s);
+    else if (s->refused_step && time_is_up) { /* nobody can say when it takes writes again; the next server finds the rows */
+        log_error("scheduler", "stopping, although the store refused to record %zu ends", holding.recording);
+        close_inbox(s);
+    }
+}
 
 static void refuse_stopping(struct sched_command *command)
 {
@@ -284,13 +352,7 @@ static void refuse_stopping(struct sched_command *command)
     scheduler_answer(command, code, &err);
 }
 
-void sched_stop_deferred(struct scheduler *s)
-{
-    for (struct list_node *node; (node = list_pop_front(&s->deferred));)
-        refuse_stopping(CONTAINER_OF(node, struct sched_command, node));
-}
-
-void sched_drain_inbox(struct scheduler *s)
+static void drain_inbox(struct scheduler *s)
 {
     struct list left;
     list_init(&left);
@@ -306,6 +368,23 @@ void sched_drain_inbox(struct scheduler *s)
         else
             free(notice);
     }
+}
+
+void scheduler_stop_by(struct scheduler *s, int64_t timeout_us, bool handover)
+{
+    struct stop_notice *notice = xcalloc(1, sizeof *notice);
+    notice->notice.kind = NOTICE_STOP;
+    notice->timeout_us = timeout_us;
+    notice->handover = handover;
+    if (!queue_push_always(&s->inbox, &notice->notice.node))
+        free(notice);
+}
+
+void scheduler_stop(struct scheduler *s, int64_t timeout_us, bool handover)
+{
+    scheduler_stop_by(s, timeout_us, handover);
+    thread_join(&s->thread);
+    drain_inbox(s); /* what came between the last look and the closing: its callers wait */
 }
 
 /* ---- the step ---- */
@@ -375,7 +454,7 @@ static void step(struct scheduler *s, struct list *arrived)
     if (s->look_again)
         sched_release_deferred(s);
     if (s->stopping && !s->closed)
-        sched_stop_progress(s);
+        stop_progress(s);
     sched_evict(s);
     update_figures(s);
 }
@@ -479,7 +558,8 @@ static void free_memory(struct scheduler *s)
     cursor = 0;
     for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));)
         sched_free_runtime(rt);
-    sched_stop_deferred(s);
+    for (struct list_node *node; (node = list_pop_front(&s->deferred));)
+        refuse_stopping(CONTAINER_OF(node, struct sched_command, node));
 }
 
 void scheduler_free(struct scheduler *s)
@@ -487,7 +567,7 @@ void scheduler_free(struct scheduler *s)
     if (!s)
         return;
     queue_close(&s->inbox);
-    sched_drain_inbox(s);
+    drain_inbox(s);
     free_memory(s);
     work_free(s->step);
     work_free(s->refused_step);

@@ -18,7 +18,7 @@ import postgres_kit
 from harness import BINARY, MEMORY_FACTOR, Server, end_keeper, run_cli, wait_until
 from postgres_kit import PASSWORD
 
-NOT_COPIED = {"schema_migrations", "store_commits", "store_leader", "sqlite_sequence", "store_copy"}
+NOT_COPIED = {"schema_migrations", "store_commits", "sqlite_sequence", "store_copy"}
 
 
 def setUpModule():
