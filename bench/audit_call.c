@@ -32,6 +32,7 @@ struct series {
 
 static struct bench {
     struct store *store;
+    struct segment_place *place;
     _Atomic(struct trail *) trail;
     uint64_t puts;
 } bench;
@@ -181,7 +182,9 @@ static void open_all(const char *data)
     (void)snprintf(key, sizeof key, "%s/audit.key", data);
     const struct store_options options = {.url = url, .readers = 2, .committed = committed};
     check(store_open(&options, &bench.store, &err), &err);
-    const struct trail_options trail_options = {.store = bench.store, .clock = clock_real(), .folder = folder, .key_path = key};
+    bench.place = segment_place_files(folder);
+    const struct trail_options trail_options = {
+        .store = bench.store, .clock = clock_real(), .place = bench.place, .folder = folder, .key_path = key};
     check(trail_open(&trail_options, &trail, &err), &err);
     trail_start(trail);
     atomic_store(&bench.trail, trail);
@@ -204,6 +207,7 @@ int main(int argc, char **argv)
     trail_stop(bench.trail);
     store_close(bench.store);
     trail_free(bench.trail);
+    segment_place_free(bench.place);
     must(figures.dropped == 0 && audited.count == CALLS);
     (void)printf("{\"plain_us\":%.2f,\"audited_us\":%.2f,\"made_us\":%.3f,\"posted_us\":%.3f}\n", median_us(&plain),
                  median_us(&audited), median_us(&making), median_us(&posts));

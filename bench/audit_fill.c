@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/panic.h"
-#include "db/db_file.h"
 #include "trail/segment.h"
 
 #include <stdio.h>
@@ -67,6 +66,7 @@ static void make(struct audit_record *record, int64_t number, int64_t at_ms)
 
 struct fill {
     const char *folder;
+    struct segment_place *place;
     struct audit_key key;
     struct segment_meta last;
     int64_t count, done, begin_ms, span_ms;
@@ -78,7 +78,7 @@ static void fill_segment(struct fill *fill)
     struct segment *segment;
     static struct audit_record records[BATCH];
     int64_t left = fill->count - fill->done < SEGMENT_EVENTS ? fill->count - fill->done : SEGMENT_EVENTS;
-    const struct segment_options options = {.folder = fill->folder,
+    const struct segment_options options = {.place = fill->place,
                                             .number = fill->last.number + 1,
                                             .server = fill->last.server,
                                             .day = -1,
@@ -113,15 +113,15 @@ static void read_last(struct fill *fill)
     int64_t *numbers;
     size_t count;
     struct db *db;
-    if (segment_list(fill->folder, &numbers, &count, &err) != OK)
+    if (segment_list(fill->place, &numbers, &count, &err) != OK)
         fail(&err);
     if (!count) {
         (void)fprintf(stderr, "audit_fill: %s has no segments: run a server there first\n", fill->folder);
         exit(1);
     }
-    if (segment_open_reader(fill->folder, numbers[count - 1], &db, &err) != OK || segment_read_meta(db, &fill->last, &err) != OK)
+    if (segment_open_reader(fill->place, numbers[count - 1], &db, &err) != OK || segment_read_meta(db, &fill->last, &err) != OK)
         fail(&err);
-    db_file_close(db);
+    segment_close_reader(fill->place, db);
     free(numbers);
 }
 
@@ -136,11 +136,13 @@ int main(int argc, char **argv)
     if (audit_key_load(key, &fill.key, &err) != OK)
         fail(&err);
     fill.folder = folder;
+    fill.place = segment_place_files(folder);
     fill.count = strtoll(argv[2], NULL, 10);
     fill.span_ms = strtoll(argv[3], NULL, 10) * 86400000;
     fill.begin_ms = clock_wall(clock_real()).us / US_PER_MS - fill.span_ms;
     read_last(&fill);
     while (fill.done < fill.count)
         fill_segment(&fill);
+    segment_place_free(fill.place);
     return 0;
 }

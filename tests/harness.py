@@ -43,7 +43,7 @@ def wait_until(what, condition, limit_s=WAIT_S):
 # ---- on which store ----
 
 POSTGRES = os.environ.get("HORAE_TEST_STORE") == "postgres"  # run-tests.py; each data folder has a database of its own
-AUDIT_FOLDER = "postgres-audit" if POSTGRES else "horae.db-audit"
+AUDIT_FOLDER = "postgres-audit" if POSTGRES else "horae.db-audit"  # with segments on the file store only
 
 
 def of_the_file_store(why):
@@ -251,9 +251,22 @@ def end_keeper(folder):
             continue
 
 
+def segment_rows(folder):
+    """(segment, seq, text of the event) of all that is in segments of a server's database, in the order of storing."""
+    name = database_of(folder)
+    if not postgres_kit.rows(name, "SELECT 1 WHERE to_regclass('audit_log') IS NOT NULL"):
+        return []
+    return postgres_kit.rows(name, "SELECT segment, seq, event FROM audit_log ORDER BY segment, seq")
+
+
 def stored_events(server):
-    """(events in segments, the last row of audit_pending that is in them), from the files."""
+    """(events in segments, the last row of audit_pending that is in them)."""
     rows, moved = [], 0
+    if POSTGRES:
+        name = database_of(server.folder)
+        if postgres_kit.rows(name, "SELECT 1 WHERE to_regclass('audit_segments') IS NOT NULL"):
+            moved = postgres_kit.rows(name, "SELECT coalesce(max(pending_id), 0) FROM audit_segments")[0][0]
+        return [json.loads(text) for _, _, text in segment_rows(server.folder)], moved
     for path in sorted(glob.glob(f"{server.folder}/{AUDIT_FOLDER}/*.db")):
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             db.execute("BEGIN")  # both of one moment

@@ -50,14 +50,17 @@ enum err_code audit_trail_open(struct audit_trail *audit, const struct config *c
     struct trail *trail;
     (void)snprintf(folder, sizeof folder, "%s-audit", store_path);
     (void)snprintf(key, sizeof key, "%s/audit.key", config->data);
+    const bool relaxed = strcmp(config->durability, "relaxed") == 0;
+    audit->place = segment_place_new(&(struct segment_place_options){.url = store_url, .folder = folder, .relaxed = relaxed});
     collect_names(audit, config);
     retention_set_default(RETENTION_AUDIT, config->audit_retention_days);
     struct trail_options options = {
         .store = store,
         .clock = clock,
+        .place = audit->place,
         .folder = folder,
         .key_path = key,
-        .relaxed = strcmp(config->durability, "relaxed") == 0,
+        .relaxed = relaxed,
         .queue_events = (size_t)config->audit_queue_events,
         .segment_events = config->audit_segment_events,
         .rules = {.limit = (size_t)config->audit_max_object_bytes, .names = &audit->names},
@@ -71,8 +74,9 @@ enum err_code audit_trail_open(struct audit_trail *audit, const struct config *c
     if (code != OK)
         return code;
     audit->ingest = (struct ingest_api){.trail = trail, .clock = clock};
-    audit->api = (struct audit_api){.store = store, .trail = trail, .readers = readers_new(folder), .clock = clock};
-    struct verify_api_options verify = {.store = store, .trail = trail, .url = store_url, .folder = folder};
+    audit->api = (struct audit_api){.store = store, .trail = trail, .readers = readers_new(audit->place), .clock = clock};
+    struct verify_api_options verify = {
+        .store = store, .trail = trail, .url = store_url, .place = audit->place, .folder = folder};
     audit->verify = verify_api_new(&verify);
     atomic_store(&audit->trail, trail);
     return OK;
@@ -112,6 +116,7 @@ void audit_trail_free(struct audit_trail *audit)
     trail_free(atomic_load(&audit->trail));
     verify_api_free(audit->verify);
     readers_free(audit->api.readers);
+    segment_place_free(audit->place);
     for (size_t i = audit_default_names.count; i < audit->names.count; i++)
         free((char *)(uintptr_t)audit->names.names[i].p);
     free(audit->name_items);

@@ -14,6 +14,7 @@
 
 struct audit_trail {
     _Atomic(struct trail *) trail; /* NULL: not there yet; the store may look for it on its own thread */
+    struct segment_place *place;   /* owned */
     struct ingest_api ingest;
     struct audit_api api;
     struct verify_api *verify;
@@ -24,7 +25,8 @@ struct audit_trail {
     uint64_t puts;            /* of audit_put, when the trail was last woken; store's thread */
 };
 
-/* `store_path`: what the store's files begin with (store_files); segments lie in PATH-audit, the key in the folder of the data. */
+/* `store_path`: what the store's files begin with (store_files); segments lie in PATH-audit, or in a server's database, the
+ * key in the folder of the data. */
 enum err_code audit_trail_open(struct audit_trail *audit, const struct config *config, struct store *store,
                                const struct clock *clock, const char *store_url, const char *store_path, struct err *err);
 void audit_trail_start(struct audit_trail *audit);

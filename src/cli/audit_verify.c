@@ -151,7 +151,9 @@ static int verify_log(const struct options *o, const struct checkpoint_list *lis
     if (!find_key(o, database, list, key, &err))
         return fail(&err);
     (void)snprintf(folder, sizeof folder, "%.4100s-audit", database);
-    const struct verify_options options = {.folder = folder,
+    struct segment_place *place = segment_place_new(&(struct segment_place_options){.url = url, .folder = folder});
+    const struct verify_options options = {.place = place,
+                                           .folder = folder,
                                            .store = url,
                                            .public_key = key,
                                            .outside = list->items,
@@ -160,7 +162,9 @@ static int verify_log(const struct options *o, const struct checkpoint_list *lis
                                            .to_ms = INT64_MAX,
                                            .progress = show,
                                            .arg = what};
-    if (verify_store(&options, &result, &err) != OK)
+    const enum err_code done = verify_store(&options, &result, &err);
+    segment_place_free(place);
+    if (done != OK)
         return fail(&err);
     const int code = print(&result, options_flag(o, "--json"));
     verify_result_release(&result);

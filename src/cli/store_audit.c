@@ -8,7 +8,7 @@
 #include "trail/checkpoint_store.h"
 #include "trail/heads.h"
 #include "trail/pending_store.h"
-#include "trail/segment.h"
+#include "trail/segment_copy.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -74,11 +74,19 @@ static enum err_code copy_segment(const char *from, const char *to, int64_t numb
     return store_backup(url, target, NULL, NULL, err);
 }
 
+static enum err_code list_files(const char *folder, int64_t **ret, size_t *ret_count, struct err *err)
+{
+    struct segment_place *files = segment_place_files(folder);
+    const enum err_code code = segment_list(files, ret, ret_count, err);
+    segment_place_free(files);
+    return code;
+}
+
 static enum err_code copy_segments(const char *from, const char *to, bool *ret_gone, struct err *err)
 {
     int64_t *numbers;
     size_t count;
-    enum err_code code = segment_list(from, &numbers, &count, err);
+    enum err_code code = list_files(from, &numbers, &count, err);
     *ret_gone = false;
     if (code != OK)
         return code;
@@ -108,11 +116,13 @@ static enum err_code write_head(struct heads *heads, struct db *db, const char *
     enum err_code code = checkpoint_store_last(db, number, &last, &found, err);
     if (code != OK || (found && last.kind == CHECKPOINT_SEALED))
         return code;
-    code = segment_open_reader(folder, number, &reader, err);
-    if (code != OK)
-        return code;
-    code = segment_read_meta(reader, &meta, err);
-    db_file_close(reader);
+    struct segment_place *files = segment_place_files(folder);
+    code = segment_open_reader(files, number, &reader, err);
+    if (code == OK) {
+        code = segment_read_meta(reader, &meta, err);
+        segment_close_reader(files, reader);
+    }
+    segment_place_free(files);
     if (code == OK)
         heads_write(heads, &meta);
     return code;
@@ -124,7 +134,7 @@ static enum err_code write_heads(struct heads *heads, struct db *db, const char 
     size_t count;
     struct checkpoint last;
     bool found = false;
-    enum err_code code = segment_list(folder, &numbers, &count, err);
+    enum err_code code = list_files(folder, &numbers, &count, err);
     if (code != OK)
         return code;
     for (size_t i = 0; i < count && code == OK; i++)
@@ -232,7 +242,7 @@ static bool has_segments(const char *folder)
 {
     int64_t *numbers = NULL;
     size_t count = 0;
-    bool any = segment_list(folder, &numbers, &count, NULL) == OK && count > 0;
+    bool any = list_files(folder, &numbers, &count, NULL) == OK && count > 0;
     free(numbers);
     return any;
 }
@@ -283,21 +293,54 @@ void store_audit_fetched(const char *to, char *folder, size_t capacity)
     (void)snprintf(folder, capacity, "%.4000s.copying-audit", to);
 }
 
-enum err_code store_audit_fetch(const char *from, const char *to, bool *ret_any, struct err *err)
+/* What lies in a database becomes files. */
+static enum err_code copy_parts(struct segment_place *from, const char *to, struct err *err)
+{
+    int64_t *numbers = NULL;
+    size_t count = 0;
+    struct segment_place *files = segment_place_files(to);
+    enum err_code code = segment_list(from, &numbers, &count, err);
+    for (size_t i = 0; i < count && code == OK; i++)
+        if ((code = segment_copy(from, files, numbers[i], err)) == ERR_NOT_FOUND)
+            code = OK;
+    free(numbers);
+    segment_place_free(files);
+    return code;
+}
+
+static enum err_code fetch(struct segment_place *place, const char *source, const char *fresh, struct err *err)
+{
+    bool gone;
+    enum err_code code = copy_segments(source, fresh, &gone, err); /* of a server that has not moved them in yet, too */
+    return code == OK && !segment_place_folder(place) ? copy_parts(place, fresh, err) : code;
+}
+
+static enum err_code look_for_any(struct segment_place *place, bool *ret, struct err *err)
+{
+    int64_t *numbers = NULL;
+    size_t count = 0;
+    const enum err_code code = segment_list(place, &numbers, &count, err);
+    *ret |= count > 0;
+    free(numbers);
+    return code;
+}
+
+enum err_code store_audit_fetch(const char *url, const char *from, const char *to, bool *ret_any, struct err *err)
 {
     char source[PATH_SIZE], beside[PATH_SIZE], fresh[PATH_SIZE];
-    bool gone;
     folder_of(from, source);
+    struct segment_place *place = segment_place_new(&(struct segment_place_options){.url = url, .folder = source});
     *ret_any = has_segments(source);
+    enum err_code code = look_for_any(place, ret_any, err);
     (void)snprintf(beside, sizeof beside, "%.4000s.copying", to);
     store_audit_discard(beside); /* of a copy that was broken off */
     folder_of(beside, fresh);
-    if (!*ret_any)
-        return OK;
-    if (mkdir(fresh, 0700) != 0)
-        return fail(err, "make", fresh);
-    const enum err_code code = copy_segments(source, fresh, &gone, err);
-    return code == OK ? copy_member(source, fresh, "heads", HEADS_BYTES_MAX, err) : code;
+    if (code == OK && *ret_any && mkdir(fresh, 0700) != 0)
+        code = fail(err, "make", fresh);
+    else if (code == OK && *ret_any && (code = fetch(place, source, fresh, err)) == OK)
+        code = copy_member(source, fresh, "heads", HEADS_BYTES_MAX, err);
+    segment_place_free(place);
+    return code;
 }
 
 enum err_code store_audit_place(const char *to, char *kept, size_t capacity, struct err *err)
@@ -313,6 +356,23 @@ enum err_code store_audit_place(const char *to, char *kept, size_t capacity, str
     return rename(fresh, folder) == 0 ? OK : fail(err, "put in place", folder);
 }
 
+enum err_code store_audit_enter(const char *url, const char *to, struct err *err)
+{
+    char folder[PATH_SIZE];
+    int64_t *numbers = NULL;
+    size_t count = 0;
+    folder_of(to, folder);
+    struct segment_place *place = segment_place_new(&(struct segment_place_options){.url = url, .folder = folder});
+    enum err_code code = segment_place_folder(place) ? OK : segment_list(place, &numbers, &count, err);
+    for (size_t i = 0; i < count && code == OK; i++)
+        code = segment_remove(place, numbers[i], err);
+    if (code == OK)
+        code = segment_move_in(folder, place, &count, err);
+    free(numbers);
+    segment_place_free(place);
+    return code;
+}
+
 /* ---- check ---- */
 
 enum err_code store_audit_check(const char *database, struct err *err)
@@ -321,7 +381,7 @@ enum err_code store_audit_check(const char *database, struct err *err)
     int64_t *numbers;
     size_t count;
     folder_of(database, folder);
-    enum err_code code = segment_list(folder, &numbers, &count, err);
+    enum err_code code = list_files(folder, &numbers, &count, err);
     if (code != OK)
         return code;
     for (size_t i = 0; i < count && code == OK; i++) {

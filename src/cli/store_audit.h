@@ -25,8 +25,10 @@ enum err_code store_audit_restore(const char *copy, const char *database, const 
 
 /* The log of the store FROM beside the place of that of another one, TO (files of both, as store_files says): in store_audit_fetched(TO).
  * Neither is in use. *ret_any false: there is none. */
-enum err_code store_audit_fetch(const char *from, const char *to, bool *ret_any, struct err *err);
+enum err_code store_audit_fetch(const char *url, const char *from, const char *to, bool *ret_any, struct err *err);
 void store_audit_fetched(const char *to, char *folder, size_t capacity);
+/* Where the store TO is on a server: what was put in place goes into its database, for what was there of an earlier copy. */
+enum err_code store_audit_enter(const char *url, const char *to, struct err *err);
 /* Puts what was fetched in its place; what was there is kept by another name, `kept` ("" = nothing was). */
 enum err_code store_audit_place(const char *to, char *kept, size_t capacity, struct err *err);
 

@@ -132,18 +132,22 @@ static void show_events(void *arg, int64_t done, int64_t total)
     progress_show(arg, (size_t)done, (size_t)total);
 }
 
-static enum err_code verify(const struct side *store, const char *folder, const uint8_t *key, struct verify_result *ret,
-                            struct err *err)
+/* The place becomes this function's. */
+static enum err_code verify(const struct side *store, struct segment_place *place, const char *folder, const uint8_t *key,
+                            struct verify_result *ret, struct err *err)
 {
     char what[] = "event";
-    const struct verify_options options = {.folder = folder,
+    const struct verify_options options = {.place = place,
+                                           .folder = folder,
                                            .store = store->url,
                                            .public_key = key,
                                            .from_ms = INT64_MIN,
                                            .to_ms = INT64_MAX,
                                            .progress = show_events,
                                            .arg = what};
-    return verify_store(&options, ret, err);
+    const enum err_code code = verify_store(&options, ret, err);
+    segment_place_free(place);
+    return code;
 }
 
 static bool is_same_fault(const struct verify_result *a, const struct verify_result *b)
@@ -159,7 +163,8 @@ static enum err_code compare_with_source(const struct transfer *t, const uint8_t
     char folder[PATH_SIZE];
     struct verify_result source;
     (void)snprintf(folder, sizeof folder, "%.4100s-audit", t->from.files);
-    const enum err_code code = verify(&t->from, folder, key, &source, err);
+    struct segment_place *place = segment_place_new(&(struct segment_place_options){.url = t->from.url, .folder = folder});
+    const enum err_code code = verify(&t->from, place, folder, key, &source, err);
     if (code != OK)
         return code;
     const bool same = is_same_fault(&source, copy);
@@ -178,7 +183,7 @@ static enum err_code prove(struct transfer *t, const uint8_t *key, struct err *e
     char folder[PATH_SIZE];
     struct verify_result result;
     store_audit_fetched(t->to.files, folder, sizeof folder);
-    enum err_code code = verify(&t->to, folder, key, &result, err);
+    enum err_code code = verify(&t->to, segment_place_files(folder), folder, key, &result, err);
     if (code != OK)
         return code;
     t->events = result.checked;
@@ -193,7 +198,7 @@ static enum err_code copy_log(struct transfer *t, struct err *err)
 {
     char path[PATH_SIZE + 16];
     uint8_t key[AUDIT_PUBLIC_BYTES];
-    enum err_code code = store_audit_fetch(t->from.files, t->to.files, &t->has_log, err);
+    enum err_code code = store_audit_fetch(t->from.url, t->from.files, t->to.files, &t->has_log, err);
     if (code != OK || !t->has_log)
         return code;
     (void)snprintf(path, sizeof path, "%s/audit.key", t->from.data);
@@ -249,6 +254,8 @@ static enum err_code copy_files(struct transfer *t, struct err *err)
         code = copy_one_file(from, to, err);
     if (code == OK && t->has_log)
         code = store_audit_place(t->to.files, t->former_log, sizeof t->former_log, err);
+    if (code == OK)
+        code = store_audit_enter(t->to.url, t->to.files, err);
     if (code == OK)
         code = store_note(t->to.files, "copy", t->from.name, t->former_log, err);
     return code == OK ? copy_folder_sync(t->to.data, err) : code;

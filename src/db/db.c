@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections and statements of every engine: the cache of statements, faults put in by tests, and the way to the engine's
- * functions. Statements are cached by the address of their `struct db_sql`; the one that was not used for longest makes room. */
+ * functions. Statements are cached by the address of their `struct db_sql` and by the part that they mean; the one that was not
+ * used for longest makes room. */
 #include "db/db_engine.h"
 
 #include "base/mem.h"
@@ -23,9 +24,16 @@ enum err_code db_open(const struct db_engine *engine, const struct db_open_optio
     return OK;
 }
 
+/* Addresses have 47 bits at most, and their objects are aligned to 8: there is room for the 20 bits of a part. */
+static int64_t key_of(const struct db *db, const struct db_sql *sql)
+{
+    const uint64_t address = (uint64_t)(uintptr_t)sql, part = (uint64_t)db->part;
+    return (int64_t)(address ^ (part & 7) ^ part >> 3 << 47);
+}
+
 static void drop_statement(struct db *db, struct db_stmt *st)
 {
-    (void)int_map_remove(&db->cache, (int64_t)(uintptr_t)st->sql);
+    (void)int_map_remove(&db->cache, st->key);
     db->engine->drop(st);
 }
 
@@ -62,13 +70,14 @@ static enum err_code compile(struct db *db, const struct db_sql *sql, struct db_
         return code;
     (*ret)->db = db;
     (*ret)->sql = sql;
-    (void)int_map_put(&db->cache, (int64_t)(uintptr_t)sql, *ret);
+    (*ret)->key = key_of(db, sql);
+    (void)int_map_put(&db->cache, (*ret)->key, *ret);
     return OK;
 }
 
 enum err_code db_prepare(struct db *db, const struct db_sql *sql, struct db_stmt **ret, struct err *err)
 {
-    struct db_stmt *st = int_map_get(&db->cache, (int64_t)(uintptr_t)sql);
+    struct db_stmt *st = int_map_get(&db->cache, key_of(db, sql));
     if (st) {
         if (!st->is_reset)
             db->engine->reset(st);

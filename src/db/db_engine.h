@@ -16,13 +16,15 @@ struct store_lock;
 struct db {
     const struct db_engine *engine;
     const struct store_fault *fault;
-    struct int_map cache; /* address of the struct db_sql → db_stmt, owned */
+    struct int_map cache; /* part and address of the struct db_sql → db_stmt, owned */
     uint64_t prepares;
+    int64_t part; /* that its statements mean (db_part.h); 0 = none */
 };
 
 struct db_stmt {
     struct db *db;
     const struct db_sql *sql;
+    int64_t key;   /* in the cache */
     uint64_t used; /* when, in db_prepare calls */
     bool is_reset; /* and unbound */
 };

@@ -8,6 +8,7 @@
 #include "base/id.h"
 #include "base/mem.h"
 #include "base/panic.h"
+#include "db/db_part.h"
 #include "db/migrate.h"
 #include "db/pg_transaction.h"
 #include "db/pg_value.h"
@@ -63,10 +64,10 @@ static enum err_code pg_exec(struct db *base, const char *sql, struct err *err)
 /* ---- statements ---- */
 
 /* ?1 is $1 here; not in literals and names. Numbers that are left out are given a type: the server would ask for it. */
-static void translate(struct pg_stmt *st, const char *text)
+static void translate(struct pg_stmt *st, const char *text, int64_t part)
 {
     char quote = 0;
-    st->text = xstrdup(text);
+    st->text = db_part_text(text, part);
     for (int i = 0; i < PARAMS_MAX; i++)
         st->types[i] = PG_INT8;
     for (char *p = st->text; *p; p++) {
@@ -158,7 +159,7 @@ static enum err_code pg_compile(struct db *base, const struct db_sql *sql, struc
     const char *text = sql->pg ? sql->pg : sql->text;
     enum err_code code = OK;
     st->control = pg_control_of(text);
-    translate(st, text);
+    translate(st, text, base->part);
     if (st->control == PG_CONTROL_NONE && (code = pg_need_session(db, err)) == OK)
         code = prepare(db, st, err);
     if (code != OK) {
@@ -504,8 +505,8 @@ const struct db_engine db_postgres_engine = {
     .roll_back = pg_roll_back,
     .outcome = pg_outcome,
     .limit_time = pg_limit_time,
-    .backup_hint = "copies of a PostgreSQL database are made with its own tools (pg_dump, pg_basebackup); the audit log lies"
-                   " in the data folder, in postgres-audit",
+    .backup_hint = "copies of a PostgreSQL database are made with its own tools (pg_dump, pg_basebackup); the key of the"
+                   " audit log lies in the data folder, in audit.key",
     .compile = pg_compile,
     .drop = pg_drop,
     .bind_int = pg_bind_int,

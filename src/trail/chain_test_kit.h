@@ -17,6 +17,7 @@
 
 struct segment_kit {
     char folder[32], key_path[48];
+    struct segment_place *place; /* files, unless a test has put another one here */
     struct audit_key key;
     struct heads *heads;
     int made; /* events so far */
@@ -29,6 +30,7 @@ static inline void segment_kit_open(struct segment_kit *kit)
     (void)snprintf(kit->folder, sizeof kit->folder, "/tmp/horae-trail-XXXXXX");
     assert_non_null(mkdtemp(kit->folder));
     (void)snprintf(kit->key_path, sizeof kit->key_path, "%s/audit.key", kit->folder);
+    kit->place = segment_place_files(kit->folder);
     assert_int_equal(audit_key_load(kit->key_path, &kit->key, &err), OK);
     assert_int_equal(heads_open(kit->folder, &kit->key, &kit->heads, &err), OK);
 }
@@ -37,6 +39,7 @@ static inline void segment_kit_close(struct segment_kit *kit)
 {
     DIR *dir = opendir(kit->folder);
     heads_close(kit->heads);
+    segment_place_free(kit->place);
     for (const struct dirent *entry; dir && (entry = readdir(dir));) {
         char path[320];
         (void)snprintf(path, sizeof path, "%s/%s", kit->folder, entry->d_name);
@@ -48,7 +51,7 @@ static inline void segment_kit_close(struct segment_kit *kit)
 
 static inline struct segment_options segment_kit_options(struct segment_kit *kit, int64_t number)
 {
-    return (struct segment_options){.folder = kit->folder,
+    return (struct segment_options){.place = kit->place,
                                     .number = number,
                                     .server = "test",
                                     .day = -1,

@@ -21,7 +21,7 @@ static const struct {
     const char *head, *tail;
 } questions[EVENT_QUESTIONS] = {
     [EVENT_KEYS] = {"SELECT e.timestamp, e.seq", " ORDER BY e.timestamp DESC, e.seq DESC LIMIT ?4"},
-    [EVENT_TEXTS] = {"SELECT e.timestamp, e.seq, e.event", " ORDER BY e.timestamp DESC, e.seq DESC"},
+    [EVENT_TEXTS] = {"SELECT e.timestamp, e.seq, e.event", " ORDER BY e.timestamp DESC, e.seq DESC LIMIT ?4"},
     [EVENT_COUNT] = {"SELECT 1", " LIMIT ?4"},
     [EVENT_SEQS] = {"SELECT e.seq", ""},
 };
@@ -45,9 +45,9 @@ static void add_conditions(struct buf *sql, unsigned mask, char alias)
             buf_printf(sql, " AND %c.%s = ?%u", alias, columns[i], FIRST_COLUMN + i);
 }
 
-static void build_statement(enum event_question question, bool sealed, unsigned mask)
+/* A server picks its indexes itself; that by time has no other columns there. */
+static const char *build_text(enum event_question question, unsigned mask, unsigned driver)
 {
-    unsigned driver = sealed ? driver_of(mask) : mask;
     struct buf sql;
     buf_init(&sql, SQL_MAX);
     buf_add_text(&sql, questions[question].head);
@@ -60,7 +60,14 @@ static void build_statement(enum event_question question, bool sealed, unsigned 
     add_conditions(&sql, mask & ~driver, 't');
     buf_add_text(&sql, questions[question].tail);
     must(!sql.failed);
-    statements[question][sealed][mask].text = buf_take(&sql);
+    return buf_take(&sql);
+}
+
+static void build_statement(enum event_question question, bool sealed, unsigned mask)
+{
+    struct db_sql *sql = &statements[question][sealed][mask];
+    sql->text = build_text(question, mask, sealed ? driver_of(mask) : mask);
+    sql->pg = build_text(question, mask, mask);
 }
 
 /* Made when they are first asked for; most of the combinations never are. */
@@ -119,23 +126,26 @@ enum err_code event_query_keys(struct db *db, bool sealed, const struct event_fi
     return code;
 }
 
-enum err_code event_query_texts(struct db *db, bool sealed, const struct event_filter *filter, struct event_key before,
+enum err_code event_query_texts(struct db *db, bool sealed, const struct event_filter *filter, struct event_key before, int most,
                                 bool (*row)(void *arg, struct event_key key, struct str event), void *arg, bool *ret_end,
                                 struct err *err)
 {
     struct db_stmt *st;
     bool more = false, go_on = true;
+    int count = 0;
     *ret_end = false;
     enum err_code code = ask(db, EVENT_TEXTS, sealed, filter, before, &st, err);
     if (code != OK)
         return code;
+    db_bind_int(st, LIMIT, most);
     while (go_on && (code = db_step(st, &more, err)) == OK && more) {
         struct str text;
         text.p = db_text(st, 2, &text.n);
+        count++;
         go_on = row(arg, (struct event_key){db_int(st, 0), db_int(st, 1)}, text);
     }
     db_reset(st);
-    *ret_end = code == OK && !more;
+    *ret_end = code == OK && !more && count < most;
     return code;
 }
 

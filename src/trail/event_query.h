@@ -42,8 +42,8 @@ unsigned event_filter_mask(const struct event_filter *filter); /* a bit per colu
 /* At most `limit` keys before (older than) `before`, descending. With db_limit_time: ERR_TIMEOUT, and nothing is known. */
 enum err_code event_query_keys(struct db *db, bool sealed, const struct event_filter *filter, struct event_key before, int limit,
                                struct event_key *ret, int *ret_count, struct err *err);
-/* The same with the events' texts, until `row` returns false. *ret_end: there are no more. */
-enum err_code event_query_texts(struct db *db, bool sealed, const struct event_filter *filter, struct event_key before,
+/* The same with the texts of at most `most` events, until `row` returns false. *ret_end: there are no more. */
+enum err_code event_query_texts(struct db *db, bool sealed, const struct event_filter *filter, struct event_key before, int most,
                                 bool (*row)(void *arg, struct event_key key, struct str event), void *arg, bool *ret_end,
                                 struct err *err);
 /* Counts up to `most`. ERR_TIMEOUT: *ret is what was counted until then. */

@@ -128,8 +128,8 @@ static bool look_at(void *arg, struct event_key key, struct str event)
 static enum err_code fetch_texts(struct search *s, struct run *run, struct db *db, struct err *err)
 {
     struct text_block block = {s, run, 0};
-    return event_query_texts(db, run->segment->state == SEGMENT_SEALED, &s->request->filter, run->floor, look_at, &block,
-                             &run->ended, err);
+    return event_query_texts(db, run->segment->state == SEGMENT_SEALED, &s->request->filter, run->floor, TEXT_BLOCK_ROWS, look_at,
+                             &block, &run->ended, err);
 }
 
 static enum err_code fetch_keys(struct search *s, struct run *run, struct db *db, struct err *err)

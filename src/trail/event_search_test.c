@@ -2,7 +2,6 @@
 /* Questions to many segments against a walk over all events (AUD-42, API-20): every combination of filters, pages by number and
  * by cursor, totals, free text, ids. */
 #include "base/compiler.h"
-#include "db/db_file.h"
 #include "trail/event_search.h"
 
 #include <setjmp.h>
@@ -11,11 +10,13 @@
 #include <strings.h>
 #include <cmocka.h>
 
+#include "db/store_test_kit.h"
 #include "trail/segment_test_kit.h"
 
 enum { ROUNDS = 600, BASE_MS = 1000 };
 
 struct fixture {
+    struct store_kit store; /* of a server: with the segments in its database */
     struct segment_kit kit;
     struct readers *readers;
     struct event_source source;
@@ -24,10 +25,16 @@ struct fixture {
 static int set_up(void **state)
 {
     static struct fixture f;
-    kit_open(&f.kit);
+    struct segment_place *place = NULL;
+    if (store_kit_engine != KIT_SQLITE) {
+        store_kit_open(&f.store);
+        place = segment_place_new(&(struct segment_place_options){.url = f.store.url, .relaxed = true});
+        assert_null(segment_place_folder(place));
+    }
+    kit_open(&f.kit, place);
     for (int i = 0; i < 9; i++) /* some overlap, some do not, two share their times; one is a late one */
         kit_add_segment(&f.kit, 60 + 25 * i, BASE_MS + (i == 6 ? 30 : i == 8 ? 200 : 25 * i + (i > 2 ? 50 : 0)), i < 7);
-    f.readers = readers_new(f.kit.folder);
+    f.readers = readers_new(f.kit.place);
     f.source = kit_source(&f.kit, f.readers);
     *state = &f;
     return 0;
@@ -38,6 +45,8 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     readers_free(f->readers);
     kit_close(&f->kit);
+    if (store_kit_engine != KIT_SQLITE)
+        store_kit_close(&f->store);
     return 0;
 }
 
@@ -290,12 +299,12 @@ static void sealed_segments_are_read_by_an_index(void **state)
     struct fixture *f = *state;
     struct db *db;
     struct err err;
-    assert_int_equal(segment_open_reader(f->kit.folder, 1, &db, &err), OK);
+    assert_int_equal(segment_open_reader(f->kit.place, 1, &db, &err), OK);
     for (unsigned mask = 0; mask < 1u << EVENT_COLUMNS; mask++)
         for (int question = 0; question < EVENT_QUESTIONS; question++)
             assert_true(check_plan(db, event_query_sql_of((enum event_question)question, true, mask)->text, mask,
                                    question != EVENT_TEXTS) > 0);
-    db_file_close(db);
+    segment_close_reader(f->kit.place, db);
 }
 
 static void open_segments_are_read_by_time(void **state)
@@ -303,10 +312,10 @@ static void open_segments_are_read_by_time(void **state)
     struct fixture *f = *state;
     struct db *db;
     struct err err;
-    assert_int_equal(segment_open_reader(f->kit.folder, 9, &db, &err), OK);
+    assert_int_equal(segment_open_reader(f->kit.place, 9, &db, &err), OK);
     for (unsigned mask = 0; mask < 1u << EVENT_COLUMNS; mask++)
         assert_int_equal(check_plan(db, event_query_sql_of(EVENT_KEYS, false, mask)->text, 0, true), 1);
-    db_file_close(db);
+    segment_close_reader(f->kit.place, db);
 }
 
 int main(void)
@@ -318,8 +327,13 @@ int main(void)
         cmocka_unit_test(ids),
         cmocka_unit_test(a_segment_that_went_meanwhile_has_no_events),
         cmocka_unit_test(cursors_are_read_as_they_were_written),
+    };
+    const struct CMUnitTest plans[] = {
         cmocka_unit_test(sealed_segments_are_read_by_an_index),
         cmocka_unit_test(open_segments_are_read_by_time),
     };
-    return cmocka_run_group_tests_name("trail: questions", tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests_name("trail: questions", tests, set_up, tear_down) +
+                 cmocka_run_group_tests_name("trail: plans of questions", plans, set_up, tear_down);
+    store_kit_engine = KIT_POSTGRES;
+    return failed + cmocka_run_group_tests_name("trail: questions to a server", tests, set_up, tear_down);
 }

@@ -13,24 +13,24 @@ struct idle {
 };
 
 struct readers {
-    char *folder;       /* owned */
+    struct segment_place *place;
     struct mutex mutex; /* guards all below */
     struct list idle;   /* the one used last is the first */
 };
 
-struct readers *readers_new(const char *folder)
+struct readers *readers_new(struct segment_place *place)
 {
     struct readers *readers = xcalloc(1, sizeof *readers);
-    readers->folder = xstrdup(folder);
+    readers->place = place;
     mutex_init(&readers->mutex);
     list_init(&readers->idle);
     return readers;
 }
 
-static void close_idle(struct idle *idle)
+static void close_idle(struct readers *readers, struct idle *idle)
 {
     if (idle)
-        db_file_close(idle->db);
+        segment_close_reader(readers->place, idle->db);
     free(idle);
 }
 
@@ -39,9 +39,8 @@ void readers_free(struct readers *readers)
     if (!readers)
         return;
     for (struct list_node *node; (node = list_pop_front(&readers->idle));)
-        close_idle(CONTAINER_OF(node, struct idle, node));
+        close_idle(readers, CONTAINER_OF(node, struct idle, node));
     mutex_release(&readers->mutex);
-    free(readers->folder);
     free(readers);
 }
 
@@ -64,7 +63,7 @@ enum err_code readers_take(struct readers *readers, const struct segment_meta *s
     struct idle *idle = pop(readers, segment->number);
     mutex_unlock(&readers->mutex);
     if (!idle)
-        return segment_open_reader(readers->folder, segment->number, ret, err);
+        return segment_open_reader(readers->place, segment->number, ret, err);
     *ret = idle->db;
     free(idle);
     return OK;
@@ -75,11 +74,11 @@ void readers_give(struct readers *readers, const struct segment_meta *segment, s
     struct idle *idle = xcalloc(1, sizeof *idle), *oldest = NULL;
     idle->segment = segment->number;
     idle->db = db;
-    if (!ok || segment->state != SEGMENT_SEALED) {
-        close_idle(idle);
+    db_limit_time(db, 0);
+    if (!ok || segment->state != SEGMENT_SEALED || !segment_place_folder(readers->place)) {
+        close_idle(readers, idle);
         return;
     }
-    db_limit_time(db, 0);
     db_file_rest(db); /* the system has the pages, too; a hundred connections would have a hundred megabytes of them */
     mutex_lock(&readers->mutex);
     list_push_front(&readers->idle, &idle->node);
@@ -88,7 +87,7 @@ void readers_give(struct readers *readers, const struct segment_meta *segment, s
         list_remove(&readers->idle, &oldest->node);
     }
     mutex_unlock(&readers->mutex);
-    close_idle(oldest);
+    close_idle(readers, oldest);
 }
 
 void readers_forget(struct readers *readers, int64_t segment)
@@ -98,6 +97,6 @@ void readers_forget(struct readers *readers, int64_t segment)
         mutex_lock(&readers->mutex);
         idle = pop(readers, segment);
         mutex_unlock(&readers->mutex);
-        close_idle(idle);
+        close_idle(readers, idle);
     } while (idle);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections for reading segments, kept for the next question: opening one costs more than most questions. A connection
- * belongs to one thread at a time. Thread-safe. */
+/* Connections for reading segments, kept for the next question: opening one costs more than most questions. Those of a database are
+ * kept by the place, for any segment. A connection belongs to one thread at a time. Thread-safe. */
 #ifndef HORAE_TRAIL_READERS_H
 #define HORAE_TRAIL_READERS_H
 
@@ -11,8 +11,8 @@ enum { READERS_IDLE_MAX = 128 }; /* so many segments are answered from without o
 
 struct readers;
 
-struct readers *readers_new(const char *folder); /* of the segments; copied */
-void readers_free(struct readers *readers);      /* all were given back; NULL allowed */
+struct readers *readers_new(struct segment_place *place); /* borrowed */
+void readers_free(struct readers *readers);               /* all were given back; NULL allowed */
 
 /* ERR_NOT_FOUND: the segment is gone (retention). Any number may be out; each request holds one at a time. */
 enum err_code readers_take(struct readers *readers, const struct segment_meta *segment, struct db **ret, struct err *err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A segment: a SQLite file of events, FOLDER/000001.db and so on, numbers without gaps. An open one takes events and carries two
- * cheap indexes (id; time with the columns that are filtered by); sealing builds the others in bulk, after which nothing is
- * written to it any more. Each row carries the hash of the chain up to it (audit_record_hash, from the genesis of the segment);
+/* A segment: a table of events, in a SQLite file or in the store's database (segment_place.h), numbers without gaps. An open one
+ * takes events and carries two cheap indexes (id; time with the columns that are filtered by); sealing builds the others in bulk,
+ * after which nothing is written to it any more. Each row carries the hash of the chain up to it (audit_record_hash, from the genesis of the segment);
  * the last is signed with every commit, in the same transaction. A segment is written by one thread; readers have connections
- * of their own. On server stores a segment will be a partition: this header is what that engine has to provide.
+ * of their own.
  *
  *   audit_events (seq INTEGER PRIMARY KEY from 1, id BLOB, timestamp, action TEXT, resource_type TEXT, resource_id TEXT, user_uid TEXT,
  *                 client_ip TEXT, request_id TEXT, status INTEGER 0 success 1 failure, subsystem TEXT, space_path TEXT,
@@ -16,6 +16,7 @@
 #include "audit/audit_record.h"
 #include "db/db.h"
 #include "trail/audit_key.h"
+#include "trail/segment_place.h"
 
 enum segment_state { SEGMENT_OPEN, SEGMENT_FULL /* nothing is added any more, indexes are missing */, SEGMENT_SEALED };
 
@@ -39,7 +40,7 @@ struct segment; /* open for writing */
 struct heads;
 
 struct segment_options {
-    const char *folder;
+    struct segment_place *place; /* borrowed */
     int64_t number;
     const char *server;
     int64_t day;
@@ -50,28 +51,19 @@ struct segment_options {
     int64_t now_ms;
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
-/* ERR_CONFLICT: the file exists. */
+/* ERR_CONFLICT: it exists. */
 enum err_code segment_create(const struct segment_options *options, struct segment **ret, struct err *err);
-/* An open or full one of an earlier server, to go on with; number, folder, key, relaxed and fault of the options. */
+/* An open or full one of an earlier server, to go on with; number, place, key, relaxed and fault of the options. */
 enum err_code segment_resume(const struct segment_options *options, struct segment **ret, struct err *err);
-/* Adds in one transaction, with one sync: all or none. `pending_id` 0: unchanged. */
+/* Adds in one transaction, with one sync: all or none. `pending_id` 0: unchanged. After an error of a server the segment may say more
+ * than before: what was not answered and was carried out. */
 enum err_code segment_append(struct segment *segment, const struct audit_record *records, size_t count, int64_t pending_id,
                              struct err *err);
-/* Whether it holds this id, and where. */
-enum err_code segment_find(struct segment *segment, const struct uuid *id, bool *ret_found, struct err *err);
 enum err_code segment_set_full(struct segment *segment, struct err *err);
 /* Builds the indexes and seals it; may take seconds. Any one thread. */
 enum err_code segment_seal(struct segment *segment, int64_t now_ms, struct err *err);
 const struct segment_meta *segment_meta(const struct segment *segment);
 void segment_close(struct segment *segment); /* NULL allowed */
-
-/* ---- files ---- */
-enum { SEGMENT_PATH_SIZE = 4200 };
-/* For segment.c: an empty file beside the place (0600; its path is owned), and what becomes of it: with OK it is put in place,
- * else it goes. ERR_CONFLICT: the segment exists. */
-char *segment_file_begin(const char *folder, int64_t number, struct err *err);
-enum err_code segment_file_end(const char *folder, int64_t number, const char *fresh, enum err_code code, struct err *err);
-void segment_file_protect(const char *path);
 
 /* ---- what is signed; pure ---- */
 /* What the chain begins with: server, number, day, opened_ms, and the genesis of the segment before (NULL: there is none). */
@@ -86,13 +78,7 @@ void segment_meta_write(const struct segment_meta *meta, struct json_writer *w);
 enum err_code segment_meta_from_json(const struct json *object, struct segment_meta *ret, struct err *err);
 
 /* ---- reading ---- */
-void segment_path(const char *folder, int64_t number, char *out, size_t capacity);
-/* A connection that cannot write (db_file_close). ERR_NOT_FOUND. */
-enum err_code segment_open_reader(const char *folder, int64_t number, struct db **ret, struct err *err);
+/* Through a reader of the place. ERR_CORRUPT: it is no segment. */
 enum err_code segment_read_meta(struct db *reader, struct segment_meta *ret, struct err *err);
-/* Numbers of the files in the folder, ascending. `*ret` is owned (free). A folder that is not there holds none. */
-enum err_code segment_list(const char *folder, int64_t **ret, size_t *ret_count, struct err *err);
-/* Removes the files of a segment (retention only: a tombstone was written before). */
-enum err_code segment_remove(const char *folder, int64_t number, struct err *err);
 
 #endif

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trail/segment_store.h"
 
+#include "db/db_part.h"
+
 #include <string.h>
+
+enum { SCAN_ROWS = 2048 }; /* of one question: a server's answer is taken whole */
 
 /* horae_writes() exists on connections of the server only. STRICT: what a column holds is of its type, so that verification can
  * tell a text from a blob of the same bytes. */
-static const char schema[] =
+static const struct db_sql sql_schema = {
     "CREATE TABLE audit_events (seq INTEGER PRIMARY KEY, id BLOB NOT NULL, timestamp INTEGER NOT NULL, action TEXT NOT NULL,"
     " resource_type TEXT NOT NULL, resource_id TEXT, user_uid TEXT, client_ip TEXT, request_id TEXT, status INTEGER NOT NULL,"
     " subsystem TEXT, space_path TEXT, event TEXT NOT NULL, hash BLOB NOT NULL) STRICT;"
@@ -28,27 +32,36 @@ static const char schema[] =
     " BEGIN SELECT RAISE(ABORT, 'segments are written by the server only'); END;"
     "CREATE TRIGGER audit_segment_delete BEFORE DELETE ON audit_segment"
     " BEGIN SELECT RAISE(ABORT, 'segments cannot be removed'); END;"
-    "PRAGMA user_version=1";
+    "PRAGMA user_version=1",
+    "CREATE TABLE audit_events PARTITION OF audit_log (segment DEFAULT {part}, PRIMARY KEY (seq)) FOR VALUES IN ({part});"
+    "CREATE UNIQUE INDEX audit_events_id ON audit_events (id);"
+    "CREATE INDEX audit_events_time ON audit_events (timestamp, seq);"
+    "CREATE TRIGGER audit_events_truncate BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT"
+    " EXECUTE FUNCTION horae_refuse('audit events cannot be removed', 'everybody')"};
 
 /* Of a segment that is not added to any more: one for every way of asking (AUD-42, DATA-31). */
-static const char sealed_indexes[] =
-    "CREATE INDEX audit_events_request ON audit_events (request_id, timestamp) WHERE request_id IS NOT NULL;"
-    "CREATE INDEX audit_events_resource ON audit_events (resource_id, timestamp);"
-    "CREATE INDEX audit_events_address ON audit_events (client_ip, timestamp);"
-    "CREATE INDEX audit_events_user ON audit_events (user_uid, timestamp);"
-    "CREATE INDEX audit_events_space ON audit_events (space_path, timestamp) WHERE space_path IS NOT NULL;"
-    "CREATE INDEX audit_events_type ON audit_events (resource_type, timestamp);"
-    "CREATE INDEX audit_events_action ON audit_events (action, timestamp);"
-    "CREATE INDEX audit_events_subsystem ON audit_events (subsystem, timestamp);"
-    "CREATE INDEX audit_events_status ON audit_events (status, timestamp);"
-    "CREATE INDEX audit_events_type_action ON audit_events (resource_type, action, timestamp)";
+#define SEALED_INDEXES \
+    "CREATE INDEX audit_events_request ON audit_events (request_id, timestamp) WHERE request_id IS NOT NULL;" \
+    "CREATE INDEX audit_events_resource ON audit_events (resource_id, timestamp);" \
+    "CREATE INDEX audit_events_address ON audit_events (client_ip, timestamp);" \
+    "CREATE INDEX audit_events_user ON audit_events (user_uid, timestamp);" \
+    "CREATE INDEX audit_events_space ON audit_events (space_path, timestamp) WHERE space_path IS NOT NULL;" \
+    "CREATE INDEX audit_events_type ON audit_events (resource_type, timestamp);" \
+    "CREATE INDEX audit_events_action ON audit_events (action, timestamp);" \
+    "CREATE INDEX audit_events_subsystem ON audit_events (subsystem, timestamp);" \
+    "CREATE INDEX audit_events_status ON audit_events (status, timestamp);" \
+    "CREATE INDEX audit_events_type_action ON audit_events (resource_type, action, timestamp)"
+static const struct db_sql sql_sealed_indexes = {SEALED_INDEXES, SEALED_INDEXES "; ANALYZE audit_events"};
 
-/* count(*) would take the smallest index whatever is said. */
+/* count(*) would take the smallest index whatever is said. A server answers no question from an index that is out of step with its
+ * table; there it counts whether the index is there and valid. */
 #define INDEX(name, rows, sealed, where) \
     { \
         name, rows, sealed, \
         { \
-            "SELECT count(1) FROM audit_events INDEXED BY " name where \
+            "SELECT count(1) FROM audit_events INDEXED BY " name where, \
+                "SELECT (SELECT count(1) FROM audit_events" where ") FROM pg_index WHERE indexrelid = to_regclass('" name \
+                "') AND indrelid = to_regclass('audit_events') AND indisvalid" \
         } \
     }
 const struct segment_index segment_indexes[] = {
@@ -74,21 +87,22 @@ static const struct db_sql sql_insert = {
 static const struct db_sql sql_find = {"SELECT 1 FROM audit_events WHERE id = ?1"};
 static const struct db_sql sql_scan = {
     "SELECT seq, id, timestamp, action, resource_type, resource_id, user_uid, client_ip, request_id, status, subsystem,"
-    " space_path, event, hash FROM audit_events WHERE seq >= ?1 ORDER BY seq"};
+    " space_path, event, hash FROM audit_events WHERE seq >= ?1 ORDER BY seq LIMIT ?2"};
 static const struct db_sql sql_span = {
     "SELECT min(seq), max(seq), count(*) FROM audit_events WHERE timestamp >= ?1 AND timestamp <= ?2"};
 #define META \
-    "number = ?1, state = ?2, server = ?3, day = ?4, opened_ms = ?5, sealed_ms = ?6, genesis = ?7, count = ?8, head = ?9," \
-    " min_ms = ?10, max_ms = ?11, min_id = ?12, max_id = ?13, pending_id = ?14, failures = ?15, signature = ?16"
-static const struct db_sql sql_put_meta = {
-    "INSERT INTO audit_segment VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"};
-static const struct db_sql sql_set_meta = {"UPDATE audit_segment SET " META};
-static const struct db_sql sql_meta = {"SELECT number, state, server, day, opened_ms, sealed_ms, genesis, count, head, min_ms,"
-                                       " max_ms, min_id, max_id, pending_id, failures, signature FROM audit_segment"};
-
-const struct db_sql *const segment_store_sql[] = {&sql_insert,   &sql_find,     &sql_scan, &sql_span,
-                                                  &sql_put_meta, &sql_set_meta, &sql_meta};
-const size_t segment_store_sql_count = ARRAY_LEN(segment_store_sql);
+    "state = ?2, server = ?3, day = ?4, opened_ms = ?5, sealed_ms = ?6, genesis = ?7, count = ?8, head = ?9, min_ms = ?10," \
+    " max_ms = ?11, min_id = ?12, max_id = ?13, pending_id = ?14, failures = ?15, signature = ?16"
+#define VALUES "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+static const struct db_sql sql_put_meta = {"INSERT INTO audit_segment VALUES (1, " VALUES,
+                                           "INSERT INTO audit_segments VALUES (" VALUES};
+static const struct db_sql sql_set_meta = {"UPDATE audit_segment SET number = ?1, " META,
+                                           "UPDATE audit_segments SET " META " WHERE number = ?1"};
+#define COLUMNS \
+    "SELECT number, state, server, day, opened_ms, sealed_ms, genesis, count, head, min_ms, max_ms, min_id, max_id, pending_id," \
+    " failures, signature FROM "
+static const struct db_sql sql_meta = {COLUMNS "audit_segment", COLUMNS "audit_segments WHERE number = {part}"};
+static const struct db_sql sql_lock_meta = {COLUMNS "audit_segment", COLUMNS "audit_segments WHERE number = {part} FOR UPDATE"};
 
 /* ---- writing ---- */
 
@@ -119,7 +133,7 @@ static enum err_code run_meta(struct db *tx, const struct db_sql *sql, const str
 
 enum err_code segment_store_create(struct db *tx, const struct segment_meta *meta, struct err *err)
 {
-    enum err_code code = db_exec(tx, schema, err);
+    enum err_code code = db_part_exec(tx, &sql_schema, err);
     return code == OK ? run_meta(tx, &sql_put_meta, meta, err) : code;
 }
 
@@ -136,14 +150,12 @@ static void bind_column(struct db_stmt *st, int index, struct str value)
         db_bind_null(st, index);
 }
 
-enum err_code segment_store_insert(struct db *tx, int64_t seq, const struct audit_record *record, const struct audit_hash *hash,
-                                   struct err *err)
+static void bind_row(struct db_stmt *st, void *arg, size_t i)
 {
-    struct db_stmt *st;
-    enum err_code code = db_prepare(tx, &sql_insert, &st, err);
-    if (code != OK)
-        return code;
-    db_bind_int(st, 1, seq);
+    const struct segment_addition *rows = arg;
+    const struct audit_record *record = &rows->records[i];
+    const struct audit_hash *hash = &rows->hashes[i];
+    db_bind_int(st, 1, rows->first + (int64_t)i);
     db_bind_blob(st, 2, record->id.b, sizeof record->id.b);
     db_bind_int(st, 3, record->timestamp_ms);
     bind_column(st, 4, record->action);
@@ -157,12 +169,18 @@ enum err_code segment_store_insert(struct db *tx, int64_t seq, const struct audi
     bind_column(st, 12, record->space_path);
     bind_column(st, 13, record->event);
     db_bind_blob(st, 14, hash->b, sizeof hash->b);
-    return db_run(st, NULL, err);
+}
+
+enum err_code segment_store_insert(struct db *tx, const struct segment_addition *rows, struct err *err)
+{
+    struct segment_addition again = *rows;
+    const struct db_rows all = {.count = rows->count, .bind = bind_row, .arg = &again};
+    return db_run_rows(tx, &sql_insert, &all, err);
 }
 
 enum err_code segment_store_index(struct db *tx, struct err *err)
 {
-    return db_exec(tx, sealed_indexes, err);
+    return db_part_exec(tx, &sql_sealed_indexes, err);
 }
 
 /* ---- reading ---- */
@@ -219,11 +237,11 @@ static bool read_meta(struct db_stmt *st, struct segment_meta *ret)
            get_bytes(st, 15, ret->signature.b, sizeof ret->signature.b);
 }
 
-enum err_code segment_store_meta(struct db *db, struct segment_meta *ret, struct err *err)
+static enum err_code find_meta(struct db *db, const struct db_sql *sql, struct segment_meta *ret, struct err *err)
 {
     struct db_stmt *st;
     bool row = false;
-    enum err_code code = db_prepare(db, &sql_meta, &st, err);
+    enum err_code code = db_prepare(db, sql, &st, err);
     if (code == OK)
         code = db_step(st, &row, err);
     if (code == ERR_INTERNAL || (code == OK && (!row || !read_meta(st, ret)))) /* ERR_INTERNAL: there is no such table */
@@ -233,12 +251,39 @@ enum err_code segment_store_meta(struct db *db, struct segment_meta *ret, struct
     return code;
 }
 
-enum err_code segment_store_scan(struct db *db, int64_t first, struct db_stmt **ret, struct err *err)
+enum err_code segment_store_meta(struct db *db, struct segment_meta *ret, struct err *err)
 {
-    enum err_code code = db_prepare(db, &sql_scan, ret, err);
-    if (code == OK)
-        db_bind_int(*ret, 1, first);
-    return code;
+    return find_meta(db, &sql_meta, ret, err);
+}
+
+enum err_code segment_store_lock_meta(struct db *tx, struct segment_meta *ret, struct err *err)
+{
+    return find_meta(tx, &sql_lock_meta, ret, err);
+}
+
+void segment_store_scan(struct db *db, int64_t first, struct segment_scan *ret)
+{
+    *ret = (struct segment_scan){.db = db, .from = first};
+}
+
+static enum err_code ask(struct segment_scan *scan, struct err *err)
+{
+    enum err_code code = db_prepare(scan->db, &sql_scan, &scan->st, err);
+    if (code != OK) {
+        scan->st = NULL;
+        return code;
+    }
+    scan->rows = 0;
+    db_bind_int(scan->st, 1, scan->from);
+    db_bind_int(scan->st, 2, SCAN_ROWS);
+    return OK;
+}
+
+void segment_store_scan_end(struct segment_scan *scan)
+{
+    if (scan->st)
+        db_reset(scan->st);
+    scan->st = NULL;
 }
 
 /* Empty texts are stored as null: one that is empty was put there by hand. */
@@ -255,11 +300,31 @@ static struct str get_column(struct db_stmt *st, int column, bool required, bool
     return value;
 }
 
-enum err_code segment_store_next(struct db_stmt *st, struct segment_row *ret, bool *ret_row, struct err *err)
+/* The next row, from the next question where this one had all that it asked for. */
+static enum err_code step(struct segment_scan *scan, bool *ret_row, struct err *err)
 {
-    enum err_code code = db_step(st, ret_row, err);
+    enum err_code code = scan->st ? OK : ask(scan, err);
+    if (code == OK)
+        code = db_step(scan->st, ret_row, err);
+    if (code == OK && !*ret_row && scan->rows == SCAN_ROWS && (code = ask(scan, err)) == OK)
+        code = db_step(scan->st, ret_row, err);
+    if (code != OK || !*ret_row) {
+        scan->st = NULL; /* reset by the step */
+        return code;
+    }
+    const int64_t seq = db_int(scan->st, 0);
+    scan->from = seq < INT64_MAX ? seq + 1 : seq;
+    scan->rows++;
+    return OK;
+}
+
+enum err_code segment_store_next(struct segment_scan *scan, struct segment_row *ret, bool *ret_row, struct err *err)
+{
+    *ret_row = false;
+    enum err_code code = step(scan, ret_row, err);
     if (code != OK || !*ret_row)
         return code;
+    struct db_stmt *st = scan->st;
     struct audit_record *r = &ret->record;
     const int64_t status = db_int(st, 9);
     *ret = (struct segment_row){.seq = db_int(st, 0)};

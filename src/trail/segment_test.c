@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trail/segment.h"
 
-#include "db/db_file.h"
 #include "db/store_fault.h"
 #include "trail/segment_store.h"
 
@@ -16,21 +15,31 @@
 
 #include "trail/chain_test_kit.h"
 
+static bool holds(const struct segment_kit *kit, int64_t number, const struct uuid *id)
+{
+    struct db *reader;
+    bool found;
+    assert_int_equal(segment_open_reader(kit->place, number, &reader, NULL), OK);
+    assert_int_equal(segment_store_find(reader, id, &found, NULL), OK);
+    segment_close_reader(kit->place, reader);
+    return found;
+}
+
 /* The whole chain as a reader finds it; returns the number of events. */
 static int64_t walk(const struct segment_kit *kit, int64_t number, struct segment_meta *ret_meta)
 {
     struct db *reader;
-    struct db_stmt *scan;
+    struct segment_scan scan;
     struct segment_row row;
     bool found = true;
     int64_t count = 0;
-    assert_int_equal(segment_open_reader(kit->folder, number, &reader, NULL), OK);
+    assert_int_equal(segment_open_reader(kit->place, number, &reader, NULL), OK);
     assert_int_equal(segment_read_meta(reader, ret_meta, NULL), OK);
     assert_true(segment_is_signed(ret_meta, kit->key.public_key));
-    assert_int_equal(segment_store_scan(reader, 1, &scan, NULL), OK);
+    segment_store_scan(reader, 1, &scan);
     struct audit_hash head = ret_meta->genesis, next;
     while (found) {
-        assert_int_equal(segment_store_next(scan, &row, &found, NULL), OK);
+        assert_int_equal(segment_store_next(&scan, &row, &found, NULL), OK);
         if (!found)
             break;
         count++;
@@ -42,7 +51,7 @@ static int64_t walk(const struct segment_kit *kit, int64_t number, struct segmen
     }
     assert_memory_equal(&head, &ret_meta->head, sizeof head);
     assert_int_equal(ret_meta->count, count);
-    db_file_close(reader);
+    segment_close_reader(kit->place, reader);
     return count;
 }
 
@@ -54,7 +63,6 @@ static void a_segment_lives(void **state)
     struct segment *segment;
     struct stat st;
     char path[SEGMENT_PATH_SIZE];
-    bool found;
     segment_kit_open(&kit);
     segment = segment_kit_create(&kit, 1, NULL);
     assert_int_equal(walk(&kit, 1, &meta), 0);
@@ -62,11 +70,9 @@ static void a_segment_lives(void **state)
     struct audit_record *records = segment_kit_records(&kit, 2);
     records[1].failure = true;
     assert_int_equal(segment_append(segment, records, 2, 77, NULL), OK);
-    assert_int_equal(segment_find(segment, &records[1].id, &found, NULL), OK);
-    assert_true(found);
+    assert_true(holds(&kit, 1, &records[1].id));
     records[1].id.b[0] ^= 1;
-    assert_int_equal(segment_find(segment, &records[1].id, &found, NULL), OK);
-    assert_false(found);
+    assert_false(holds(&kit, 1, &records[1].id));
     segment_kit_free(records, 2);
     segment_close(segment);
     assert_int_equal(walk(&kit, 1, &meta), 5);
@@ -101,9 +107,11 @@ static void segments_are_listed_and_removed(void **state)
     struct db *reader;
     char path[SEGMENT_PATH_SIZE + 8];
     segment_kit_open(&kit);
-    assert_int_equal(segment_list("/nowhere/at/all", &numbers, &count, NULL), OK);
+    struct segment_place *nowhere = segment_place_files("/nowhere/at/all");
+    assert_int_equal(segment_list(nowhere, &numbers, &count, NULL), OK);
     assert_int_equal(count, 0);
     free(numbers);
+    segment_place_free(nowhere);
     segment_close(segment_kit_create(&kit, 2, NULL));
     segment_close(segment_kit_create(&kit, 1000000, NULL));
     segment_close(segment_kit_create(&kit, 1, NULL));
@@ -114,13 +122,13 @@ static void segments_are_listed_and_removed(void **state)
         assert_non_null(file);
         (void)fclose(file);
     }
-    assert_int_equal(segment_list(kit.folder, &numbers, &count, NULL), OK);
+    assert_int_equal(segment_list(kit.place, &numbers, &count, NULL), OK);
     assert_int_equal(count, 3);
     assert_true(numbers[0] == 1 && numbers[1] == 2 && numbers[2] == 1000000);
     free(numbers);
-    assert_int_equal(segment_remove(kit.folder, 2, NULL), OK);
-    assert_int_equal(segment_remove(kit.folder, 2, NULL), OK);
-    assert_int_equal(segment_open_reader(kit.folder, 2, &reader, NULL), ERR_NOT_FOUND);
+    assert_int_equal(segment_remove(kit.place, 2, NULL), OK);
+    assert_int_equal(segment_remove(kit.place, 2, NULL), OK);
+    assert_int_equal(segment_open_reader(kit.place, 2, &reader, NULL), ERR_NOT_FOUND);
     segment_kit_close(&kit);
 }
 

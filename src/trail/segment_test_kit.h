@@ -25,6 +25,7 @@ struct kit_event {
 
 struct segment_kit {
     char folder[32];
+    struct segment_place *place;
     struct audit_key key;
     struct segment_meta segments[KIT_SEGMENTS_MAX];
     struct kit_event *events; /* by place, the newest first */
@@ -79,7 +80,7 @@ static inline void kit_add_segment(struct segment_kit *kit, int events, int64_t 
 {
     struct err err;
     struct segment *segment;
-    const struct segment_options options = {.folder = kit->folder,
+    const struct segment_options options = {.place = kit->place,
                                             .number = (int64_t)kit->segment_count + 1,
                                             .server = "kit",
                                             .day = -1,
@@ -118,11 +119,13 @@ static inline int kit_by_time(const void *a, const void *b)
     return (x->max_ms < y->max_ms) - (x->max_ms > y->max_ms);
 }
 
-static inline void kit_open(struct segment_kit *kit)
+/* `place` becomes the kit's; NULL: files of a folder of its own. */
+static inline void kit_open(struct segment_kit *kit, struct segment_place *place)
 {
     char path[64];
     *kit = (struct segment_kit){.folder = "/tmp/horae-segments-XXXXXX"};
     must(mkdtemp(kit->folder) != NULL);
+    kit->place = place ? place : segment_place_files(kit->folder);
     (void)snprintf(path, sizeof path, "%s/key", kit->folder);
     must(audit_key_load(path, &kit->key, NULL) == OK);
     (void)unlink(path);
@@ -139,7 +142,8 @@ static inline struct event_source kit_source(struct segment_kit *kit, struct rea
 static inline void kit_close(struct segment_kit *kit)
 {
     for (size_t i = 0; i < kit->segment_count; i++)
-        (void)segment_remove(kit->folder, kit->segments[i].number, NULL);
+        (void)segment_remove(kit->place, kit->segments[i].number, NULL);
+    segment_place_free(kit->place);
     (void)rmdir(kit->folder);
     free(kit->events);
 }

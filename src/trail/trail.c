@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "trail/heads.h"
 #include "trail/pending_store.h"
+#include "trail/segment_copy.h"
 #include "trail/trail_priv.h"
 
 #include <errno.h>
@@ -174,11 +175,21 @@ static enum err_code make_folder(const char *path, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, NULL, "cannot make %s: %s", path, strerror(errno));
 }
 
+static enum err_code move_in(const struct trail *trail, struct err *err)
+{
+    size_t count;
+    const enum err_code code = segment_move_in(trail->folder, trail->place, &count, err);
+    if (count)
+        log_info("audit", "%zu segments were moved from %s into the database", count, trail->folder);
+    return code;
+}
+
 enum err_code trail_open(const struct trail_options *options, struct trail **ret, struct err *err)
 {
     struct trail *trail = xcalloc(1, sizeof *trail);
     trail->options = *options;
     trail->folder = xstrdup(options->folder);
+    trail->place = options->place;
     trail->key_path = xstrdup(options->key_path);
     set_defaults(trail);
     pending_store_redact(options->rules.names);
@@ -194,6 +205,8 @@ enum err_code trail_open(const struct trail_options *options, struct trail **ret
     enum err_code code = make_folder(trail->folder, err);
     if (code == OK)
         code = audit_key_load(trail->key_path, &trail->key, err);
+    if (code == OK)
+        code = move_in(trail, err);
     if (code == OK)
         code = heads_open(trail->folder, &trail->key, &trail->heads, err);
     if (code == OK)

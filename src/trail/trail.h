@@ -22,9 +22,10 @@ enum {
 };
 
 struct trail_options {
-    struct store *store;       /* borrowed; audit_pending, audit_checkpoints, settings */
-    const struct clock *clock; /* borrowed */
-    const char *folder;        /* of the segments */
+    struct store *store;         /* borrowed; audit_pending, audit_checkpoints, settings */
+    const struct clock *clock;   /* borrowed */
+    struct segment_place *place; /* borrowed; of the segments */
+    const char *folder;          /* of the file heads, and of what is spooled */
     const char *key_path;
     bool relaxed;
     size_t queue_events, queue_bytes; /* 0: the defaults above */

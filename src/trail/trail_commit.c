@@ -41,8 +41,10 @@ static void published(struct trail *trail, struct trail_segment *segment, const 
         trail->options.stored(trail->options.arg, records, count);
 }
 
-/* The slots [from, to) that go to `segment`, side by side; returns how many. The last row of audit_pending among them, or 0. */
-static size_t gather(struct trail_plan *plan, const struct trail_segment *segment, size_t from, size_t to, int64_t *ret_pending)
+/* The slots [from, to) that go to `segment`, side by side; returns how many. The last row of audit_pending among them, or
+ * 0; rows up to `moved_id` are there already. */
+static size_t gather(struct trail_plan *plan, const struct trail_segment *segment, size_t from, size_t to, int64_t moved_id,
+                     int64_t *ret_pending)
 {
     size_t n = 0;
     if (plan->record_capacity < plan->slot_count) {
@@ -52,7 +54,7 @@ static size_t gather(struct trail_plan *plan, const struct trail_segment *segmen
     *ret_pending = 0;
     for (size_t i = from; i < to; i++) {
         const struct trail_group *group = &plan->groups[plan->slots[i].group];
-        if (plan->slots[i].segment != segment || group->code != OK)
+        if (plan->slots[i].segment != segment || group->code != OK || (group->pending_id && group->pending_id <= moved_id))
             continue;
         plan->records[n++] = *plan->slots[i].record;
         if (group->pending_id)
@@ -61,11 +63,32 @@ static size_t gather(struct trail_plan *plan, const struct trail_segment *segmen
     return n;
 }
 
+static void note_moved(struct trail *trail, int64_t pending_id)
+{
+    if (pending_id <= trail->moved_id)
+        return;
+    trail->moved_id = pending_id;
+    pending_store_moved(pending_id);
+}
+
+/* After a refusal by a server: an earlier write that nobody answered may have been carried out, and the table may be gone. */
+static void take_over(struct trail *trail, struct trail_segment *segment)
+{
+    const struct segment_meta *meta = segment_meta(segment->open);
+    if (meta->count != segment->meta.count) {
+        note_moved(trail, meta->pending_id);
+        trail_dedupe_release(segment); /* its filter does not know them */
+        trail_list_note(trail, segment);
+    }
+    if (!segment_place_folder(trail->place) && !segment_is_there(trail->place, segment->meta.number))
+        trail_abandon(trail, segment);
+}
+
 static enum err_code append(struct trail *trail, struct trail_segment *segment, size_t from, size_t to, struct err *err)
 {
     struct trail_plan *plan = trail->plan;
     int64_t pending_id;
-    size_t n = gather(plan, segment, from, to, &pending_id);
+    size_t n = gather(plan, segment, from, to, trail->moved_id, &pending_id);
     if (!n)
         return OK;
     enum err_code code = check_file(trail, segment, err);
@@ -74,12 +97,11 @@ static enum err_code append(struct trail *trail, struct trail_segment *segment, 
     if (segment == trail->current && pending_id < trail->moved_id)
         pending_id = trail->moved_id; /* a new segment carries it on, so that it outlives the former one */
     code = segment_append(segment->open, plan->records, n, pending_id, err);
-    if (code != OK)
+    if (code != OK) {
+        take_over(trail, segment);
         return code;
-    if (pending_id > trail->moved_id) {
-        trail->moved_id = pending_id;
-        pending_store_moved(pending_id);
     }
+    note_moved(trail, pending_id);
     for (size_t i = from; i < to; i++)
         if (plan->slots[i].segment == segment && plan->groups[plan->slots[i].group].code == OK)
             plan->groups[plan->slots[i].group].stored++;

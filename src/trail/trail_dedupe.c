@@ -3,7 +3,6 @@
  * all others; the rest are looked into. Filters are made when the first id asks for one. The writer's thread. */
 #include "base/log.h"
 #include "base/mem.h"
-#include "db/db_file.h"
 #include "trail/id_filter.h"
 #include "trail/segment_ids_query.h"
 #include "trail/segment_store.h"
@@ -17,7 +16,7 @@ void trail_dedupe_release(struct trail_segment *segment)
 {
     id_filter_free(segment->filter);
     segment->filter = NULL;
-    db_file_close(segment->reader);
+    segment_close_reader(segment->place, segment->reader);
     segment->reader = NULL;
 }
 
@@ -40,7 +39,7 @@ static void close_readers(struct trail *trail)
     for (size_t i = 0; i < trail->segment_count; i++)
         open += trail->segments[i]->reader != NULL;
     for (size_t i = 0; open >= READERS_MAX && i < trail->segment_count; i++) {
-        db_file_close(trail->segments[i]->reader);
+        segment_close_reader(trail->place, trail->segments[i]->reader);
         trail->segments[i]->reader = NULL;
     }
     mutex_unlock(&trail->mutex);
@@ -51,7 +50,7 @@ static enum err_code prepare(struct trail *trail, struct trail_segment *segment,
     enum err_code code = OK;
     if (!segment->reader) {
         close_readers(trail);
-        code = segment_open_reader(trail->folder, segment->meta.number, &segment->reader, err);
+        code = segment_open_reader(trail->place, segment->meta.number, &segment->reader, err);
     }
     if (code != OK || segment->filter)
         return code;
@@ -73,6 +72,10 @@ static enum err_code look_into(struct trail *trail, struct trail_segment *segmen
         code = prepare(trail, segment, err);
     if (code == OK && id_filter_may_hold(segment->filter, id))
         code = segment_store_find(segment->reader, id, ret_holds, err);
+    if (!segment_place_folder(trail->place)) { /* a snapshot, and one of few sessions */
+        segment_close_reader(trail->place, segment->reader);
+        segment->reader = NULL;
+    }
     return code;
 }
 
@@ -108,7 +111,7 @@ enum err_code trail_holds_id(struct trail *trail, const struct uuid *id, bool ev
     *ret_holds = false;
     for (struct trail_segment *segment; !*ret_holds && (segment = next_below(trail, &number, id, everywhere));) {
         enum err_code code = look_into(trail, segment, id, ret_holds, err);
-        if (code != OK && segment->open)
+        if (code != OK && (segment->open || trail_place_is_away(trail, code)))
             return code;
         if (code != OK) {
             log_error("audit", "ids of segment %lld cannot be looked up: %s", (long long)segment->meta.number, err->message);

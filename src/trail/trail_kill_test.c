@@ -34,6 +34,7 @@ struct said {
 struct work {
     char folder[64], segments[80], key[80], url[80];
     struct store *store;
+    struct segment_place *place;
     struct trail *trail;
     struct store_fault fault;
     atomic_int statements;
@@ -64,10 +65,12 @@ static void open_all(struct work *w)
 {
     struct err err;
     w->fault = (struct store_fault){before_statement, w};
+    w->place = segment_place_files(w->segments);
     const struct store_options store = {.url = w->url, .readers = 2, .relaxed = true, .fault = &w->fault};
     must(store_open(&store, &w->store, &err) == OK);
     const struct trail_options options = {.store = w->store,
                                           .clock = clock_real(),
+                                          .place = w->place,
                                           .folder = w->segments,
                                           .key_path = w->key,
                                           .relaxed = true,
@@ -82,6 +85,7 @@ static void close_all(struct work *w)
     trail_stop(w->trail);
     store_close(w->store);
     trail_free(w->trail);
+    segment_place_free(w->place);
 }
 
 /* ---- the child ---- */
@@ -194,29 +198,32 @@ static int times_of(const struct said *there, const char *name)
     return found;
 }
 
-static void read_segment(const char *folder, int64_t number, struct said *ret)
+static void read_segment(struct segment_place *place, int64_t number, struct said *ret)
 {
     struct db *db;
-    struct db_stmt *scan;
+    struct segment_scan scan;
     struct segment_row row;
     bool more = true;
-    assert_int_equal(segment_open_reader(folder, number, &db, NULL), OK);
-    assert_int_equal(segment_store_scan(db, 0, &scan, NULL), OK);
-    while (segment_store_next(scan, &row, &more, NULL) == OK && more && ret->count < NAMES_MAX) {
+    assert_int_equal(segment_open_reader(place, number, &db, NULL), OK);
+    segment_store_scan(db, 0, &scan);
+    while (segment_store_next(&scan, &row, &more, NULL) == OK && more && ret->count < NAMES_MAX) {
         char *name = ret->names[ret->count++];
         (void)snprintf(name, NAME_SIZE, "%.*s", (int)row.record.resource_id.n, row.record.resource_id.p);
     }
-    db_file_close(db);
+    segment_store_scan_end(&scan);
+    segment_close_reader(place, db);
 }
 
 static void read_segments(const char *folder, struct said *ret)
 {
     int64_t *numbers;
     size_t count;
+    struct segment_place *place = segment_place_files(folder);
     ret->count = 0;
-    assert_int_equal(segment_list(folder, &numbers, &count, NULL), OK);
+    assert_int_equal(segment_list(place, &numbers, &count, NULL), OK);
     for (size_t i = 0; i < count; i++)
-        read_segment(folder, numbers[i], ret);
+        read_segment(place, numbers[i], ret);
+    segment_place_free(place);
     free(numbers);
 }
 
@@ -228,14 +235,21 @@ static void expect_good(const struct work *w, int statement)
     char url[88];
     (void)snprintf(url, sizeof url, "sqlite:%s/t.db", w->folder);
     assert_int_equal(audit_key_read_public(w->key, key, NULL), OK);
-    const struct verify_options options = {
-        .folder = w->segments, .store = url, .public_key = key, .from_ms = INT64_MIN, .to_ms = INT64_MAX, .threads = 1};
+    struct segment_place *place = segment_place_files(w->segments);
+    const struct verify_options options = {.place = place,
+                                           .folder = w->segments,
+                                           .store = url,
+                                           .public_key = key,
+                                           .from_ms = INT64_MIN,
+                                           .to_ms = INT64_MAX,
+                                           .threads = 1};
     if (verify_store(&options, &result, &err) != OK)
         fail_msg("statement %d: %s", statement, err.message);
     if (!result.ok)
         fail_msg("statement %d: %s at %lld.%lld: %s", statement, verify_reason_name(result.first_bad.reason),
                  (long long)result.first_bad.segment, (long long)result.first_bad.seq, result.first_bad.detail);
     verify_result_release(&result);
+    segment_place_free(place);
 }
 
 static void read_said(int fd, struct said *ret)

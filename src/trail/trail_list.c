@@ -10,6 +10,7 @@ struct trail_segment *trail_list_add(struct trail *trail, const struct segment_m
 {
     struct trail_segment *segment = xcalloc(1, sizeof *segment);
     segment->meta = *meta;
+    segment->place = trail->place;
     mutex_lock(&trail->mutex);
     if (trail->segment_count == trail->segment_capacity) {
         trail->segment_capacity = trail->segment_capacity ? 2 * trail->segment_capacity : 16;
@@ -69,13 +70,15 @@ void trail_list_note(struct trail *trail, struct trail_segment *segment)
 static bool look(const struct trail *trail, int64_t number, struct stat *info)
 {
     char path[4200];
-    segment_path(trail->folder, number, path, sizeof path);
+    segment_path(segment_place_folder(trail->place), number, path, sizeof path);
     return stat(path, info) == 0;
 }
 
 bool trail_file_note(struct trail *trail, struct trail_segment *segment)
 {
     struct stat info;
+    if (!segment_place_folder(trail->place))
+        return true;
     if (!look(trail, segment->meta.number, &info))
         return false;
     segment->device = info.st_dev;
@@ -86,7 +89,14 @@ bool trail_file_note(struct trail *trail, struct trail_segment *segment)
 bool trail_file_is_there(const struct trail *trail, const struct trail_segment *segment)
 {
     struct stat info;
+    if (!segment_place_folder(trail->place))
+        return true; /* the write that finds it gone says so */
     return look(trail, segment->meta.number, &info) && info.st_dev == segment->device && info.st_ino == segment->inode;
+}
+
+bool trail_place_is_away(const struct trail *trail, enum err_code code)
+{
+    return !segment_place_folder(trail->place) && (code == ERR_UNAVAILABLE || code == ERR_BUSY);
 }
 
 /* ---- for readers ---- */

@@ -36,6 +36,7 @@ struct trail_segment {
     bool unsettled;           /* mutex: sealed, and not one file yet */
     bool unreadable;          /* found so at the start: kept, never touched */
     bool frozen;              /* found so at the start: not signed by our key. It is read, and never written or vouched for */
+    struct segment_place *place;
     struct segment *open;     /* writer; NULL: nothing is added to it */
     uint64_t device, inode;   /* writer: of the file that is open */
     int64_t planned;          /* writer: events of the plan in hand */
@@ -50,6 +51,7 @@ struct trail_segment {
 struct trail {
     struct trail_options options;
     char *folder, *key_path; /* owned */
+    struct segment_place *place;
     struct audit_key key;
     struct heads *heads;
     char server[sizeof(((struct segment_meta *)0)->server)];
@@ -106,6 +108,8 @@ void trail_list_free(struct trail *trail);
 void trail_list_note(struct trail *trail, struct trail_segment *segment);
 /* Remembers which file is open. False: it cannot be told. */
 bool trail_file_note(struct trail *trail, struct trail_segment *segment);
+/* An error that says nothing about a segment: the server that has all of them cannot be asked now. */
+bool trail_place_is_away(const struct trail *trail, enum err_code code);
 /* Whether that file is still the one of this name. */
 bool trail_file_is_there(const struct trail *trail, const struct trail_segment *segment);
 

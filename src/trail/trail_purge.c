@@ -95,7 +95,7 @@ static void remove_files(struct purge *purge)
         heads_drop(trail->heads, purge->gone[i].number);
         if (trail->options.removed)
             trail->options.removed(trail->options.arg, purge->gone[i].number);
-        if (segment_remove(trail->folder, purge->gone[i].number, &err) != OK) /* the next start tries again */
+        if (segment_remove(trail->place, purge->gone[i].number, &err) != OK) /* the next start tries again */
             log_warn("audit", "segment %lld was not removed: %s", (long long)purge->gone[i].number, err.message);
     }
 }

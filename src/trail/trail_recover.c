@@ -4,7 +4,6 @@
  * that are not moved (the writer moves them first). Signed events that are missing are said and recorded, and never passed over. */
 #include "base/log.h"
 #include "base/mem.h"
-#include "db/db_file.h"
 #include "trail/checkpoint_store.h"
 #include "trail/heads.h"
 #include "trail/pending_store.h"
@@ -44,11 +43,11 @@ static enum err_code last_word(struct trail *trail, int64_t segment, struct last
 static enum err_code read_meta(struct trail *trail, int64_t number, struct segment_meta *ret, struct err *err)
 {
     struct db *reader;
-    enum err_code code = segment_open_reader(trail->folder, number, &reader, err);
+    enum err_code code = segment_open_reader(trail->place, number, &reader, err);
     if (code != OK)
         return code;
     code = segment_read_meta(reader, ret, err);
-    db_file_close(reader);
+    segment_close_reader(trail->place, reader);
     return code;
 }
 
@@ -76,11 +75,12 @@ static enum err_code take_file(struct trail *trail, int64_t number, bool is_last
     if (code != OK)
         return code;
     if (word.found && word.checkpoint.kind == CHECKPOINT_PURGED) {
-        if (segment_remove(trail->folder, number, &why) != OK)
+        if (segment_remove(trail->place, number, &why) != OK)
             log_warn("audit", "segment %lld was not removed: %s", (long long)number, why.message);
         return OK;
     }
-    if (read_meta(trail, number, &meta, &why) == OK) {
+    code = read_meta(trail, number, &meta, &why);
+    if (code == OK) {
         struct trail_segment *segment = trail_list_add(trail, &meta);
         segment->vouched = word.found ? word.checkpoint.seq : 0;
         segment->frozen = !segment_is_signed(&meta, trail->key.public_key);
@@ -89,7 +89,9 @@ static enum err_code take_file(struct trail *trail, int64_t number, bool is_last
                       (long long)number, trail->key_path);
         return OK;
     }
-    if (is_last && !word.found && heads_seq(trail->heads, number) == 0) {
+    if (trail_place_is_away(trail, code))
+        return err_set(err, code, NULL, "%s", why.message);
+    if (is_last && segment_place_folder(trail->place) && !word.found && heads_seq(trail->heads, number) == 0) {
         set_aside(trail, number);
         return OK;
     }
@@ -102,7 +104,7 @@ static enum err_code take_files(struct trail *trail, struct err *err)
 {
     int64_t *numbers;
     size_t count;
-    enum err_code code = segment_list(trail->folder, &numbers, &count, err);
+    enum err_code code = segment_list(trail->place, &numbers, &count, err);
     if (code != OK)
         return code;
     for (size_t i = 0; i < count && code == OK; i++)

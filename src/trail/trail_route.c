@@ -13,7 +13,7 @@ enum { RETENTION_PARTS = 90 }; /* so many segments at most by time */
 
 struct segment_options trail_segment_options(const struct trail *trail, int64_t number)
 {
-    return (struct segment_options){.folder = trail->folder,
+    return (struct segment_options){.place = trail->place,
                                     .number = number,
                                     .server = trail->server,
                                     .key = &trail->key,

@@ -20,6 +20,8 @@ bool trail_settle_file(struct trail *trail, int64_t number)
     struct segment *segment;
     char path[SEGMENT_PATH_SIZE], log[SEGMENT_PATH_SIZE + 8];
     struct err err;
+    if (!segment_place_folder(trail->place))
+        return true;
     segment_path(trail->folder, number, path, sizeof path);
     (void)snprintf(log, sizeof log, "%s-wal", path);
     if (access(log, F_OK) != 0)

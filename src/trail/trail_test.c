@@ -25,6 +25,7 @@ enum { BATCHES_MAX = 64, WAIT_US = 30000000, STEP_US = 1000 };
 struct fixture {
     char folder[40], segments[64], key[64], url[64];
     struct store *store;
+    struct segment_place *place;
     struct trail *trail;
     struct store_fault fault;
     atomic_int inserts;       /* into audit_events so far */
@@ -59,6 +60,7 @@ static void open_trail(struct fixture *f)
     f->fault = (struct store_fault){before_statement, f};
     struct trail_options options = {.store = f->store,
                                     .clock = clock_real(),
+                                    .place = f->place,
                                     .folder = f->segments,
                                     .key_path = f->key,
                                     .relaxed = true,
@@ -84,6 +86,7 @@ static int set_up(void **state)
     (void)snprintf(f->url, sizeof f->url, "sqlite:%s/t.db", f->folder);
     (void)snprintf(f->segments, sizeof f->segments, "%s/t.db-audit", f->folder);
     (void)snprintf(f->key, sizeof f->key, "%s/audit.key", f->folder);
+    f->place = segment_place_files(f->segments);
     *state = f;
     return 0;
 }
@@ -94,6 +97,7 @@ static int tear_down(void **state)
     char command[80];
     (void)snprintf(command, sizeof command, "rm -r %s", f->folder);
     assert_int_equal(system(command), 0);
+    segment_place_free(f->place);
     free(f);
     return 0;
 }

@@ -52,18 +52,11 @@ static struct verify_segment *take_segment(struct work *w)
     return segment;
 }
 
-static bool file_is_there(const struct verify_options *o, int64_t number)
-{
-    char path[SEGMENT_PATH_SIZE];
-    segment_path(o->folder, number, path, sizeof path);
-    return access(path, F_OK) == 0;
-}
-
 /* Signed by the server after this verification began, perhaps: what it says now. */
 static bool is_vouched_for(const struct verify_options *o, int64_t number, enum checkpoint_kind kind)
 {
     struct verify_anchors now;
-    const struct verify_options again = {.folder = o->folder, .store = o->store, .public_key = o->public_key};
+    const struct verify_options again = {.place = o->place, .folder = o->folder, .store = o->store, .public_key = o->public_key};
     bool found = false;
     size_t count;
     if (verify_anchors_read(&again, &now, NULL) != OK)
@@ -76,14 +69,15 @@ static bool is_vouched_for(const struct verify_options *o, int64_t number, enum 
     return found;
 }
 
-/* The sealed state of a segment stands in a checkpoint, that of every other one in the file heads: somebody removed it. */
+/* The sealed state of a segment stands in a checkpoint, that of every other one in the file heads: somebody removed it. In a database
+ * an open segment may be another server's, with its heads; a checkpoint of its beginning is there all the same. */
 static void check_vouched(const struct work *w, struct verify_segment *segment)
 {
     const enum checkpoint_kind kind = segment->meta.state == SEGMENT_SEALED ? CHECKPOINT_SEALED : CHECKPOINT_HEAD;
     size_t count;
     const struct verify_anchor *items = verify_anchors_of(&w->anchors, segment->number, &count);
     for (size_t i = 0; i < count; i++)
-        if (items[i].from_heads || (kind == CHECKPOINT_SEALED && items[i].kind == kind))
+        if (items[i].from_heads || (kind == CHECKPOINT_SEALED ? items[i].kind == kind : !segment_place_folder(w->options->place)))
             return;
     if (!segment->meta.count || is_vouched_for(w->options, segment->number, CHECKPOINT_SEALED))
         return;
@@ -152,7 +146,7 @@ static bool has_time_of(const struct verify_options *o, const struct verify_anch
 static enum err_code list_files(struct work *w, struct err *err)
 {
     int64_t *numbers;
-    enum err_code code = segment_list(w->options->folder, &numbers, &w->count, err);
+    enum err_code code = segment_list(w->options->place, &numbers, &w->count, err);
     if (code != OK)
         return code;
     w->segments = xcalloc(w->count + 1, sizeof w->segments[0]);
@@ -216,12 +210,12 @@ static bool is_back(const struct work *w, int64_t number, struct verify_bad *ret
     if (!verify_tombstone(&w->anchors, number))
         return false;
     for (int i = 0; i < PURGE_TRIES; i++) {
-        if (!file_is_there(w->options, number))
+        if (!segment_is_there(w->options->place, number))
             return false;
         (void)usleep(PURGE_PAUSE_US);
     }
     struct uuid id;
-    const bool found = verify_first_id(w->options->folder, number, &id);
+    const bool found = verify_first_id(w->options->place, number, &id);
     verify_say(ret, VERIFY_INSERTED, number, 1, found ? &id : NULL, "retention has dropped this segment, and it is back");
     return true;
 }

@@ -26,7 +26,8 @@ struct verify_bad {
 };
 
 struct verify_options {
-    const char *folder;               /* of the segments */
+    struct segment_place *place;      /* of the segments */
+    const char *folder;               /* of the file heads */
     const char *store;                /* url; its audit_checkpoints are read */
     const uint8_t *public_key;        /* AUDIT_PUBLIC_BYTES */
     const struct checkpoint *outside; /* kept elsewhere, in any order; signed by the key */

@@ -13,6 +13,7 @@ enum { ANSWER_MAX = 64 << 20 };
 struct verify_api {
     struct store *store;
     struct trail *trail;
+    struct segment_place *place;
     char *url, *folder; /* owned */
     atomic_bool stop;
     struct mutex mutex; /* guards all below */
@@ -49,7 +50,8 @@ static struct http_request *take_request(struct verify_api *api)
 static void run(void *arg)
 {
     struct verify_api *api = arg;
-    const struct verify_options options = {.folder = api->folder,
+    const struct verify_options options = {.place = api->place,
+                                           .folder = api->folder,
                                            .store = api->url,
                                            .public_key = trail_key(api->trail)->public_key,
                                            .from_ms = api->from_ms,
@@ -197,6 +199,7 @@ struct verify_api *verify_api_new(const struct verify_api_options *options)
     api->store = options->store;
     api->url = xstrdup(options->url);
     api->folder = xstrdup(options->folder);
+    api->place = options->place;
     api->trail = options->trail;
     mutex_init(&api->mutex);
     return api;

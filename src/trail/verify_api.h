@@ -11,10 +11,11 @@
 struct verify_api;
 
 struct verify_api_options {
-    struct store *store; /* borrowed */
-    struct trail *trail; /* borrowed */
-    const char *url;     /* of the store; copied, as the next */
-    const char *folder;  /* of the segments */
+    struct store *store;         /* borrowed */
+    struct trail *trail;         /* borrowed */
+    const char *url;             /* of the store; copied, as the next */
+    const char *folder;          /* of the file heads */
+    struct segment_place *place; /* borrowed; of the segments */
 };
 
 struct verify_api *verify_api_new(const struct verify_api_options *options);

@@ -33,15 +33,16 @@ struct found {
 static enum err_code look_for(struct db *db, int64_t from, const struct audit_hash *before, int64_t seq,
                               const struct audit_hash *stands, struct found *ret, struct err *err)
 {
-    struct db_stmt *scan;
+    struct segment_scan scan;
     struct segment_row row;
     bool more = true;
     *ret = (struct found){.is_there = false};
-    enum err_code code = segment_store_scan(db, from, &scan, err);
-    while (code == OK && (code = segment_store_next(scan, &row, &more, err)) == OK && more) {
+    enum err_code code = OK;
+    segment_store_scan(db, from, &scan);
+    while (code == OK && (code = segment_store_next(&scan, &row, &more, err)) == OK && more) {
         if (ret->is_there) { /* the one behind it */
             ret->is_last = false;
-            db_reset(scan);
+            segment_store_scan_end(&scan);
             break;
         }
         struct audit_hash hash;
@@ -89,13 +90,12 @@ static void look_at_id(const struct verify_walk *walk, struct place *place)
 
 static enum err_code read_place(const struct verify_walk *walk, struct place *ret, struct err *err)
 {
-    struct db_stmt *scan;
+    struct segment_scan scan;
     struct segment_row row;
     bool more = false;
     *ret = (struct place){.is_there = false};
-    enum err_code code = segment_store_scan(walk->db, walk->seq + 1, &scan, err);
-    if (code == OK)
-        code = segment_store_next(scan, &row, &more, err);
+    segment_store_scan(walk->db, walk->seq + 1, &scan);
+    enum err_code code = segment_store_next(&scan, &row, &more, err);
     if (code != OK || !more)
         return code;
     ret->row = row;
@@ -105,13 +105,13 @@ static enum err_code read_place(const struct verify_walk *walk, struct place *re
         look_at_id(walk, ret);
     }
     ret->row.record = (struct audit_record){.id = row.record.id}; /* its views end here */
-    code = segment_store_next(scan, &row, &more, err);
+    code = segment_store_next(&scan, &row, &more, err);
     if (code != OK || !more)
         return code;
     ret->has_next = true;
     for (int64_t k = 1; k <= SHIFT_MAX && !ret->skips && !row.damaged; k++)
         ret->skips = follows(&ret->row.hash, row.seq + k, &row);
-    db_reset(scan);
+    segment_store_scan_end(&scan);
     return OK;
 }
 

@@ -2,7 +2,6 @@
 /* Exports that were tampered with. */
 #include "trail/verify_export.h"
 
-#include "db/db_file.h"
 #include "trail/checkpoint_file.h"
 #include "trail/export_line.h"
 #include "trail/segment_store.h"
@@ -25,21 +24,21 @@ struct lines {
 static void export_segment(const struct log *log, int64_t number, struct export_part *part, struct buf *out)
 {
     struct db *db;
-    struct db_stmt *scan;
+    struct segment_scan scan;
     struct segment_row row;
     bool more = true;
-    assert_int_equal(segment_open_reader(log->kit.folder, number, &db, NULL), OK);
+    assert_int_equal(segment_open_reader(log->kit.place, number, &db, NULL), OK);
     assert_int_equal(segment_read_meta(db, &part->meta, NULL), OK);
-    assert_int_equal(segment_store_scan(db, 1, &scan, NULL), OK);
+    segment_store_scan(db, 1, &scan);
     struct audit_hash before = part->meta.genesis;
-    while (segment_store_next(scan, &row, &more, NULL) == OK && more) {
+    while (segment_store_next(&scan, &row, &more, NULL) == OK && more) {
         const struct export_chain chain = {number, row.seq, row.hash, before};
         export_line_write(out, row.record.event, &chain);
         before = row.hash;
     }
     part->first_seq = 1;
     part->last_seq = part->meta.count;
-    db_file_close(db);
+    segment_close_reader(log->kit.place, db);
 }
 
 static void make_lines(struct lines *lines, bool filtered)

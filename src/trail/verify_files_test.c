@@ -37,7 +37,7 @@ static void missing_files_are_found(void **state)
     struct log log;
     for (int64_t number = 1; number <= SEGMENTS; number++) {
         log_open(&log);
-        assert_int_equal(segment_remove(log.kit.folder, number, NULL), OK);
+        assert_int_equal(segment_remove(log.kit.place, number, NULL), OK);
         expect(&log, "removed file", VERIFY_REMOVED, number, 1, NULL);
         segment_kit_close(&log.kit);
     }
@@ -277,13 +277,13 @@ static void retention_leaves_tombstones(void **state) /* RET-05 */
     log_open(&log);
     set_aside(&log, "000001.db", ".old", false);
     vouch(&log, CHECKPOINT_PURGED, &log.metas[1]);
-    assert_int_equal(segment_remove(log.kit.folder, 1, NULL), OK);
+    assert_int_equal(segment_remove(log.kit.place, 1, NULL), OK);
     expect_good(&log, 2 * EVENTS);
     set_aside(&log, "000001.db", ".old", true);
     expect(&log, "a dropped segment is back", VERIFY_INSERTED, 1, 1, &log.ids[1][1]);
-    assert_int_equal(segment_remove(log.kit.folder, 1, NULL), OK);
+    assert_int_equal(segment_remove(log.kit.place, 1, NULL), OK);
     expect_good(&log, 2 * EVENTS);
-    assert_int_equal(segment_remove(log.kit.folder, 2, NULL), OK);
+    assert_int_equal(segment_remove(log.kit.place, 2, NULL), OK);
     expect(&log, "dropped by somebody else", VERIFY_REMOVED, 2, 1, NULL);
     cut = log.metas[2];
     cut.count = 4; /* cut off, and then dropped by a server that did not look */
@@ -299,7 +299,7 @@ static void another_segment_of_the_same_number_is_found(void **state)
     (void)state;
     struct log log;
     log_open(&log);
-    assert_int_equal(segment_remove(log.kit.folder, 2, NULL), OK);
+    assert_int_equal(segment_remove(log.kit.place, 2, NULL), OK);
     struct segment_options options = segment_kit_options(&log.kit, 2);
     struct segment *segment;
     options.now_ms++;
@@ -361,7 +361,8 @@ static void checkpoints_of_another_key_are_refused(void **state)
     (void)snprintf(url, sizeof url, "sqlite:%s", log.database);
     segment_kit_open(&other);
     checkpoint_sign(&log.checkpoints[0], &other.key);
-    const struct verify_options options = {.folder = log.kit.folder,
+    const struct verify_options options = {.place = log.kit.place,
+                                           .folder = log.kit.folder,
                                            .store = url,
                                            .public_key = log.kit.key.public_key,
                                            .outside = log.checkpoints,

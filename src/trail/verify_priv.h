@@ -70,7 +70,7 @@ struct verify_segment {
 enum err_code verify_segment_run(const struct verify_options *options, const struct verify_anchors *anchors,
                                  struct verify_segment *segment, void (*done)(void *arg, int64_t rows), void *arg,
                                  struct err *err);
-/* The id of the first event in the file. False: it cannot be read. */
-bool verify_first_id(const char *folder, int64_t number, struct uuid *ret);
+/* The id of the first event in the segment. False: it cannot be read. */
+bool verify_first_id(struct segment_place *place, int64_t number, struct uuid *ret);
 
 #endif

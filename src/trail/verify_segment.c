@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One segment against its chain, its own signed state, and what was signed elsewhere. */
-#include "db/db_file.h"
 #include "trail/verify_priv.h"
 
 #include <stdio.h>
@@ -43,15 +42,14 @@ static bool is_asked_for(const struct run *r, int64_t seq)
 
 static void find_id(struct run *r, int64_t seq, struct uuid *ret, bool *ret_found)
 {
-    struct db_stmt *scan;
+    struct segment_scan scan;
     struct segment_row row;
     bool more = false;
-    *ret_found = segment_store_scan(r->walk.db, seq, &scan, NULL) == OK && segment_store_next(scan, &row, &more, NULL) == OK &&
-                 more && row.seq == seq;
-    if (more)
-        db_reset(scan);
+    segment_store_scan(r->walk.db, seq, &scan);
+    *ret_found = segment_store_next(&scan, &row, &more, NULL) == OK && more && row.seq == seq;
     if (*ret_found)
         *ret = row.record.id;
+    segment_store_scan_end(&scan);
 }
 
 /* Signed places that the walk has come to. One that does not fit is kept in mind: if the chain breaks behind it, that tells more. */
@@ -146,17 +144,18 @@ static bool is_time_for_a_word(struct run *r)
 
 static enum err_code walk_rows(struct run *r, struct err *err)
 {
-    struct db_stmt *scan = NULL;
+    struct segment_scan scan;
     struct segment_row row;
     bool more = true, end = false;
-    enum err_code code = segment_store_scan(r->walk.db, INT64_MIN, &scan, err);
-    while (code == OK && !end && (code = segment_store_next(scan, &row, &more, err)) == OK && more) {
+    enum err_code code = OK;
+    segment_store_scan(r->walk.db, INT64_MIN, &scan);
+    while (!end && (code = segment_store_next(&scan, &row, &more, err)) == OK && more) {
         code = take_row(r, &row, &end, err); /* classifying ends the scan */
         if (code != OK || end)
             break;
         pass_anchors(r);
         if (is_time_for_a_word(r)) {
-            db_reset(scan);
+            segment_store_scan_end(&scan);
             return err_set(err, ERR_CANCELLED, NULL, "the verification was ended");
         }
     }
@@ -164,8 +163,7 @@ static enum err_code walk_rows(struct run *r, struct err *err)
         say(r, VERIFY_CHANGED, r->walk.seq + 1, NULL, "the file is damaged from here on");
         code = OK;
     }
-    if (scan)
-        db_reset(scan);
+    segment_store_scan_end(&scan);
     return code;
 }
 
@@ -298,7 +296,7 @@ enum err_code verify_segment_run(const struct verify_options *options, const str
                                  struct err *err)
 {
     struct run run = {.options = options, .segment = segment, .walk = {.segment = segment->number}, .done = done, .arg = arg};
-    enum err_code code = segment_open_reader(options->folder, segment->number, &run.walk.db, err);
+    enum err_code code = segment_open_reader(options->place, segment->number, &run.walk.db, err);
     if (code == ERR_CORRUPT) {
         say(&run, VERIFY_CHANGED, 0, NULL, "the file is damaged or no segment");
         return OK;
@@ -306,22 +304,23 @@ enum err_code verify_segment_run(const struct verify_options *options, const str
     if (code != OK)
         return code;
     run.anchors = verify_anchors_of(anchors, segment->number, &run.anchor_count);
-    code = db_exec(run.walk.db, "BEGIN", err);
+    if (segment_place_folder(options->place)) /* a server's readers have a snapshot already */
+        code = db_exec(run.walk.db, "BEGIN", err);
     if (code == OK)
         code = check_rows(&run, err);
-    db_file_close(run.walk.db);
+    segment_close_reader(options->place, run.walk.db);
     if (done)
         done(arg, run.rows % ROWS_PER_WORD);
     return code;
 }
 
-bool verify_first_id(const char *folder, int64_t number, struct uuid *ret)
+bool verify_first_id(struct segment_place *place, int64_t number, struct uuid *ret)
 {
     struct run run = {.segment = NULL};
     bool found = false;
-    if (segment_open_reader(folder, number, &run.walk.db, NULL) != OK)
+    if (segment_open_reader(place, number, &run.walk.db, NULL) != OK)
         return false;
     find_id(&run, 1, ret, &found);
-    db_file_close(run.walk.db);
+    segment_close_reader(place, run.walk.db);
     return found;
 }

@@ -122,7 +122,7 @@ static void insert_chained(const struct log *log, int64_t number, int64_t after,
     struct audit_record *made = segment_kit_records(&kit, 1);
     struct audit_hash hash = log->metas[number].genesis;
     struct segment_row row;
-    struct db_stmt *scan;
+    struct segment_scan scan;
     bool more = true;
     (void)snprintf(sql, sizeof sql,
                    "UPDATE audit_events SET seq = -(seq + 1) WHERE seq > %d; UPDATE audit_events SET seq = -seq WHERE seq < 0",
@@ -132,22 +132,23 @@ static void insert_chained(const struct log *log, int64_t number, int64_t after,
     const struct db_file_options file = {.path = path, .relaxed = true};
     assert_int_equal(db_file_open(&file, &db, NULL), OK);
     *ret_id = made[0].id;
-    assert_int_equal(segment_store_scan(db, 1, &scan, NULL), OK);
+    segment_store_scan(db, 1, &scan);
     for (int64_t seq = 1; seq <= after && more; seq++) {
-        assert_int_equal(segment_store_next(scan, &row, &more, NULL), OK);
+        assert_int_equal(segment_store_next(&scan, &row, &more, NULL), OK);
         hash = row.hash;
     }
-    db_reset(scan);
+    segment_store_scan_end(&scan);
     audit_record_hash(&hash, after + 1, &made[0], &hash);
-    assert_int_equal(segment_store_insert(db, after + 1, &made[0], &hash, NULL), OK);
+    const struct segment_addition row_made = {after + 1, made, &hash, 1};
+    assert_int_equal(segment_store_insert(db, &row_made, NULL), OK);
     for (int64_t seq = after + 2; all; seq++) {
         char digits[2 * AUDIT_HASH_BYTES + 1];
-        assert_int_equal(segment_store_scan(db, seq, &scan, NULL), OK);
-        assert_int_equal(segment_store_next(scan, &row, &more, NULL), OK);
+        segment_store_scan(db, seq, &scan);
+        assert_int_equal(segment_store_next(&scan, &row, &more, NULL), OK);
         if (!more)
             break;
         audit_record_hash(&hash, seq, &row.record, &hash);
-        db_reset(scan);
+        segment_store_scan_end(&scan);
         for (int i = 0; i < AUDIT_HASH_BYTES; i++)
             (void)snprintf(digits + 2 * i, 3, "%02x", hash.b[i]);
         (void)snprintf(sql, sizeof sql, "UPDATE audit_events SET hash = x'%s' WHERE seq = %d", digits, (int)seq);

@@ -98,6 +98,7 @@ static inline void log_open(struct log *log)
     *log = template;
     (void)snprintf(log->kit.folder, sizeof log->kit.folder, "/tmp/horae-trail-XXXXXX");
     assert_non_null(mkdtemp(log->kit.folder));
+    log->kit.place = segment_place_files(log->kit.folder);
     (void)snprintf(command, sizeof command, "cp -p %s/* %s", template.kit.folder, log->kit.folder);
     assert_int_equal(system(command), 0);
     (void)snprintf(log->database, sizeof log->database, "%s/horae.db", log->kit.folder);
@@ -123,6 +124,7 @@ static inline int remove_template(void **state)
 static inline void verify(const struct log *log, struct verify_options options, struct verify_result *ret)
 {
     struct err err;
+    options.place = log->kit.place;
     options.folder = log->kit.folder;
     char url[80];
     (void)snprintf(url, sizeof url, "sqlite:%s", log->database);

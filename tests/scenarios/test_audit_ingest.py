@@ -13,7 +13,7 @@ import time
 import unittest
 import uuid
 
-from harness import ADMIN_TOKEN, AUDIT_FOLDER, Answer, Server, ServerCase, wait_until
+from harness import ADMIN_TOKEN, AUDIT_FOLDER, POSTGRES, Answer, Server, ServerCase, segment_rows, wait_until
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
@@ -36,7 +36,9 @@ def read_segment(path):
 
 
 def stored_events(folder):
-    """(segment, seq, event) of all that is stored, read from the files, in the order of storing."""
+    """(segment, seq, event) of all that is stored, read from where it lies, in the order of storing."""
+    if POSTGRES:
+        return [(segment, seq, json.loads(text)) for segment, seq, text in segment_rows(folder)]
     segments = os.path.join(folder, AUDIT_FOLDER)
     paths = [os.path.join(segments, name) for name in sorted(os.listdir(segments)) if re.fullmatch(r"\d{6}\.db", name)]
     found = []

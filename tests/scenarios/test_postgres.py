@@ -16,6 +16,7 @@ import threading
 import time
 import unittest
 import urllib.parse
+import uuid
 
 from harness import ADMIN_TOKEN, BINARY, Server, ServerCase, run_cli, wait_until
 from postgres_kit import PASSWORD, Cluster
@@ -543,6 +544,90 @@ class Running(Case):
         server.stop()  # it does not wait for ever
         thread.join(30)
         self.assertFalse(thread.is_alive())
+
+
+USER = {"uid": "u-1", "username": "Ann", "type": "user"}
+
+
+class AuditLog(Case):
+    """Segments in the database (decision 18): whoever has it has the log."""
+
+    def configured(self, **settings):
+        path = os.path.join(self.folder(), "horae.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("audit:\n" + "".join(f"  {name}: {value}\n" for name, value in settings.items()))
+        return ["--config", path]
+
+    def post(self, server, count):
+        """Ids that were acknowledged."""
+        events = [{"id": str(uuid.uuid4()), "action": "created", "resource": {"type": "pod", "identifier": "p"}, "user": USER} for _ in range(count)]
+        return [event["id"] for event in events] if server.post("/audit/events", events).status == 201 else []
+
+    def stored(self, name):
+        return [json.loads(line)["id"] for line in cluster.sql("SELECT event FROM audit_log WHERE resource_type = 'pod' ORDER BY segment, seq", name).splitlines()]
+
+    def sealed(self, server):
+        return sum(row["kind"] == "sealed" for row in server.get("/audit/checkpoints?page_size=100").data)
+
+    def test_another_server_goes_on_with_the_log(self):
+        name, url = self.database()
+        settings = self.configured(segment_events=100)
+        server = self.serve(url, *settings)
+        ids = sum((self.post(server, 60) for _ in range(5)), [])
+        wait_until("segments to be sealed", lambda: self.sealed(server) >= 2)
+        self.assertEqual(glob.glob(f"{server.folder}/postgres-audit/*.db*"), [])
+        server.kill()
+        other = self.folder()
+        shutil.copy(f"{server.folder}/audit.key", other)
+        second = Server(settings, {"HORAE_STORE": url}, data=other)
+        self.addCleanup(second.remove)
+        ids += self.post(second, 60)
+        self.assertEqual(self.stored(name), ids)
+        self.assertTrue(second.get("/audit/verify").data["ok"])
+        self.assertEqual(second.get("/audit/events?resource_type=pod&page_size=1").json["pagination"]["total"], len(ids))
+        second.stop()
+        done = run_cli("audit", "verify", "--store", url, "--data", other)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+
+    def test_events_whose_commit_has_no_answer_are_there_once(self):
+        for how in ("after", "before"):
+            with self.subTest(how):
+                name, direct = self.database()
+                proxy, url = Running.through(self, direct)
+                server = self.serve(url, *self.configured(segment_events=100))
+                server.create(name="task", type="noop")
+                ids, seen = self.post(server, 1), [0]
+
+                def cut(text, seen=seen, how=how):
+                    seen[0] += text == "COMMIT"  # of a segment: those of the store are WRITTEN
+                    return how if text == "COMMIT" and seen[0] % 5 == 3 else None
+
+                proxy.cut = cut
+                for number in range(60):
+                    ids += self.post(server, 3)
+                    server.request("PATCH", "/scheduler/tasks/task", {"description": f"{number}"})
+                proxy.cut = lambda text: None
+                self.assertGreater(proxy.cuts, 4)
+                wait_until("events to be stored", lambda: self.post(server, 1))
+                stored = collections.Counter(self.stored(name))
+                self.assertEqual(set(stored.values()), {1})
+                self.assertEqual([one for one in ids if one not in stored], [])
+                changed = server.get("/audit/events?resource_type=scheduledTask&action=updated&page_size=100").data
+                self.assertEqual(len({one["id"] for one in changed}), len(changed))
+                self.assertTrue(server.get("/audit/verify").data["ok"])
+                server.stop()
+
+    def test_retention_drops_partitions(self):
+        name, url = self.database()
+        server = self.serve(url, *self.configured(segment_events=100))
+        old = int(time.time() * 1000) - 100 * 86_400_000
+        events = [{"action": "created", "resource": {"type": "pod", "identifier": "old"}, "user": USER, "timestamp": old} for _ in range(250)]
+        self.assertEqual(server.post("/audit/events", events).status, 201)
+        self.post(server, 5)
+        self.assertRegex(server.finished(server.trigger("audit_cleanup"))["result"], "^deleted 250 audit events in 1 segments")
+        self.assertEqual(cluster.sql("SELECT count(*) FROM audit_log WHERE resource_id = 'old'", name), "0")
+        self.assertEqual(cluster.sql("SELECT count(*) FROM pg_inherits WHERE inhparent = 'audit_log'::regclass", name), cluster.sql("SELECT count(*) FROM audit_segments", name))
+        self.assertTrue(server.get("/audit/verify").data["ok"])
 
 
 if __name__ == "__main__":
