@@ -8,6 +8,7 @@ FUZZ_SECONDS ?= 600
 FUZZ ?=
 SEEDS ?= 1 1000
 ROUNDS ?= 1000
+CLUSTER_ROUNDS ?= 30
 SEED ?=
 
 .PHONY: all run test check chaos coverage fuzz simulate bench deps install man lint format clean
@@ -34,11 +35,13 @@ check:
 	@tools/deps.sh check
 	@tools/check.sh
 
-# Long: ROUNDS of SIGKILL under load (about 150 a minute); prints its seed, and SEED repeats its choices.
+# Long: ROUNDS of SIGKILL under load (about 150 a minute), and CLUSTER_ROUNDS of faults to three instances on PostgreSQL (about 3 a
+# minute); prints its seed, and SEED repeats its choices.
 chaos:
 	@tools/deps.sh test
 	@tools/build.sh release
 	@nice $(PYTHON) tests/kill_loop.py build/release --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+	@nice $(PYTHON) tests/cluster_loop.py build/release --rounds $(CLUSTER_ROUNDS) $(if $(SEED),--seed $(SEED))
 
 # Lines that no test runs, by file; fails below the floor.
 coverage:

@@ -13,7 +13,7 @@ struct store;
 enum { ACCESS_TOKEN_S = 3600, REFRESH_TOKEN_S = 30 * 86400, PRINCIPALS_KEPT = 4096, TOKEN_USE_NOTED_S = 60 };
 
 struct access_options {
-    struct store *store;
+    struct store *store; /* NULL: fixed tokens alone, and nobody is made */
     const struct clock *clock;
     const char *data_dir;
     const char *admin_token;    /* NULL = none */
@@ -28,6 +28,9 @@ void access_drain(struct access *access);
 
 /* For http_server_options. `arg` is the access. */
 enum err_code access_authenticate(void *arg, struct http_request *request, struct http_principal *ret, struct err *err);
+
+/* Whom a fixed token of this machine names, NULL = it shows none. Lives as long as the access. */
+const char *access_own_caller(void *access, struct http_request *request);
 
 struct http_routes access_routes(struct access *access);
 

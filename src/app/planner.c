@@ -60,6 +60,7 @@ enum err_code planner_open(struct planner *planner, const struct config *config,
     else
         planner->leases = lease_shared_new(store, clock, holder, arbiter);
     planner->ttl_us = ttls[url.kind];
+    planner->is_local = url.kind == LEASE_LOCAL;
     explicit_bzero(&url, sizeof url);
     if (code != OK)
         return code;
@@ -67,6 +68,7 @@ enum err_code planner_open(struct planner *planner, const struct config *config,
     planner->clock = clock;
     planner->wanted = config->enable_cron;
     kept_lease_init(&planner->kept, planner->leases, clock);
+    mutex_init(&planner->mutex);
     planner->opened = true;
     return OK;
 }
@@ -101,28 +103,64 @@ static enum err_code write_alert(struct db *tx, void *arg, struct err *err)
     return alert_put(telling->planner->alerts, tx, &message, clock_wall(telling->planner->clock).us, err);
 }
 
-static void lease_changed(void *arg, const struct lease_report *report)
+/* The mutex is held. */
+static void tell(struct planner *planner, const struct lease_report *report)
 {
-    struct planner *planner = arg;
     struct telling telling = {planner, report};
     struct err err;
     scheduler_wake(planner->scheduler);
     if (!alerts_want(planner->alerts, ALERT_LOCK_FAILURE))
         return;
-    if (store_write(planner->store, write_alert, &telling, &err) != OK) /* of which there is an alert of its own */
+    if (store_write(planner->in_use, write_alert, &telling, &err) != OK) /* of which there is an alert of its own */
         log_warn("cluster", "an alert on locks was not recorded: %s", err.message);
     else
         alerts_wake(planner->alerts);
 }
 
+static void lease_changed(void *arg, const struct lease_report *report)
+{
+    struct planner *planner = arg;
+    mutex_lock(&planner->mutex);
+    if (planner->in_use)
+        tell(planner, report);
+    mutex_unlock(&planner->mutex);
+    if (report->state == LEASE_STATE_WAITING && planner->lost)
+        planner->lost(planner->lost_arg);
+}
+
 /* ---- life ---- */
 
-void planner_start(struct planner *planner, struct scheduler *scheduler, struct alerts *alerts)
+void planner_keep(struct planner *planner)
 {
+    mutex_lock(&planner->mutex);
+    if (planner->wanted && !planner->keeper)
+        planner->keeper = lease_keeper_start(&planner->kept, lease_changed, planner);
+    mutex_unlock(&planner->mutex);
+}
+
+static void use(struct planner *planner, struct scheduler *scheduler, struct alerts *alerts, struct store *store)
+{
+    mutex_lock(&planner->mutex);
     planner->scheduler = scheduler;
     planner->alerts = alerts;
-    if (planner->wanted)
-        planner->keeper = lease_keeper_start(&planner->kept, lease_changed, planner);
+    planner->in_use = store;
+    mutex_unlock(&planner->mutex);
+    if (planner->is_local)
+        return;
+    mutex_lock(&planner->kept.mutex); /* no renewal is under way */
+    lease_shared_use(planner->leases, store ? store : planner->store);
+    mutex_unlock(&planner->kept.mutex);
+}
+
+void planner_attach(struct planner *planner, struct scheduler *scheduler, struct alerts *alerts, struct store *store)
+{
+    use(planner, scheduler, alerts, store);
+}
+
+void planner_detach(struct planner *planner)
+{
+    if (planner->opened)
+        use(planner, NULL, NULL, NULL);
 }
 
 bool planner_may_decide(void *arg)
@@ -131,11 +169,23 @@ bool planner_may_decide(void *arg)
     return !planner->wanted || kept_lease_is_safe(&planner->kept);
 }
 
-bool planner_report(const struct planner *planner, struct lease_report *ret)
+bool planner_report(struct planner *planner, struct lease_report *ret)
 {
-    if (planner->keeper)
+    mutex_lock(&planner->mutex);
+    bool kept = planner->keeper != NULL;
+    if (kept)
         lease_keeper_report(planner->keeper, ret);
-    return planner->keeper != NULL;
+    mutex_unlock(&planner->mutex);
+    return kept;
+}
+
+static void stop_keeping(struct planner *planner)
+{
+    mutex_lock(&planner->mutex);
+    struct lease_keeper *keeper = planner->keeper;
+    planner->keeper = NULL;
+    mutex_unlock(&planner->mutex);
+    lease_keeper_stop(keeper);
 }
 
 void planner_leave(struct planner *planner)
@@ -143,15 +193,16 @@ void planner_leave(struct planner *planner)
     struct err err;
     if (!planner->opened)
         return;
-    lease_keeper_stop(planner->keeper);
-    planner->keeper = NULL;
+    stop_keeping(planner);
     if (kept_lease_release(&planner->kept, &err) != OK)
         log_warn("cluster", "the planner's lease was not released: %s", err.message);
 }
 
 void planner_free(struct planner *planner)
 {
-    if (planner->opened)
+    if (planner->opened) {
         kept_lease_release_memory(&planner->kept);
+        mutex_release(&planner->mutex);
+    }
     lease_provider_free(planner->leases);
 }

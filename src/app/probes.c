@@ -39,7 +39,7 @@ static void put_audit(struct json_writer *w, struct trail *trail)
 }
 
 /* While it is not held nothing new starts; the rest goes on (LCK-09). Why is said in the log: this answer needs no token. */
-static void put_lock(struct json_writer *w, const struct planner *planner)
+static void put_lock(struct json_writer *w, struct planner *planner)
 {
     struct lease_report report;
     if (!planner_report(planner, &report))
@@ -52,6 +52,18 @@ static void put_lock(struct json_writer *w, const struct planner *planner)
     json_end_object(w);
 }
 
+static void put_cluster(struct json_writer *w, const struct cluster_status *cluster)
+{
+    json_key(w, "cluster");
+    json_begin_object(w);
+    json_put_text(w, "role", atomic_load(&cluster->leads) ? "planner" : "member");
+    json_put_bool(w, "leader_known", atomic_load(&cluster->leader_known));
+    json_put_int(w, "instances", atomic_load(&cluster->live));
+    json_put_int(w, "clock_offset_ms", atomic_load(&cluster->clock_offset_us) / US_PER_MS);
+    json_put_bool(w, "clock_off", atomic_load(&cluster->clock_off));
+    json_end_object(w);
+}
+
 static void answer_state(struct http_request *request, int status, const char *state, struct probes *details)
 {
     struct buf out;
@@ -61,7 +73,9 @@ static void answer_state(struct http_request *request, int status, const char *s
     json_begin_object(&w);
     json_put_text(&w, "status", state);
     json_put_text(&w, "version", HORAE_VERSION);
-    if (details)
+    if (details && details->cluster)
+        put_cluster(&w, details->cluster);
+    if (details && details->command)
         put_commands(&w, details->command);
     if (details && details->trail)
         put_audit(&w, details->trail);
@@ -71,11 +85,12 @@ static void answer_state(struct http_request *request, int status, const char *s
     http_answer_json(request, status, &out);
 }
 
-/* The process answers: that is all that health means. */
+/* The process answers: that is all that health means. What it says of the cluster is for people. */
 static void healthz(struct http_request *request, void *context)
 {
-    (void)context;
-    answer_state(request, 200, "ok", NULL);
+    const struct probes *probes = context;
+    struct probes cluster = {.cluster = probes->cluster};
+    answer_state(request, 200, "ok", probes->cluster ? &cluster : NULL);
 }
 
 static enum err_code read_nothing(struct db *db, void *arg, struct err *err)
@@ -91,7 +106,11 @@ static void readyz(struct http_request *request, void *context)
     struct err err;
     if (atomic_load(&probes->stopping))
         (void)err_set(&err, ERR_UNAVAILABLE, NULL, "the server is stopping");
-    else if (scheduler_figures(probes->scheduler).store_refuses)
+    else if (probes->cluster && atomic_load(&probes->cluster->taken))
+        (void)err_set(&err, ERR_UNAVAILABLE, NULL, "another process has the id of this instance: end one of them");
+    else if (probes->cluster && !atomic_load(&probes->cluster->leader_known))
+        (void)err_set(&err, ERR_UNAVAILABLE, NULL, "no instance leads at the moment");
+    else if (probes->scheduler && scheduler_figures(probes->scheduler).store_refuses)
         (void)err_set(&err, ERR_UNAVAILABLE, NULL, "the store refuses changes; the log says why");
     else if (store_read(probes->store, read_nothing, NULL, &err) == OK) {
         answer_state(request, 200, "ready", probes);

@@ -13,12 +13,19 @@ struct scheduler;
 struct store;
 struct trail;
 
+/* What this instance is among others on its store. Any thread reads it. */
+struct cluster_status {
+    _Atomic bool leads, leader_known, clock_off, taken, store_away; /* taken: another process has its id */
+    _Atomic int64_t clock_offset_us, live;
+};
+
 struct probes {
     struct store *store;
-    struct scheduler *scheduler;
+    struct scheduler *scheduler; /* NULL where another instance leads, as the next three */
     struct handler_command *command;
     struct trail *trail;
-    const struct planner *planner;
+    struct planner *planner;
+    const struct cluster_status *cluster; /* NULL: no other instances */
     _Atomic bool stopping;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server put together: every thread is created from here, in the order of who needs whom, and ended in reverse. */
+/* The process: its identity, its folder and its socket, and what it is on its store: alone (leader.h), or one of several (roles.h). */
 #ifndef HORAE_APP_SERVER_H
 #define HORAE_APP_SERVER_H
 

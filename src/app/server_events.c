@@ -47,7 +47,7 @@ enum err_code server_event_started(struct db *tx, const struct server_life *life
     struct audit_event *event = make_event(AUDIT_ACTION_STARTED, life);
     put_settings(event, life->config);
     enum err_code code = audit_notes_put(tx, life->store_path, life->now_us, err);
-    if (code == OK)
+    if (code == OK && life->alone)
         code = instance_store_each(tx, note_unstopped, event, err);
     if (code == OK)
         code = audit_put(tx, event, life->now_us, err);

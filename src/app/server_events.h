@@ -11,10 +11,11 @@ struct server_life {
     const char *instance_id;
     const char *store_path;
     int64_t now_us;
+    bool alone;            /* no other instance uses the store */
     bool handover, failed; /* stop: commands run on; the start had failed */
 };
 
-/* Before the instance is signed on: those that are still signed on did not stop, and the event says so. With the settings in
+/* Before the instance is signed on: where it is alone, those that are still signed on did not stop, and the event says so. With the settings in
  * force, without secrets. Before it stands what commands did while
  * no server ran (audit_notes.h). Writer's transaction; may run again. */
 enum err_code server_event_started(struct db *tx, const struct server_life *life, struct err *err);

@@ -16,8 +16,8 @@
 /* clang-format off */
 #define STORES(X) \
     X(access_store) X(alert_store) X(checkpoint_store) X(counter_store) \
-    X(execution_hours_store) X(execution_query) X(execution_store) X(idempotency_store) X(instance_store) X(lease_store) X(ledger_store) \
-        X(notes_store) X(pending_store) X(occurrence_query) X(retention_store) X(sched_store) X(stats_query)
+    X(execution_hours_store) X(execution_query) X(execution_store) X(idempotency_store) X(instance_store) X(leader_store) X(lease_store) \
+        X(ledger_store) X(notes_store) X(pending_store) X(occurrence_query) X(retention_store) X(sched_store) X(secret_store) X(stats_query)
 #define X(name) \
     extern const struct db_sql *const name##_sql[]; \
     extern const size_t name##_sql_count;

@@ -108,6 +108,14 @@ int64_t kept_lease_next(struct kept_lease *kept)
     return next;
 }
 
+int64_t kept_lease_fence(struct kept_lease *kept)
+{
+    mutex_lock(&kept->mutex);
+    int64_t fence = kept->lease.fence;
+    mutex_unlock(&kept->mutex);
+    return fence;
+}
+
 bool kept_lease_is_safe(const struct kept_lease *kept)
 {
     return clock_mono(kept->clock).us < atomic_load(&kept->safe_until_us);

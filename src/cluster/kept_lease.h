@@ -39,6 +39,8 @@ enum err_code kept_lease_renew(struct kept_lease *kept, struct err *err);
 int64_t kept_lease_next(struct kept_lease *kept);
 /* Held right now, with certainty; never waits. */
 bool kept_lease_is_safe(const struct kept_lease *kept);
+/* Of what is held, or was held last. */
+int64_t kept_lease_fence(struct kept_lease *kept);
 /* Ends it, with `along` (NULL = nothing), and takes it again, with a new fence. ERR_NOT_FOUND when `key` is not the one that is
  * kept. */
 enum err_code kept_lease_retake(struct kept_lease *kept, const char *key, const struct lease_along *along, struct err *err);

@@ -90,5 +90,7 @@ enum err_code lease_local_new(struct store *store, const struct clock *clock, co
 struct lease_arbiter;
 struct lease_provider *lease_shared_new(struct store *store, const struct clock *clock, const char *holder,
                                         struct lease_arbiter *arbiter /* NULL: the provider `store` */);
+/* From now on it works on `store`, another opening of the same one. Whoever closes the former one has seen to it that nobody asks there. */
+void lease_shared_use(struct lease_provider *p, struct store *store);
 
 #endif

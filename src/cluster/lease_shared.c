@@ -16,7 +16,7 @@ enum { SWEEP_US = 10 * US_PER_S, CHECK_TTL_US = 2 * US_PER_S };
 
 struct lease_shared {
     struct lease_provider provider;
-    struct store *store;
+    _Atomic(struct store *) store;
     const struct clock *clock;
     char holder[LEASE_HOLDER_MAX + 1];
     struct lease_arbiter *arbiter; /* owned, NULL = none */
@@ -106,7 +106,7 @@ static enum err_code shared_try_acquire(struct lease_provider *p, const char *ke
     if (code != OK)
         return code;
     struct change change = {.shared = shared, .lease = &lease};
-    code = store_write(shared->store, write_acquire, &change, err);
+    code = store_write(atomic_load(&shared->store), write_acquire, &change, err);
     if (code == OK)
         *ret = lease;
     else
@@ -127,7 +127,7 @@ static enum err_code shared_renew(struct lease_provider *p, struct lease *lease,
     if (shared->arbiter)
         code = shared->arbiter->ops->extend(shared->arbiter, lease->key, lease->token, lease->ttl_us, err);
     struct change change = {.shared = shared, .lease = lease, .sweeps = must_sweep(shared)};
-    return code == OK ? store_write(shared->store, write_renew, &change, err) : code;
+    return code == OK ? store_write(atomic_load(&shared->store), write_renew, &change, err) : code;
 }
 
 /* The row first: with it goes what is written along, and it is what counts. */
@@ -137,7 +137,7 @@ static enum err_code shared_release(struct lease_provider *p, const struct lease
     struct lease_shared *shared = of(p);
     struct lease copy = *lease;
     struct change change = {.shared = shared, .lease = &copy, .along = along};
-    enum err_code code = store_write(shared->store, write_release, &change, err);
+    enum err_code code = store_write(atomic_load(&shared->store), write_release, &change, err);
     if (code == OK || code == ERR_NOT_FOUND)
         drop(shared, lease);
     return code;
@@ -169,7 +169,7 @@ static enum err_code shared_inspect(struct lease_provider *p, const char *key, s
 {
     struct lease found = {.fence = 0};
     struct question question = {of(p), key, keep_one, &found};
-    enum err_code code = store_read(question.shared->store, read_held, &question, err);
+    enum err_code code = store_read(atomic_load(&question.shared->store), read_held, &question, err);
     if (code == OK && !found.key[0])
         return err_set(err, ERR_NOT_FOUND, "LOCK_NOT_HELD", "nobody holds the lock %s", key);
     if (code == OK)
@@ -181,7 +181,7 @@ static enum err_code shared_each(struct lease_provider *p, void (*fn)(void *arg,
                                  struct err *err)
 {
     struct question question = {of(p), NULL, fn, arg};
-    return store_read(question.shared->store, read_held, &question, err);
+    return store_read(atomic_load(&question.shared->store), read_held, &question, err);
 }
 
 static void shared_free(struct lease_provider *p)
@@ -197,6 +197,11 @@ static void shared_free(struct lease_provider *p)
         .inspect = shared_inspect, .each = shared_each, .free = shared_free \
     }
 
+void lease_shared_use(struct lease_provider *p, struct store *store)
+{
+    atomic_store(&of(p)->store, store);
+}
+
 struct lease_provider *lease_shared_new(struct store *store, const struct clock *clock, const char *holder,
                                         struct lease_arbiter *arbiter)
 {
@@ -204,7 +209,7 @@ struct lease_provider *lease_shared_new(struct store *store, const struct clock 
                                            etcd_ops = SHARED_OPS("etcd");
     struct lease_shared *shared = xcalloc(1, sizeof *shared);
     shared->provider.ops = !arbiter ? &store_ops : strcmp(arbiter->ops->name, "redis") == 0 ? &redis_ops : &etcd_ops;
-    shared->store = store;
+    atomic_store(&shared->store, store);
     shared->clock = clock;
     shared->arbiter = arbiter;
     atomic_store(&shared->swept_us, clock_mono(clock).us);

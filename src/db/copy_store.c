@@ -286,6 +286,9 @@ static const struct db_sql sql_create = {
     .pg = "CREATE TABLE store_copy (source text NOT NULL, origin bigint NOT NULL, begun_at bigint NOT NULL, finished_at bigint)"};
 static const struct db_sql sql_drop = {"DROP TABLE store_copy"};
 static const struct db_sql sql_read = {"SELECT source, origin, finished_at FROM store_copy"};
+/* What the source's server held and said of itself is not true of the copy: nobody holds it, nobody lives. */
+static const struct db_sql sql_end_locks = {"UPDATE task_locks SET state = 1 WHERE state = 0"};
+static const struct db_sql sql_end_instances = {"UPDATE instances SET stopped_at = last_seen_at WHERE stopped_at IS NULL"};
 static const struct db_sql sql_begin = {"INSERT INTO store_copy (source, origin, begun_at) VALUES (?1, ?2, ?3)"};
 static const struct db_sql sql_finish = {"UPDATE store_copy SET finished_at = ?1"};
 /* The other engines go on behind the greatest number that they have by themselves. */
@@ -346,6 +349,14 @@ enum err_code copy_mark_finish(struct db *tx, int64_t now_us, struct err *err)
     return db_run(st, NULL, err);
 }
 
+static enum err_code end_source(struct db *db, struct err *err)
+{
+    enum err_code code = db_exec(db, sql_end_locks.text, err);
+    if (code == OK)
+        code = db_exec(db, sql_end_instances.text, err);
+    return code == OK ? db_exec(db, sql_drop.text, err) : code;
+}
+
 enum err_code copy_mark_take(struct db *db, struct err *err)
 {
     struct copy_mark mark;
@@ -353,7 +364,7 @@ enum err_code copy_mark_take(struct db *db, struct err *err)
     if (code != OK || !mark.exists)
         return code;
     if (mark.finished)
-        return db_exec(db, sql_drop.text, err);
+        return end_source(db, err);
     return err_set(err, ERR_CONFLICT, NULL,
                    "it is a copy of %s that was not finished: repeat `horae store copy`, or name another database", mark.source);
 }

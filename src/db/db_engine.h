@@ -37,8 +37,8 @@ struct db_open_options {
     bool
         existing; /* the file is there; with `readonly` nothing is ever written to it, and a replica of a server serves as well */
     bool is_uri;  /* `place` is one, of a file (db_file.c) */
-    bool single;  /* the store's only server: ERR_BUSY names another one; where `exclusion` does not see to it */
-    int log_pages;                   /* a commit moves the log into the database when it has so many pages; 0: the default */
+    int64_t epoch; /* writes go on only while this is the number of the store's leader (leader_store.h); 0: whoever leads */
+    int log_pages; /* a commit moves the log into the database when it has so many pages; 0: the default */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
 
@@ -72,8 +72,10 @@ struct db_engine {
     enum err_code (*exec)(struct db *db, const char *sql, struct err *err);
     void (*roll_back)(struct db *db);
     /* After a COMMIT that failed: was it carried out all the same? ERR_UNAVAILABLE: that cannot be known yet, ask again; nothing
-     * else may be done meanwhile. NULL = a COMMIT that fails is never carried out. */
+     * else may be done meanwhile. ERR_NOT_FOUND: nobody will ever know. NULL = a COMMIT that fails is never carried out. */
     enum err_code (*outcome)(struct db *db, bool *ret_committed, struct err *err);
+    /* For good: the store has another leader by now, or is an older state of itself. NULL = never. */
+    bool (*is_lost)(struct db *db);
     void (*limit_time)(struct db *db, int64_t until_us);
     enum err_code (*check)(struct db *db, struct err *err); /* integrity; NULL = it looks after that itself */
     /* NULL = it has tools of its own for that; `backup_hint` names them. */

@@ -436,6 +436,11 @@ static const void *pg_get_blob(struct db_stmt *st, int column, size_t *ret_lengt
 
 /* ---- life ---- */
 
+static bool pg_is_lost(struct db *base)
+{
+    return of(base)->lost;
+}
+
 static void pg_close(struct db *base)
 {
     pg_connection_release(&of(base)->c);
@@ -448,6 +453,7 @@ static enum err_code pg_open(const struct db_open_options *options, struct db **
     enum err_code code = pg_connection_init(&db->c, options, err);
     if (code == OK)
         code = pg_connection_need(&db->c, err);
+    db->epoch = options->epoch;
     id_random_bytes(&db->mark, sizeof db->mark); /* no other process has these numbers */
     db->mark &= INT64_MAX >> 1;
     if (code != OK) {
@@ -504,6 +510,7 @@ const struct db_engine db_postgres_engine = {
     .exec = pg_exec,
     .roll_back = pg_roll_back,
     .outcome = pg_outcome,
+    .is_lost = pg_is_lost,
     .limit_time = pg_limit_time,
     .backup_hint = "copies of a PostgreSQL database are made with its own tools (pg_dump, pg_basebackup); the key of the"
                    " audit log lies in the data folder, in audit.key",

@@ -10,7 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONNECT_S = 5, ANSWER_S = 30, PATIENT_S = 3600, AWAY_MS = 500, TAKE_OVER_MS = 3000, PAUSE_MS = 50, SQL_SIZE = 1024 };
+enum { CONNECT_S = 5, ANSWER_S = 30, PATIENT_S = 3600, AWAY_MS = 500, SQL_SIZE = 1024 };
+
+/* How long the server lets a session wait in the middle of a transaction. A leader that is stopped there keeps the next one from
+ * leading. */
+enum { IDLE_S = 60, LEADER_IDLE_S = 3 };
 
 /* ---- errors ---- */
 
@@ -31,6 +35,7 @@ static const struct {
     {"3D", ERR_UNAVAILABLE, "make it with CREATE DATABASE name OWNER user, or name another one in the url"},
     {"3F", ERR_UNAVAILABLE, "the search_path of this user must begin with a schema that exists and that it may write to"},
     {"42501", ERR_UNAVAILABLE, "this user must own the database or its schema: GRANT USAGE, CREATE ON SCHEMA public TO user"},
+    {"25P03", ERR_UNAVAILABLE, NULL}, /* it waited too long in a transaction */
     {"25006", ERR_UNAVAILABLE, "this is a replica, or the database is set to read-only: name the primary in the url"},
     {"53300", ERR_UNAVAILABLE, "raise max_connections of the server, or end what holds its connections"},
     {"53100", ERR_UNAVAILABLE, "make room on the disk of the database server"},
@@ -279,41 +284,12 @@ static void ignore_notice(void *arg, const PGresult *result)
     (void)arg, (void)result;
 }
 
-/* One number for each schema, so that several stores may stand in one database: the lock of a store's only server. */
-#define STORE_LOCK "1752134241, (SELECT oid::integer FROM pg_namespace WHERE nspname = current_schema())"
-
-/* Tries to take the lock; whom it says holds it, "" = we. A session of ours that the server has not given up yet is ended. */
-static const char take_store[] =
-    "SELECT CASE WHEN current_schema() IS NULL OR pg_try_advisory_lock(" STORE_LOCK ") THEN '' ELSE coalesce((SELECT CASE"
-    " WHEN a.application_name = current_setting('application_name') AND pg_terminate_backend(a.pid) THEN 'an older session of ours'"
-    " ELSE concat(a.application_name, ' (session ', a.pid, ' from ', coalesce(host(a.client_addr), 'the same machine'), ')') END"
-    " FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 1752134241"
-    " AND l.objid = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND l.objsubid = 2"
-    " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1), 'a session that just ended') END";
-
-/* A server that was killed is noticed by PostgreSQL at once, but its session ends only after what it does. */
-static enum err_code take_for_us(struct pg_connection *c, struct err *err)
-{
-    int64_t until_us = now_us() + TAKE_OVER_MS * US_PER_MS;
-    char holder[160] = "";
-    do {
-        PGresult *result = NULL;
-        if (holder[0])
-            (void)usleep(PAUSE_MS * US_PER_MS);
-        enum err_code code = pg_connection_exec(c, take_store, &result, err);
-        if (code != OK)
-            return code;
-        (void)snprintf(holder, sizeof holder, "%s", c->pq->PQgetvalue(result, 0, 0));
-        c->pq->PQclear(result);
-    } while (holder[0] && now_us() < until_us);
-    return holder[0] ? err_set(err, ERR_BUSY, NULL, "another server uses this store: %s", holder) : OK;
-}
-
 /* The setting horae.writer is what the triggers ask for: a hand at the database has it not. The server notices within some seconds
  * when this machine is gone, and frees what it held. */
 static enum err_code set_up(struct pg_connection *c, struct err *err)
 {
     char sql[SQL_SIZE];
+    int idle_s = c->leads ? LEADER_IDLE_S : IDLE_S;
     int version = c->pq->PQserverVersion(c->handle);
     if (version < PG_VERSION_MIN)
         return err_set(err, ERR_UNAVAILABLE, NULL,
@@ -321,13 +297,12 @@ static enum err_code set_up(struct pg_connection *c, struct err *err)
                        version / 10000, version % 10000, PG_VERSION_MIN / 10000);
     (void)snprintf(
         sql, sizeof sql,
-        "SET standard_conforming_strings = on; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s';"
+        "SET standard_conforming_strings = on; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '%ds';"
         " SET statement_timeout = '%ds'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;"
         " SET tcp_keepalives_count = 3; SET tcp_user_timeout = 10000; SET default_transaction_isolation = 'read committed';"
         " SET horae.writer = '%s'; SET synchronous_commit = %s",
-        ANSWER_S - 5, c->readonly ? "" : "on", c->relaxed ? "off" : "on");
-    enum err_code code = pg_connection_exec(c, sql, NULL, err);
-    return code == OK && c->single ? take_for_us(c, err) : code;
+        idle_s, ANSWER_S - 5, c->readonly ? "" : "on", c->relaxed ? "off" : "on");
+    return pg_connection_exec(c, sql, NULL, err);
 }
 
 static enum err_code connect_now(struct pg_connection *c, struct err *err)
@@ -407,7 +382,7 @@ enum err_code pg_connection_need(struct pg_connection *c, struct err *err)
     enum err_code code = ERR_UNAVAILABLE;
     if (may_try(url, &why)) {
         code = connect_now(c, &why);
-        note_try(url, code == ERR_BUSY ? OK : code, &why); /* busy: it is there, only not ours */
+        note_try(url, code, &why);
     }
     if (code != OK && err)
         *err = why;
@@ -421,7 +396,7 @@ void pg_connection_drop(struct pg_connection *c)
     c->handle = NULL;
 }
 
-/* Unique to this process: the holder of the store is named by it, and knows its own sessions by it. */
+/* For whoever looks at the server: which process it is. */
 static void make_name(char *out, size_t size)
 {
     char host[40] = "?";
@@ -434,7 +409,7 @@ static void make_name(char *out, size_t size)
 enum err_code pg_connection_init(struct pg_connection *c, const struct db_open_options *options, struct err *err)
 {
     *c = (struct pg_connection){
-        .readonly = options->readonly, .anywhere = options->existing, .relaxed = options->relaxed, .single = options->single};
+        .readonly = options->readonly, .anywhere = options->existing, .relaxed = options->relaxed, .leads = options->epoch != 0};
     make_name(c->name, sizeof c->name);
     enum err_code code = pg_url_parse(options->place, &c->url, err);
     if (code == OK)

@@ -17,7 +17,7 @@ struct pg_connection {
     const struct pq_library *pq;
     struct pg_url url; /* owned */
     char name[64];     /* of this process, to the server */
-    bool readonly, relaxed, single, anywhere;
+    bool readonly, relaxed, leads, anywhere;
     bool is_patient;     /* answers may take an hour */
     PGconn *handle;      /* NULL while there is none */
     uint64_t generation; /* grows with each session: what was prepared in an older one is gone */
@@ -26,8 +26,7 @@ struct pg_connection {
 /* Without a session yet. ERR_INVALID, ERR_UNAVAILABLE: no libpq. */
 enum err_code pg_connection_init(struct pg_connection *c, const struct db_open_options *options, struct err *err);
 void pg_connection_release(struct pg_connection *c);
-/* Makes a session where there is none: ERR_UNAVAILABLE, at once while a server that was away is given time, and ERR_BUSY: another
- * server uses the store. */
+/* Makes a session where there is none: ERR_UNAVAILABLE, at once while a server that was away is given time. */
 enum err_code pg_connection_need(struct pg_connection *c, struct err *err);
 /* Ends the session. */
 void pg_connection_drop(struct pg_connection *c);

@@ -4,10 +4,23 @@
 #include "base/panic.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { BEGIN_SIZE = 256, COMMITS_KEPT = 4096 };
+enum { SQL_SIZE = 320, COMMITS_KEPT = 4096 };
+
+/* Cut short it would be another statement. */
+PRINTF_LIKE(2, 3)
+static void write_sql(char sql[SQL_SIZE], const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int length = vsnprintf(sql, SQL_SIZE, format, args);
+    va_end(args);
+    must(length > 0 && length < SQL_SIZE);
+}
 
 enum err_code pg_need_session(struct pg_db *db, struct err *err)
 {
@@ -20,19 +33,18 @@ static enum err_code not_ours(struct err *err)
 {
     return err_set(
         err, ERR_UNAVAILABLE, NULL,
-        "another server used the store meanwhile, or it was put back to an older state: nothing more is written; end this "
-        "server");
+        "another instance leads on this store by now, or it was put back to an older state: nothing more is written by this one");
 }
 
-/* In a new session: the row of our last commit is there unless somebody else began to write (which removes it), or the database was put
+/* In a new session: the row of our last commit is there unless another leader began to write (which removes it), or the database was put
  * back to an older state. What we know of the store is wrong then, and what we would write by it as well. */
 static enum err_code check_ours(struct pg_db *db, struct err *err)
 {
-    char sql[96];
+    char sql[SQL_SIZE];
     PGresult *result = NULL;
     if (!db->last_mark || db->generation == db->c.generation)
         return OK;
-    (void)snprintf(sql, sizeof sql, "SELECT id FROM store_commits WHERE id = %" PRId64, db->last_mark);
+    write_sql(sql, "SELECT id FROM store_commits WHERE id = %" PRId64, db->last_mark);
     enum err_code code = pg_connection_exec(&db->c, sql, &result, err);
     db->lost = code == OK && db->c.pq->PQntuples(result) == 0;
     db->c.pq->PQclear(result);
@@ -43,28 +55,33 @@ static enum err_code check_ours(struct pg_db *db, struct err *err)
 }
 
 /* What tells later whether a COMMIT without an answer was carried out: a row of this transaction alone. The transaction's number would
- * not do, since a server that crashed may give it once more; it only tells whether the transaction still goes on. */
-static void write_begin(struct pg_db *db, const char *text, char sql[BEGIN_SIZE])
+ * not do, since a server that crashed may give it once more; it only tells whether the transaction still goes on. The row is there
+ * only while we lead, and whoever wants to lead waits until this transaction has ended: nothing of two leaders is ever mixed. */
+static void write_begin(struct pg_db *db, const char *text, char sql[SQL_SIZE])
 {
     bool tidies = !db->last_mark || ++db->begins % COMMITS_KEPT == 0; /* until one that did is committed: see check_ours */
     db->mark++;
-    (void)snprintf(sql, BEGIN_SIZE,
-                   "%s;%s INSERT INTO store_commits (id) VALUES (%" PRId64 ") RETURNING pg_current_xact_id()::text", text,
-                   tidies ? " DELETE FROM store_commits;" : "", db->mark);
+    write_sql(sql,
+              "%s;%s INSERT INTO store_commits (id) SELECT %" PRId64 " FROM store_leader WHERE id = 1 AND epoch = %" PRId64
+              " FOR SHARE RETURNING pg_current_xact_id()::text",
+              text, tidies ? " DELETE FROM store_commits;" : "", db->mark, db->epoch);
 }
 
 static enum err_code send_begin(struct pg_db *db, const char *text, bool marked, struct err *err)
 {
     PGresult *result = NULL;
-    char sql[BEGIN_SIZE];
+    char sql[SQL_SIZE];
     db->xid[0] = '\0';
-    if (!marked || db->c.readonly)
+    if (!marked || !db->epoch)
         return pg_connection_exec(&db->c, text, NULL, err);
     enum err_code code = check_ours(db, err);
     if (code != OK)
         return code;
     write_begin(db, text, sql);
     code = pg_connection_exec(&db->c, sql, &result, err);
+    db->lost = code == OK && db->c.pq->PQntuples(result) == 0;
+    if (db->lost)
+        code = not_ours(err);
     if (code == OK)
         (void)snprintf(db->xid, sizeof db->xid, "%s", db->c.pq->PQgetvalue(result, 0, 0));
     else if (db->c.handle) /* begun, perhaps, and failed */
@@ -120,9 +137,9 @@ static enum err_code roll_back(struct pg_db *db, struct err *err)
  * not know the number, so that nothing goes on under it. */
 static enum err_code await_end(struct pg_db *db, struct err *err)
 {
-    char sql[96];
+    char sql[SQL_SIZE];
     PGresult *result = NULL;
-    (void)snprintf(sql, sizeof sql, "SELECT coalesce(pg_xact_status('%s'::xid8), '')", db->xid);
+    write_sql(sql, "SELECT coalesce(pg_xact_status('%s'::xid8), '')", db->xid);
     enum err_code code = pg_connection_exec(&db->c, sql, &result, err);
     if (code == OK && strcmp(db->c.pq->PQgetvalue(result, 0, 0), "in progress") == 0)
         code =
@@ -131,10 +148,24 @@ static enum err_code await_end(struct pg_db *db, struct err *err)
     return code == ERR_INTERNAL ? OK : code;
 }
 
+/* A leader that came after us has removed the rows of ours: that there is none tells nothing then. */
+static enum err_code take_outcome(struct pg_db *db, const PGresult *result, bool *ret_committed, struct err *err)
+{
+    const struct pq_library *pq = db->c.pq;
+    bool rows = pq->PQntuples(result) > 0;
+    *ret_committed = rows && strtoll(pq->PQgetvalue(result, 0, 0), NULL, 10) > 0;
+    db->in_doubt = false;
+    if (*ret_committed)
+        note_commit(db);
+    else
+        db->lost = !rows || strtoll(pq->PQgetvalue(result, 0, 1), NULL, 10) != db->epoch;
+    return db->lost ? err_set(err, ERR_NOT_FOUND, NULL, "another instance leads on this store by now") : OK;
+}
+
 enum err_code pg_outcome(struct db *base, bool *ret_committed, struct err *err)
 {
     struct pg_db *db = CONTAINER_OF(base, struct pg_db, base);
-    char sql[96];
+    char sql[SQL_SIZE];
     PGresult *result = NULL;
     *ret_committed = false;
     if (!db->in_doubt)
@@ -144,15 +175,11 @@ enum err_code pg_outcome(struct db *base, bool *ret_committed, struct err *err)
         code = await_end(db, err);
     if (code != OK)
         return code;
-    (void)snprintf(sql, sizeof sql, "SELECT id FROM store_commits WHERE id = %" PRId64, db->mark);
+    write_sql(sql, "SELECT (SELECT count(*) FROM store_commits WHERE id = %" PRId64 "), epoch FROM store_leader", db->mark);
     code = pg_connection_exec(&db->c, sql, &result, err);
-    if (code == OK) {
-        *ret_committed = db->c.pq->PQntuples(result) > 0;
-        db->in_doubt = false;
-    }
+    if (code == OK)
+        code = take_outcome(db, result, ret_committed, err);
     db->c.pq->PQclear(result);
-    if (*ret_committed)
-        note_commit(db);
     return code;
 }
 

@@ -16,7 +16,8 @@ struct pg_db {
     struct pg_connection c;
     bool in_transaction;   /* begun by us, and not ended */
     bool in_doubt;         /* whether the last transaction was committed is not known */
-    bool lost;             /* for good: another server used the store */
+    int64_t epoch;         /* of the leader that writes; 0 = its transactions are nobody's in particular */
+    bool lost;             /* for good: the store has another leader, or is an older state of itself */
     char xid[PG_XID_SIZE]; /* of the last transaction, when it writes; "" = it does not */
     int64_t mark;          /* its row in store_commits; random at first, then growing */
     int64_t last_mark;     /* of the last one that was committed; 0 = none yet */

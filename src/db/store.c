@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "db/copy_store.h"
 #include "db/db_engine.h"
+#include "db/leader_store.h"
 #include "db/migrate.h"
 #include "db/store_lock.h"
 
@@ -26,8 +27,12 @@ struct store {
     struct queue queue;     /* any thread */
     struct thread thread;
     struct db *writer; /* writer thread only, as the next */
-    bool in_doubt;     /* whether the last commit was carried out will not be known any more: nothing is written after it */
-    atomic_bool ends;  /* see store_prepare_close */
+    int64_t epoch;
+    bool is_lost; /* told already */
+    void (*lost)(void *arg);
+    void *lost_arg;
+    bool in_doubt;    /* whether the last commit was carried out will not be known any more: nothing is written after it */
+    atomic_bool ends; /* see store_prepare_close */
     struct metric *commit_time, *batch_ops;
     struct mutex watch_mutex; /* guards the next two */
     void (*watch)(void *arg, const struct err *err);
@@ -82,6 +87,15 @@ static void refuse(struct list *taken, const struct err *err)
     }
 }
 
+static void note_lost(struct store *store)
+{
+    if (store->is_lost || !store->engine->is_lost || !store->engine->is_lost(store->writer))
+        return;
+    store->is_lost = true;
+    if (store->lost)
+        store->lost(store->lost_arg);
+}
+
 static enum err_code doubt(struct store *store, const struct err *why, struct err *err)
 {
     store->in_doubt = true;
@@ -98,7 +112,9 @@ static enum err_code find_outcome(struct store *store, enum err_code failed, str
     int64_t until_us = 0; /* once the server stops */
     bool committed = false, told = false;
     list_init(&taken);
-    while (store->engine->outcome(store->writer, &committed, &why) != OK) {
+    for (enum err_code code; (code = store->engine->outcome(store->writer, &committed, &why)) != OK;) {
+        if (code == ERR_NOT_FOUND)
+            return doubt(store, &why, err);
         int64_t now_us = clock_mono(clock_real()).us;
         if (!told)
             tell(store, &why);
@@ -117,8 +133,8 @@ static enum err_code commit(struct store *store, struct err *err)
 {
     int64_t before = clock_mono(clock_real()).us;
     enum err_code code = run_sql(store->writer, &sql_commit, err);
-    if (code != OK && store->engine->outcome)
-        code = find_outcome(store, code, err);
+    if (code != OK && store->engine->outcome && (code = find_outcome(store, code, err)) != OK)
+        note_lost(store);
     metric_observe(store->commit_time, clock_mono(clock_real()).us - before);
     return code;
 }
@@ -151,7 +167,9 @@ static enum err_code begin(struct store *store, struct err *err)
     if (store->in_doubt)
         return doubt(store, NULL, err);
     enum err_code code = exclusion ? exclusion->check(&store->lock, err) : OK;
-    return code == OK ? run_sql(store->writer, store->engine->begin_write, err) : code;
+    if (code == OK && (code = run_sql(store->writer, store->engine->begin_write, err)) != OK)
+        note_lost(store);
+    return code;
 }
 
 /* Returns whether there was a transaction to run it in. */
@@ -395,10 +413,13 @@ void store_explain(const struct store *store, struct err *err)
 
 static enum err_code open_writer(struct store *store, struct err *err)
 {
-    struct db_open_options options = {.place = store->place, .relaxed = store->relaxed, .single = true, .fault = store->fault};
+    struct db_open_options options = {
+        .place = store->place, .relaxed = store->relaxed, .epoch = store->epoch, .fault = store->fault};
     enum err_code code = db_open(store->engine, &options, &store->writer, err);
     if (code == OK)
         code = migrate_apply(store->writer, err);
+    if (code == OK && store->epoch)
+        code = leader_store_take(store->writer, store->epoch, err);
     if (code == OK)
         code = copy_mark_take(store->writer, err);
     if (code != OK)
@@ -430,7 +451,10 @@ static void init(struct store *store, const struct store_options *options)
     store->fault = options->fault;
     store->max_readers = options->readers;
     store->committed = options->committed;
+    store->lost = options->lost;
+    store->lost_arg = options->lost_arg;
     store->committed_arg = options->arg;
+    store->epoch = options->epoch;
     queue_init(&store->queue, STORE_QUEUE_MAX);
     mutex_init(&store->readers_mutex);
     mutex_init(&store->watch_mutex);

@@ -21,9 +21,17 @@ struct store_options {
     int readers;                     /* reader connections at most, 1 … STORE_READERS_MAX; opened on first use */
     bool inline_writer;              /* no thread: store_tick() writes; for simulation */
     const struct store_fault *fault; /* borrowed, may be NULL */
+    /* A store that several instances share is led by one of them: its number, larger than any before (the fence of the lease that it
+     * holds). From the opening on nobody with a smaller one writes, and transactions that such a one has open have ended. 0: what is
+     * written belongs to no leader, or the engine knows one server alone. */
+    int64_t epoch;
     /* On the writer's thread, after a batch was committed and before its operations are told; may be NULL. */
     void (*committed)(void *arg);
     void *arg;
+    /* On the writer's thread, once: another leads by now. Nothing more is written, and what is known of the store may be wrong. May be
+     * NULL. */
+    void (*lost)(void *arg);
+    void *lost_arg;
 };
 
 typedef enum err_code (*store_run_fn)(struct db *tx, void *arg, struct err *err);
@@ -42,7 +50,8 @@ struct store_op {
 const char *store_url_forms(void);
 /* Whether an engine takes it; the place itself is not looked at. ERR_INVALID says what is allowed, and shows no password. */
 enum err_code store_url_check(const char *url, struct err *err);
-/* Opens, locks the file for one server (ERR_BUSY names the process that holds it) and migrates. */
+/* Opens, locks the file for one server (ERR_BUSY names the process that holds it) and migrates. With an epoch: ERR_CONFLICT, another has
+ * led with a larger one; ERR_BUSY, a transaction of the former leader has not ended yet. */
 enum err_code store_open(const struct store_options *options, struct store **ret, struct err *err);
 /* Adds to an error of the store at a start which store it is about and what to do; other errors stay as they are. */
 void store_explain(const struct store *store, struct err *err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/store_alone.h"
 
+#include "db/leader_store.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -40,8 +42,7 @@ enum err_code store_alone_open(const char *url, bool readonly, const struct stor
         code = ret->engine->place(url, &ret->place, &ret->name, err);
     if (code != OK)
         return code;
-    const struct db_open_options options = {
-        .place = ret->place, .readonly = readonly, .existing = readonly, .single = true, .fault = fault};
+    const struct db_open_options options = {.place = ret->place, .readonly = readonly, .existing = readonly, .fault = fault};
     if (readonly && ret->engine->is_file && access(ret->place, R_OK) != 0)
         code = err_set(err, ERR_NOT_FOUND, NULL, "it cannot be read: %s", strerror(errno));
     else
@@ -50,6 +51,8 @@ enum err_code store_alone_open(const char *url, bool readonly, const struct stor
         make_file(ret->place);
     if (code == OK)
         code = db_open(ret->engine, &options, &ret->db, err);
+    if (code == OK && !ret->engine->exclusion)
+        code = leader_store_refuse_used(ret->db, err);
     return code == OK ? OK : fail(ret, code, err);
 }
 

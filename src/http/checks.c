@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "base/mem.h"
 #include "db/store.h"
+#include "http/forward.h"
 #include "http/http_priv.h"
 
 #include <string.h>
@@ -146,11 +147,22 @@ static enum err_code read_idempotency_key(struct http_request *request, struct e
     return OK;
 }
 
+/* Whoever sent it here took this instance for the leader; handed on once more, it might go round and round. */
+static enum err_code refuse_handed_on(struct http_request *request, struct err *err)
+{
+    request->forwarded = false;
+    http_add_header(request, CLUSTER_HEADER_FOLLOWER, "1");
+    return err_set(err, ERR_UNAVAILABLE, NULL, "this instance does not lead");
+}
+
 enum err_code checks_head(struct http_request *request, struct err *err)
 {
     const struct http_server_options *options = http_server_options(request->server);
     set_request_id(request);
     enum err_code code = check_framing(request, err);
+    request->forwarded = code == OK && options->forward && !router_takes(request, options->groups, options->group_count);
+    if (request->forwarded)
+        return request->is_handed_on ? refuse_handed_on(request, err) : OK;
     if (code == OK)
         code = router_match(request, options->groups, options->group_count, err);
     if (code == OK)

@@ -97,6 +97,8 @@ enum http_method http_method(const struct http_request *request);
 const char *http_path(const struct http_request *request);                     /* as sent, without the query */
 const char *http_path_id(const struct http_request *request, int index);       /* decoded text of the n-th {…} */
 const char *http_header(const struct http_request *request, const char *name); /* NULL = absent */
+/* Another instance has handed the request on and knows who calls by a token of its machine: the name; NULL = not so. */
+const char *http_handed_on_caller(const struct http_request *request);
 /* A cookie's value copied to `out`; false when absent. */
 bool http_cookie(const struct http_request *request, const char *name, char *out, size_t capacity);
 const struct http_param *http_param(const struct http_request *request, const char *name); /* NULL = absent */
@@ -120,7 +122,7 @@ bool http_is_tls(const struct http_request *request);
 const struct http_idempotency *http_idempotency(const struct http_request *request);
 
 /* ---- answers ---- */
-void http_add_header(struct http_request *request, const char *name, const char *value); /* before the answer; copied; ≤ 8 */
+void http_add_header(struct http_request *request, const char *name, const char *value); /* before the answer; copied; ≤ 28 */
 /* Takes the buffer's memory. `type` is a literal. */
 void http_answer(struct http_request *request, int status, const char *type, struct buf *body);
 void http_answer_json(struct http_request *request, int status, struct buf *body);

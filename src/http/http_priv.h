@@ -9,7 +9,7 @@
 #include "http/idempotency_store.h"
 #include "http/request_head.h"
 
-enum { HTTP_ANSWER_HEADERS_MAX = 8 };
+enum { HTTP_ANSWER_HEADERS_MAX = 32 };
 
 struct http_answer {
     int status;       /* 0 = none yet */
@@ -39,6 +39,8 @@ struct http_request {
     enum http_phase phase;
     enum http_method method;
     bool is_head, method_known;
+    bool forwarded;               /* another instance answers it (forward.h) */
+    bool is_handed_on;            /* another instance sends it */
     char *target;                 /* owned: as sent */
     char *path;                   /* owned: without the query */
     char *query;                  /* owned, NULL = none; decoded in place */
@@ -83,6 +85,8 @@ void request_set_target(struct http_request *request, const char *target);
 /* router.c: finds the route and the ids of the path. OK, ERR_NOT_FOUND, or ERR_INVALID with METHOD_NOT_ALLOWED (and
  * the header Allow added). */
 enum err_code router_match(struct http_request *request, const struct http_routes *groups, size_t count, struct err *err);
+/* Whether a route has this path, whatever the method. */
+bool router_takes(const struct http_request *request, const struct http_routes *groups, size_t count);
 /* Percent-decodes in place; `plus` turns '+' into a blank. False: bad escape, U+0000 or not UTF-8. */
 bool router_decode(char *text, bool plus);
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/panic.h"
 #include "http/connections.h"
+#include "http/forward.h"
 #include "http/http_priv.h"
 #include "http/in_flight.h"
 #include "http/listen.h"
@@ -14,6 +15,8 @@
 #include "http/stream.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,8 +36,9 @@ struct http_server {
     struct http_server_options options;
     struct MHD_Daemon *daemon;
     struct connections connections;
-    char address[300];
     char *tls_cert, *tls_key; /* owned */
+    bool quiesced;
+    int socket; /* of the listener, ours, once the library has given it back */
     struct in_flight in_flight;
     struct streams streams;
     struct request_counts counts;
@@ -56,12 +60,12 @@ struct in_flight *http_server_in_flight(struct http_server *server)
     return &server->in_flight;
 }
 
-const char *http_server_address(const struct http_server *server)
-{
-    return server->address;
-}
-
 /* ---- what handlers read ---- */
+
+const char *http_handed_on_caller(const struct http_request *request)
+{
+    return request->is_handed_on ? http_header(request, CLUSTER_HEADER_CALLER) : NULL;
+}
 
 const char *http_header(const struct http_request *request, const char *name)
 {
@@ -195,6 +199,28 @@ static void refuse(struct http_request *request, enum err_code code, const struc
 
 /* ---- one request ---- */
 
+/* Another instance has found out already who it is. */
+static void take_named(struct http_request *request)
+{
+    const char *client = http_header(request, CLUSTER_HEADER_CLIENT), *peer = http_header(request, CLUSTER_HEADER_PEER);
+    (void)snprintf(request->client_address, sizeof request->client_address, "%s", client ? client : request->peer_address);
+    if (peer)
+        (void)snprintf(request->peer_address, sizeof request->peer_address, "%s", peer);
+}
+
+/* Compares all of it, whatever is wrong. */
+static bool is_from_instance(const struct http_request *request)
+{
+    const char *secret = request->server->options.cluster_secret,
+               *shown = secret ? http_header(request, CLUSTER_HEADER_SECRET) : NULL;
+    unsigned char differs = 0;
+    if (!shown || strlen(shown) != strlen(secret))
+        return false;
+    for (size_t i = 0; secret[i]; i++)
+        differs |= (unsigned char)(secret[i] ^ shown[i]);
+    return !differs;
+}
+
 /* The peer of a connection stays; what its headers say counts for one request. */
 static void set_address(struct http_request *request)
 {
@@ -204,6 +230,10 @@ static void set_address(struct http_request *request)
     if (!connection)
         return;
     (void)snprintf(request->peer_address, sizeof request->peer_address, "%s", connection->peer);
+    if (request->is_handed_on) {
+        take_named(request);
+        return;
+    }
     bool named = head->line_count && client_address_find(request->server->options.client_rules, connection->peer, head->lines,
                                                          head->line_count, NULL, NULL, &found, NULL) == OK;
     (void)snprintf(request->client_address, sizeof request->client_address, "%s", named ? found.ip : connection->client);
@@ -233,9 +263,14 @@ static enum MHD_Result first_call(struct http_request *request, const char *meth
         connections_reading(&request->server->connections, request->registered);
     request_set_method(request, method);
     request_head_read(request, request->server->options.client_rules);
+    request->is_handed_on = is_from_instance(request);
     set_address(request);
     buf_init(&request->body, HTTP_BODY_BULK_MAX + 1);
     enum err_code code = checks_head(request, &err);
+    if (request->forwarded) {
+        forward_begin(request->server->options.forward, request, method);
+        return MHD_YES;
+    }
     if (request->route)
         request->body.max = request->route->body_max ? request->route->body_max : HTTP_BODY_MAX;
     if (code == OK)
@@ -247,6 +282,17 @@ static enum MHD_Result first_call(struct http_request *request, const char *meth
     if (request->answer.close_connection || long_body || http_header(request, "Expect"))
         return queue_answer(request); /* without reading the body; the connection closes after it */
     return MHD_YES;
+}
+
+/* It has no limit here, and may take its time as long as it goes on. */
+static void forward_piece(struct http_request *request, const char *bytes, size_t count)
+{
+    int64_t before = request->taken_bytes;
+    request->taken_bytes += (int64_t)count;
+    if (request->registered && before / TAKEN_STEP != request->taken_bytes / TAKEN_STEP)
+        connections_reading(&request->server->connections, request->registered);
+    if (http_state(request))
+        forward_take(request, bytes, count);
 }
 
 /* An unlimited body may take its time as long as it goes on. */
@@ -266,7 +312,9 @@ static void hand_over(struct http_request *request, const char *bytes, size_t co
 
 static enum MHD_Result take_body(struct http_request *request, const char *bytes, size_t *count)
 {
-    if (request->taken && !request->answer.status) {
+    if (request->forwarded) {
+        forward_piece(request, bytes, *count);
+    } else if (request->taken && !request->answer.status) {
         hand_over(request, bytes, *count);
     } else if (request->answer.status || request->body.failed || request->discarded ||
                request->body.len + *count > request->body.max) {
@@ -327,6 +375,11 @@ static enum MHD_Result run_handler(struct http_request *request)
     struct err err;
     if (request->registered)
         connections_busy(&request->server->connections, request->registered);
+    if (request->forwarded) {
+        request->phase = HTTP_HANDLING;
+        forward_end(request);
+        return finish_or_sleep(request);
+    }
     if (!request->answer.status) {
         enum err_code code = checks_body(request, &err);
         if (code != OK)
@@ -353,6 +406,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 
 static void free_request(struct http_request *request)
 {
+    if (request->release_state) /* the first: whoever holds it may be about to answer */
+        request->release_state(request->state);
     for (size_t i = 0; i < HTTP_PATH_IDS_MAX; i++)
         free(request->ids[i]);
     for (size_t i = 0; i < request->header_count; i++) {
@@ -362,8 +417,6 @@ static void free_request(struct http_request *request)
     if (!request->answer.is_static)
         free(request->answer.body);
     request_head_release(&request->head);
-    if (request->release_state)
-        request->release_state(request->state);
     idempotency_digest_free(request->digest);
     json_doc_free(request->json);
     buf_release(&request->body);
@@ -467,9 +520,8 @@ enum err_code http_server_start(const struct http_server_options *options, struc
     enum err_code code = OK;
     if (options->tls_cert_file)
         code = listen_read_tls(options->tls_cert_file, options->tls_key_file, &server->tls_cert, &server->tls_key, err);
-    if (code == OK)
-        code = listen_open(options->listen, options->tls_cert_file ? "https" : "http", &fd, server->address,
-                           sizeof server->address, err);
+    if (code == OK && (fd = fcntl(options->listener->fd, F_DUPFD_CLOEXEC, 0)) < 0)
+        code = err_set(err, ERR_UNAVAILABLE, NULL, "the HTTP server cannot start: %s", strerror(errno));
     if (code == OK && !(server->daemon = start_daemon(server, fd))) {
         (void)close(fd);
         code = err_set(err, ERR_UNAVAILABLE, NULL, "the HTTP server cannot start%s",
@@ -483,17 +535,24 @@ enum err_code http_server_start(const struct http_server_options *options, struc
     return OK;
 }
 
+void http_server_quiesce(struct http_server *server)
+{
+    if (server->daemon && !server->quiesced)
+        server->socket = MHD_quiesce_daemon(server->daemon);
+    server->quiesced = true;
+}
+
 void http_server_stop(struct http_server *server, int64_t timeout_us)
 {
     if (server->daemon) {
-        int fd = MHD_quiesce_daemon(server->daemon);
+        http_server_quiesce(server);
         streams_end(&server->streams);
         /* Requests that sleep are answered by whoever holds them; the library cannot stop before. */
         for (int64_t waited = 0; atomic_load(&server->requests) > 0 && waited < timeout_us; waited += STOP_POLL_US)
             (void)usleep(STOP_POLL_US);
         MHD_stop_daemon(server->daemon);
-        if (fd >= 0)
-            (void)close(fd);
+        if (server->socket >= 0)
+            (void)close(server->socket);
     }
     connections_stop(&server->connections);
     in_flight_release(&server->in_flight);

@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "http/client_address.h"
 #include "http/http.h"
+#include "http/listen.h"
 
+struct forwarder;
 struct http_server;
 struct store;
 
@@ -20,10 +22,12 @@ enum {
 };
 
 struct http_server_options {
-    const char *listen;                       /* HOST:PORT; port 0 takes a free one */
+    const struct http_listener *listener;     /* borrowed */
     const char *tls_cert_file, *tls_key_file; /* NULL = plain */
     int max_connections;
     const struct clock *clock;
+    const char *cluster_secret;       /* what instances show that hand on requests of others; borrowed, NULL = nobody does */
+    struct forwarder *forward;        /* where what no route takes is handed on to; borrowed, NULL = it is refused */
     struct store *store;              /* answers kept for repeats (Idempotency-Key) */
     const struct http_routes *groups; /* borrowed */
     size_t group_count;
@@ -39,8 +43,10 @@ struct http_server_options {
 };
 
 enum err_code http_server_start(const struct http_server_options *options, struct http_server **ret, struct err *err);
-const char *http_server_address(const struct http_server *server); /* "http://127.0.0.1:8600", with the real port */
-/* No new connections; requests under way may finish for `timeout_us`, streams are ended. Then everything is closed. */
+/* No new connections are taken, which wait at the listener; the others are served on. One thread, as the stop. */
+void http_server_quiesce(struct http_server *server);
+/* No new connections are taken, which wait at the listener; requests under way may finish for `timeout_us`, streams are ended. Then
+ * everything is closed. */
 void http_server_stop(struct http_server *server, int64_t timeout_us);
 
 #endif

@@ -49,41 +49,48 @@ static int open_one(const struct addrinfo *info)
     return -1;
 }
 
-static void write_address(int fd, const char *host, const char *scheme, char *address, size_t capacity)
+static void write_address(struct http_listener *listener, const char *scheme)
 {
     struct sockaddr_storage bound;
     socklen_t length = sizeof bound;
     int port = 0;
-    if (getsockname(fd, (struct sockaddr *)&bound, &length) == 0)
+    if (getsockname(listener->fd, (struct sockaddr *)&bound, &length) == 0)
         port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
                                                  : ((struct sockaddr_in *)(void *)&bound)->sin_port);
+    const char *host = listener->host;
     bool v6 = strchr(host, ':') != NULL;
-    (void)snprintf(address, capacity, "%s://%s%s%s:%d", scheme, v6 ? "[" : "", host[0] ? host : "0.0.0.0", v6 ? "]" : "", port);
+    (void)snprintf(listener->address, sizeof listener->address, "%s://%s%s%s:%d", scheme, v6 ? "[" : "",
+                   host[0] ? host : "0.0.0.0", v6 ? "]" : "", port);
 }
 
-enum err_code listen_open(const char *where, const char *scheme, int *ret_fd, char *address, size_t capacity, struct err *err)
+enum err_code http_listener_open(const char *where, bool tls, struct http_listener *ret, struct err *err)
 {
-    char host[256];
     const char *port = "";
     struct addrinfo *list = NULL;
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    enum err_code code = split(where, host, sizeof host, &port, err);
+    *ret = (struct http_listener){.fd = -1};
+    enum err_code code = split(where, ret->host, sizeof ret->host, &port, err);
     if (code != OK)
         return code;
-    int result = getaddrinfo(host[0] ? host : "0.0.0.0", port, &hints, &list);
+    int result = getaddrinfo(ret->host[0] ? ret->host : "0.0.0.0", port, &hints, &list);
     if (result != 0)
-        return err_param(err, "listen", "listen: the host \"%s\" cannot be resolved: %s", host, gai_strerror(result));
-    int fd = -1;
-    for (const struct addrinfo *info = list; info && fd < 0; info = info->ai_next)
-        fd = open_one(info);
+        return err_param(err, "listen", "listen: the host \"%s\" cannot be resolved: %s", ret->host, gai_strerror(result));
+    for (const struct addrinfo *info = list; info && ret->fd < 0; info = info->ai_next)
+        ret->fd = open_one(info);
     int saved = errno;
     freeaddrinfo(list);
-    if (fd < 0)
+    if (ret->fd < 0)
         return err_set(err, ERR_UNAVAILABLE, NULL, "cannot listen on %s: %s%s", where, strerror(saved),
                        saved == EADDRINUSE ? ": another server may run there; choose another port with --listen or PORT" : "");
-    write_address(fd, host, scheme, address, capacity);
-    *ret_fd = fd;
+    write_address(ret, tls ? "https" : "http");
     return OK;
+}
+
+void http_listener_close(struct http_listener *listener)
+{
+    if (listener->fd >= 0)
+        (void)close(listener->fd);
+    listener->fd = -1;
 }
 
 static enum err_code read_file(const char *path, const char *param, char **ret, struct err *err)

@@ -76,6 +76,17 @@ static enum err_code refuse_method(struct http_request *request, unsigned method
     return err_set(err, ERR_INVALID, "METHOD_NOT_ALLOWED", "this path takes %s only", allow);
 }
 
+bool router_takes(const struct http_request *request, const struct http_routes *groups, size_t count)
+{
+    for (size_t g = 0; g < count; g++)
+        for (size_t i = 0; i < groups[g].count; i++) {
+            struct str ids[HTTP_PATH_IDS_MAX] = {{0}};
+            if (matches(groups[g].rows[i].path, request->path, ids))
+                return true;
+        }
+    return false;
+}
+
 enum err_code router_match(struct http_request *request, const struct http_routes *groups, size_t count, struct err *err)
 {
     unsigned methods = 0;

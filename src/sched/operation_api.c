@@ -390,18 +390,19 @@ static void write_instance(void *arg, const struct instance *instance)
         return;
     bool self = strcmp(instance->id, list->api->instance_id) == 0;
     struct scheduler_figures figures = scheduler_figures(list->api->scheduler);
+    bool draining = instance->draining || (self && figures.draining);
     json_begin_object(w);
     json_put_text(w, "id", instance->id);
     json_put_text(w, "host", instance->host);
     json_put_text(w, "version", instance->version);
     json_key(w, "labels");
     json_raw(w, instance->labels, strlen(instance->labels));
-    json_put_text(w, "role", figures.draining ? "draining" : figures.plans ? "planner" : "worker");
+    json_put_text(w, "role", draining ? "draining" : self && figures.plans ? "planner" : "member");
     json_put_time(w, "started_at", instance->started_us, 3);
     json_put_time(w, "last_seen_at", self ? list->now_us : instance->last_seen_us, 3);
     json_put_int(w, "running", self ? figures.running : 0);
     json_put_int(w, "capacity", instance->capacity);
-    json_put_int(w, "clock_offset_ms", 0);
+    json_put_int(w, "clock_offset_ms", instance->clock_offset_us / US_PER_MS);
     json_end_object(w);
 }
 
@@ -433,42 +434,84 @@ static void list_instances(struct http_request *request, void *context)
     api_read(context, request, read_instances);
 }
 
-/* A change of this process's memory: that it was asked for is on disk before it takes effect. */
-static enum err_code record_drain(struct sched_api *api, const struct http_request *request, bool drain, struct err *err)
+/* An instance is drained: what is written in the transaction of the event. */
+struct drain_write {
+    struct event_write event;
+    const char *id;
+    bool drain, several; /* several: others on this store have to know */
+};
+
+static enum err_code write_drain(struct db *tx, void *arg, struct err *err)
+{
+    const struct drain_write *write = arg;
+    enum err_code code = write->several ? instance_store_drain(tx, write->id, write->drain, err) : OK;
+    return code == OK ? audit_put(tx, write->event.event, write->event.now_us, err) : code;
+}
+
+struct drain_look {
+    const char *id;
+    bool draining;
+};
+
+static void look_at_drain(void *arg, const struct instance *instance)
+{
+    struct drain_look *look = arg;
+    if (strcmp(instance->id, look->id) == 0)
+        look->draining = instance->draining;
+}
+
+static enum err_code read_drain(struct db *db, void *arg, struct err *err)
+{
+    return instance_store_each(db, look_at_drain, arg, err);
+}
+
+/* That it was asked for is on disk before it takes effect. */
+static enum err_code record_drain(struct sched_api *api, const struct http_request *request, const char *id, bool drain,
+                                  struct err *err)
 {
     static const char no[] = "{\"draining\":false}", yes[] = "{\"draining\":true}";
-    struct event_write write = {audit_event_of_request(request, NULL), clock_wall(api->clock).us};
-    bool was = scheduler_figures(api->scheduler).draining;
-    audit_event_set_object(write.event, AUDIT_OLD_OBJECT, was ? yes : no, strlen(was ? yes : no));
-    audit_event_set_object(write.event, AUDIT_NEW_OBJECT, drain ? yes : no, strlen(drain ? yes : no));
-    enum err_code code = store_write(api->store, write_event, &write, err);
-    audit_event_free(write.event);
+    struct drain_look was = {id, scheduler_figures(api->scheduler).draining};
+    enum err_code code = api->drained ? store_read(api->store, read_drain, &was, err) : OK;
+    if (code != OK)
+        return code;
+    struct drain_write write = {
+        {audit_event_of_request(request, NULL), clock_wall(api->clock).us}, id, drain, api->drained != NULL};
+    audit_event_set_object(write.event.event, AUDIT_OLD_OBJECT, was.draining ? yes : no, strlen(was.draining ? yes : no));
+    audit_event_set_object(write.event.event, AUDIT_NEW_OBJECT, drain ? yes : no, strlen(drain ? yes : no));
+    code = store_write(api->store, write_drain, &write, err);
+    audit_event_free(write.event.event);
     return code;
 }
 
-/* Starts nothing new until `drain` is false again or the server is restarted; what runs goes on. */
+static enum err_code drain_one(struct sched_api *api, struct http_request *request, const char *id, bool drain, struct err *err)
+{
+    bool self = strcmp(id, api->instance_id) == 0;
+    enum err_code code = self || api->drained ? record_drain(api, request, id, drain, err) : ERR_NOT_FOUND;
+    if (code == ERR_NOT_FOUND)
+        return err_set(err, code, NULL, "Resource not found");
+    if (code == OK && api->drained)
+        api->drained(api->drained_arg);
+    else if (code == OK)
+        scheduler_drain(api->scheduler, drain);
+    return code;
+}
+
+/* Starts nothing new until `drain` is false again or the server is restarted; what runs goes on. One of several that leads hands that over to
+ * another. */
 static void drain_instance(struct http_request *request, void *context)
 {
     static const struct json_field fields[] = {{"drain", FIELD_BOOL, 0}};
     struct sched_api *api = context;
+    const char *id = http_path_id(request, 0);
     bool drain = true;
     const struct json *body = http_body_json(request);
     struct err err;
-    if (strcmp(http_path_id(request, 0), api->instance_id) != 0) {
-        (void)err_set(&err, ERR_NOT_FOUND, NULL, "Resource not found");
+    if ((body && json_read_fields(body, "", fields, ARRAY_LEN(fields), &drain, NULL, NULL, &err) != OK) ||
+        drain_one(api, request, id, drain, &err) != OK) {
         api_refuse(request, &err);
         return;
     }
-    if (body && json_read_fields(body, "", fields, ARRAY_LEN(fields), &drain, NULL, NULL, &err) != OK) {
-        api_refuse(request, &err);
-        return;
-    }
-    if (record_drain(api, request, drain, &err) != OK) {
-        api_refuse(request, &err);
-        return;
-    }
-    scheduler_drain(api->scheduler, drain);
-    publish(api, EVENT_INSTANCE, "instance.updated", api->instance_id);
+    publish(api, EVENT_INSTANCE, "instance.updated", id);
     http_answer_message(request, 202, drain ? "The instance starts nothing new" : "The instance starts executions again");
 }
 

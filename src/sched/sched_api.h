@@ -23,6 +23,9 @@ struct sched_api {
     struct kept_lease *planner;
     int capacity;
     struct sched_task_defaults defaults;
+    void (*drained)(
+        void *arg); /* any thread: an instance was drained, or not any more; NULL = there are no others on this store */
+    void *drained_arg;
 };
 
 /* Groups of routes; `context` of each is the api. Writes at most 4, returns how many. */

@@ -465,7 +465,7 @@ void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cau
         handler->stop(handler->context, ex->id, ex->attempt, false);
 }
 
-static void force(struct execution *ex)
+void sched_force_attempt(struct execution *ex)
 {
     ex->phase = PHASE_KILLED;
     ex->grace_passed = true;
@@ -497,7 +497,7 @@ void sched_run_timers(struct scheduler *s)
                 sched_give_up(s, ex);
             break;
         case PHASE_ACTIVE: sched_stop_attempt(s, ex, STOP_DEADLINE); break;
-        case PHASE_STOPPING: force(ex); break;
+        case PHASE_STOPPING: sched_force_attempt(ex); break;
         case PHASE_RECORDING:
         case PHASE_READY:
         case PHASE_STARTING:

@@ -37,12 +37,6 @@ struct adopt_notice {
     struct adopted_attempt attempts[];
 };
 
-struct stop_notice {
-    struct notice notice;
-    int64_t timeout_us;
-    bool handover;
-};
-
 /* ---- commands ---- */
 
 bool scheduler_submit(struct scheduler *s, struct sched_command *command)
@@ -76,9 +70,11 @@ static void work_done(void *arg, enum err_code code, const struct err *err)
     work->code = code;
     work->err = copy;
     work->command = NULL;
-    must(queue_push_always(&work->scheduler->inbox, &work->notice.node));
+    bool taken = queue_push_always(&work->scheduler->inbox, &work->notice.node);
     if (command)
         scheduler_answer(command, code, &copy);
+    if (!taken) /* abandoned meanwhile: it waits for nothing that is on its way */
+        work_free(work);
 }
 
 void scheduler_send(struct scheduler *s, struct sched_work *work)
@@ -259,16 +255,6 @@ static void on_ended(struct scheduler *s, struct ended_notice *notice)
     attempt_result_release(&notice->result);
 }
 
-/* The second signal's notice, which allows no more time, may overtake that of the first: the earlier end holds. */
-static void on_stop(struct scheduler *s, const struct stop_notice *notice)
-{
-    int64_t at_us = s->mono.us + notice->timeout_us;
-    if (!s->stopping || at_us < s->stop_at_us)
-        s->stop_at_us = at_us;
-    s->stopping = true;
-    s->handover = s->handover || notice->handover;
-}
-
 static void on_notice(struct scheduler *s, struct list_node *node)
 {
     struct notice *notice = CONTAINER_OF(node, struct notice, node);
@@ -286,64 +272,12 @@ static void on_notice(struct scheduler *s, struct list_node *node)
         sched_adopt(s, adopt->attempts, adopt->count);
         break;
     }
-    case NOTICE_STOP: on_stop(s, (const struct stop_notice *)(void *)notice); break;
+    case NOTICE_STOP: sched_take_stop(s, notice); break;
     }
     free(notice);
 }
 
-/* ---- stopping (SCH-74) ---- */
-
-static bool survives_stop(const struct scheduler *s, const struct execution *ex)
-{
-    return s->handover && task_type_is_kept(ex->task->task->type);
-}
-
-/* Executions that still hold the server. */
-struct holding {
-    size_t working;   /* a handler works on them, and they are not handed over */
-    size_t recording; /* their start or end is on its way to the store */
-};
-
-static struct holding count_holding(struct scheduler *s, bool stop_them)
-{
-    struct holding holding = {0};
-    size_t cursor = 0;
-    for (struct execution *ex; (ex = int_map_next(&s->executions, &cursor));) {
-        bool works = ex->phase == PHASE_ACTIVE || ex->phase == PHASE_STOPPING || ex->phase == PHASE_KILLED;
-        holding.recording += ex->phase == PHASE_STARTING || ex->phase == PHASE_FINISHING;
-        if (!works || survives_stop(s, ex))
-            continue;
-        holding.working++;
-        if (stop_them && ex->phase == PHASE_ACTIVE)
-            sched_stop_attempt(s, ex, STOP_SHUTDOWN);
-    }
-    return holding;
-}
-
-static void close_inbox(struct scheduler *s)
-{
-    s->closed = true;
-    queue_close(&s->inbox);
-}
-
-static void stop_progress(struct scheduler *s)
-{
-    bool time_is_up = s->mono.us >= s->stop_at_us;
-    struct holding holding = count_holding(s, time_is_up && !s->stop_signalled);
-    if (time_is_up && !s->stop_signalled) {
-        s->stop_signalled = true;
-        if (holding.working)
-            log_warn("scheduler", "stop time-out: %zu executions are told to end", holding.working);
-    }
-    if (holding.working || s->works_in_flight)
-        return;
-    if (!holding.recording && !s->refused_step && (!s->step || work_is_empty(s->step)))
-        close_inbox(s);
-    else if (s->refused_step && time_is_up) { /* nobody can say when it takes writes again; the next server finds the rows */
-        log_error("scheduler", "stopping, although the store refused to record %zu ends", holding.recording);
-        close_inbox(s);
-    }
-}
+/* ---- what is left at the end ---- */
 
 static void refuse_stopping(struct sched_command *command)
 {
@@ -352,7 +286,13 @@ static void refuse_stopping(struct sched_command *command)
     scheduler_answer(command, code, &err);
 }
 
-static void drain_inbox(struct scheduler *s)
+void sched_stop_deferred(struct scheduler *s)
+{
+    for (struct list_node *node; (node = list_pop_front(&s->deferred));)
+        refuse_stopping(CONTAINER_OF(node, struct sched_command, node));
+}
+
+void sched_drain_inbox(struct scheduler *s)
 {
     struct list left;
     list_init(&left);
@@ -368,23 +308,6 @@ static void drain_inbox(struct scheduler *s)
         else
             free(notice);
     }
-}
-
-void scheduler_stop_by(struct scheduler *s, int64_t timeout_us, bool handover)
-{
-    struct stop_notice *notice = xcalloc(1, sizeof *notice);
-    notice->notice.kind = NOTICE_STOP;
-    notice->timeout_us = timeout_us;
-    notice->handover = handover;
-    if (!queue_push_always(&s->inbox, &notice->notice.node))
-        free(notice);
-}
-
-void scheduler_stop(struct scheduler *s, int64_t timeout_us, bool handover)
-{
-    scheduler_stop_by(s, timeout_us, handover);
-    thread_join(&s->thread);
-    drain_inbox(s); /* what came between the last look and the closing: its callers wait */
 }
 
 /* ---- the step ---- */
@@ -454,7 +377,7 @@ static void step(struct scheduler *s, struct list *arrived)
     if (s->look_again)
         sched_release_deferred(s);
     if (s->stopping && !s->closed)
-        stop_progress(s);
+        sched_stop_progress(s);
     sched_evict(s);
     update_figures(s);
 }
@@ -558,8 +481,7 @@ static void free_memory(struct scheduler *s)
     cursor = 0;
     for (struct task_runtime *rt; (rt = int_map_next(&s->tasks, &cursor));)
         sched_free_runtime(rt);
-    for (struct list_node *node; (node = list_pop_front(&s->deferred));)
-        refuse_stopping(CONTAINER_OF(node, struct sched_command, node));
+    sched_stop_deferred(s);
 }
 
 void scheduler_free(struct scheduler *s)
@@ -567,7 +489,7 @@ void scheduler_free(struct scheduler *s)
     if (!s)
         return;
     queue_close(&s->inbox);
-    drain_inbox(s);
+    sched_drain_inbox(s);
     free_memory(s);
     work_free(s->step);
     work_free(s->refused_step);

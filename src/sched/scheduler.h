@@ -60,6 +60,9 @@ int64_t scheduler_step(struct scheduler *scheduler);
  * grace and end `interrupted`; with `handover`, commands run on and are adopted by the next server. Blocks until
  * the last write is on disk. Any thread but the scheduler's (SCH-74). */
 void scheduler_stop(struct scheduler *scheduler, int64_t timeout_us, bool handover);
+/* The store is another's: what runs is ended at once and nothing of it is recorded. Blocks as scheduler_stop does, but for nobody's
+ * write and no attempt. */
+void scheduler_abandon(struct scheduler *scheduler);
 /* Does not wait; while scheduler_stop waits in another thread it sets another end. */
 void scheduler_stop_by(struct scheduler *scheduler, int64_t timeout_us, bool handover);
 

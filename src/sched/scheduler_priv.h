@@ -101,7 +101,7 @@ struct scheduler {
 
     bool adoption_pending; /* recorded commands may still live under a keeper */
     /* stopping */
-    bool stopping, handover, stop_signalled, closed;
+    bool stopping, handover, abandoned, stop_signalled, closed;
     int64_t stop_at_us;      /* monotonic */
     struct mutex stop_mutex; /* guards stopped */
     struct condition stop_done;
@@ -205,7 +205,15 @@ void sched_finished(struct scheduler *s, struct sched_work *work);
 void sched_attempt_ended(struct scheduler *s, int64_t id, int32_t attempt, struct attempt_result *result);
 void sched_finish(struct scheduler *s, struct execution *ex, enum execution_state state, struct attempt_result *result,
                   struct sched_work *work);
+/* sched_stop.c */
+void sched_take_stop(struct scheduler *s, struct notice *taken);
+void sched_stop_progress(struct scheduler *s); /* at each step while it stops */
+/* scheduler.c: nobody takes them any more */
+void sched_drain_inbox(struct scheduler *s);
+void sched_stop_deferred(struct scheduler *s);
+
 void sched_stop_attempt(struct scheduler *s, struct execution *ex, enum stop_cause cause);
+void sched_force_attempt(struct execution *ex); /* it has had its grace, or gets none */
 /* Whoever started it may forget it when all that was decided up to now is on disk: its end is, or is not wanted. */
 void sched_acknowledge(struct scheduler *s, int64_t id, int32_t attempt);
 void sched_progress(struct scheduler *s, int64_t id, int32_t attempt, int percent);

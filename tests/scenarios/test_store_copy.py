@@ -18,7 +18,7 @@ import postgres_kit
 from harness import BINARY, MEMORY_FACTOR, Server, end_keeper, run_cli, wait_until
 from postgres_kit import PASSWORD
 
-NOT_COPIED = {"schema_migrations", "store_commits", "sqlite_sequence", "store_copy"}
+NOT_COPIED = {"schema_migrations", "store_commits", "store_leader", "sqlite_sequence", "store_copy"}
 
 
 def setUpModule():
@@ -216,7 +216,7 @@ class Refused(Case):
         other = self.folder("other")
         os.mkdir(other)
         server = self.serve(other, target)
-        self.copy(url, target, code=1, text=f"/{server.process.pid} ")
+        self.copy(url, target, code=1, text=f"another server uses this store: instance {server.get('/scheduler/instances').data[0]['id']} on ")
         self.copy(url, target, "--to-data", other, code=1, text=f"process {server.process.pid}: stop it first")  # its folder as well
 
     def test_what_belongs_to_another_store(self):
@@ -275,7 +275,11 @@ class Migrate(Case):
             made = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'alert%'")}
             for number in range(7, last + 1):
                 with open(f"migrations/{next(file for file in os.listdir('migrations') if file.startswith(f'{number:04}'))}", encoding="utf-8") as file:
-                    made |= {line.split()[2] for line in file if line.startswith("CREATE TABLE ")}
+                    lines = [line.split() for line in file]
+                made |= {words[2] for words in lines if words[:2] == ["CREATE", "TABLE"]}
+                for words in lines:
+                    if words[:2] == ["ALTER", "TABLE"] and words[3:5] == ["ADD", "COLUMN"]:
+                        db.execute(f"ALTER TABLE {words[2]} DROP COLUMN {words[5]}")
             for table in made:
                 db.execute(f"DROP TABLE {table}")
             db.execute("DELETE FROM schema_migrations WHERE number >= 7")
