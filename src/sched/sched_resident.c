@@ -2,6 +2,7 @@
 /* Which tasks are in memory. Every task is in the store; of an armed one the slot queue knows when to look at it. The task
  * itself is read when it comes up or a command names it, stays while anything about it is under way, and then as long as there
  * is room: so a million armed tasks cost little memory, and a start does not read them all. */
+#include "sched/placement.h"
 #include "sched/scheduler_priv.h"
 
 #include "base/mem.h"
@@ -22,25 +23,11 @@ static const struct handler *find_handler(const struct scheduler *s, const struc
     return NULL;
 }
 
-/* SCH-05: the task's labels are among the instance's. */
-static bool labels_fit(const struct scheduler *s, const struct sched_task *task)
-{
-    for (size_t i = 0; i < task->label_count; i++) {
-        bool found = false;
-        for (size_t j = 0; j < s->options.label_count && !found; j++)
-            found = strcmp(task->labels[i].name, s->options.labels[j].name) == 0 &&
-                    strcmp(task->labels[i].value, s->options.labels[j].value) == 0;
-        if (!found)
-            return false;
-    }
-    return true;
-}
-
 void sched_refresh_runtime(struct scheduler *s, struct task_runtime *rt)
 {
     schedule_from_task(rt->task, &rt->schedule);
     rt->handler = find_handler(s, rt->task);
-    rt->fits = labels_fit(s, rt->task);
+    rt->fits = placement_labels_fit(rt->task->labels, rt->task->label_count, s->options.labels, s->options.label_count);
     rt->instant = task_type_is_instant(rt->task->type, rt->task->data);
 }
 
