@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* horae lock, instance, token, user: what administrators do. */
+#include "base/buf.h"
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "cli/subcommand.h"
@@ -10,7 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { PASSWORD_LINE_MAX = 1100, BODY_MAX = 16384 };
+enum { PASSWORD_LINE_MAX = 1100, BODY_MAX = 16384, LABELS_TEXT_MAX = 32768 };
 
 static const struct resource lock_resource = {"/scheduler/locks/", "key"}, instance_resource = {"/scheduler/instances/", "id"},
                              token_resource = {"/tokens/", NULL}, user_resource = {"/users/", "username"};
@@ -76,11 +77,37 @@ int cli_lock(int argc, char **argv)
 
 /* ---- instance ---- */
 
+/* K=V,K=V, as HORAE_LABELS has them: a map of none or many is one cell. */
+static char *labels_text(const struct json *instance)
+{
+    struct buf text;
+    struct json_walk walk = {0};
+    struct str name;
+    const struct json *labels = json_member(instance, "labels"), *value;
+    buf_init(&text, LABELS_TEXT_MAX);
+    while (labels && json_walk_object(labels, &walk, &name, &value)) {
+        struct str of = json_get_text(value);
+        if (text.len)
+            buf_add_char(&text, ',');
+        buf_add(&text, name.p, name.n);
+        buf_add_char(&text, '=');
+        buf_add(&text, of.p, of.n);
+    }
+    char *taken = buf_take(&text);
+    return taken ? taken : xstrdup("-");
+}
+
 static void print_instances(const struct answer *answer)
 {
-    static const struct column columns[] = {
-        {"ID", "id"},           {"HOST", "host"},         {"VERSION", "version"},       {"ROLE", "role"},
-        {"RUNNING", "running"}, {"CAPACITY", "capacity"}, {"STARTED AT", "started_at"}, {"LAST SEEN AT", "last_seen_at"}};
+    static const struct column columns[] = {{"ID", "id"},
+                                            {"HOST", "host"},
+                                            {"VERSION", "version"},
+                                            {"ROLE", "role"},
+                                            {"RUNNING", "running"},
+                                            {"CAPACITY", "capacity"},
+                                            {"LABELS", NULL, labels_text},
+                                            {"STARTED AT", "started_at"},
+                                            {"LAST SEEN AT", "last_seen_at"}};
     table_print(answer_data(answer), columns, ARRAY_LEN(columns));
 }
 

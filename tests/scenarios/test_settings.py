@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -327,6 +328,24 @@ audit: {retention_days: 120, max_object_bytes: 32768}
             self.assertEqual(server.execution(waiting)["state"], "pending")
         finally:
             server.remove()
+
+    def test_the_list_of_instances_shows_what_each_offers_and_carries(self):
+        """SCH-75: labels, places and how many of them are taken, for people too."""
+        server = Server(["--instance", "one", "--label", "zone=east", "--label", "disk=fast", "--capacity", "3"])
+        try:
+            server.create(name="busy", type="noop", data='{"sleep_ms": 60000}')
+            server.in_state(server.trigger("busy"), "running")
+            head, row = run_cli("instance", "list", server=server).stdout.splitlines()
+            shown = dict(zip(re.split(r"  +", head.strip()), re.split(r"  +", row.strip())))
+            self.assertEqual((shown["ID"], shown["RUNNING"], shown["CAPACITY"]), ("one", "1", "3"))
+            self.assertEqual(sorted(shown["LABELS"].split(",")), ["disk=fast", "zone=east"])
+        finally:
+            server.remove()
+        bare = Server()
+        try:
+            self.assertRegex(run_cli("instance", "list", server=bare).stdout, r"  -  ")
+        finally:
+            bare.remove()
 
     def test_a_draining_instance_starts_nothing_new(self):
         server = Server(["--instance", "one"])
