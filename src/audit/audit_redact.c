@@ -84,14 +84,14 @@ void audit_redact(struct json_rules *rules, const struct audit_names *names)
     rules->arg = names;
 }
 
-void audit_redact_text(struct str json, const struct audit_names *names, struct buf *out)
+bool audit_redact_text(struct str json, const struct audit_names *names, struct buf *out)
 {
     struct json_rules rules = {.depth_max = UINT32_MAX};
     struct json_tokens tokens = {0};
     audit_redact(&rules, names);
-    if (json_tokens_read(&tokens, json.p, json.n, &rules) && tokens.hidden)
+    const bool changed = json_tokens_read(&tokens, json.p, json.n, &rules) && tokens.hidden;
+    if (changed)
         buf_add(out, tokens.text, tokens.length);
-    else
-        buf_add(out, json.p, json.n);
     json_tokens_release(&tokens);
+    return changed;
 }

@@ -21,7 +21,8 @@ size_t audit_name_plain(const char *name, char *out);
 bool audit_name_is_redacted(const struct audit_names *names, struct str name);
 /* Adds the redaction to the rules of reading; `names` must outlive them. */
 void audit_redact(struct json_rules *rules, const struct audit_names *names);
-/* The same text without what is redacted; what is no JSON as it came. Appended to `out`. Done again it changes nothing. */
-void audit_redact_text(struct str json, const struct audit_names *names, struct buf *out);
+/* True: the text without what is redacted was appended to `out`. False: there is nothing to redact, or it is no JSON; it stays as it
+ * came and `out` as it was. Done again it changes nothing. */
+bool audit_redact_text(struct str json, const struct audit_names *names, struct buf *out);
 
 #endif

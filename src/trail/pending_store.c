@@ -6,11 +6,12 @@
 
 #include <stdatomic.h>
 
-enum { EVENT_BYTES_MAX = 64 << 20 };
+/* An event without its objects is seldom longer than the second: most are written without growing. */
+enum { EVENT_BYTES_MAX = 64 << 20, EVENT_BYTES_USUAL = 1000 };
 
 static const struct db_sql sql_put = {
-    "INSERT INTO audit_pending (id, event)"
-    " SELECT max(n) + 1, ?1 FROM (SELECT ?2 AS n UNION ALL SELECT max(id) FROM audit_pending) AS given"};
+    "INSERT INTO audit_pending (id, event) VALUES (1 + max(?2, coalesce((SELECT max(id) FROM audit_pending), 0)), ?1)",
+    "INSERT INTO audit_pending (id, event) VALUES (1 + greatest(?2, coalesce((SELECT max(id) FROM audit_pending), 0)), ?1)"};
 static const struct db_sql sql_each = {"SELECT id, event FROM audit_pending WHERE id > ?1 ORDER BY id LIMIT ?2"};
 static const struct db_sql sql_remove = {"DELETE FROM audit_pending WHERE id <= ?1"};
 static const struct db_sql sql_carry = {"INSERT INTO audit_pending (id, event) VALUES (?1, ?2) ON CONFLICT DO NOTHING"};
@@ -61,23 +62,31 @@ static enum err_code remove_moved(struct db *tx, struct err *err)
     return code;
 }
 
-/* What waits here stands in the database and, once it is moved, in its free pages: secrets must not. */
-static void write_redacted(const struct audit_event *event, struct json_writer *w)
+/* Object `i` of the event becomes the text that may be stored, in `out`; it stays what it is when there is nothing to redact. */
+static void redact(struct audit_event *event, int i, struct buf *out)
 {
     const struct audit_names *names = atomic_load(&redacted_names);
+    const struct str object = {event->objects[i], event->object_lengths[i]};
+    if (!object.p || !audit_redact_text(object, names ? names : &audit_default_names, out))
+        return;
+    event->objects[i] = out->data;
+    event->object_lengths[i] = out->len;
+}
+
+/* What waits here stands in the database and, once it is moved, in its free pages: secrets must not. */
+static void write_redacted(const struct audit_event *event, struct buf *out)
+{
     struct audit_event redacted = *event;
     struct buf objects[2];
+    struct json_writer w;
     for (int i = 0; i < 2; i++) {
         buf_init(&objects[i], EVENT_BYTES_MAX);
-        if (event->objects[i])
-            audit_redact_text((struct str){event->objects[i], event->object_lengths[i]}, names ? names : &audit_default_names,
-                              &objects[i]);
-        if (!event->objects[i] || objects[i].failed) /* longer than a row may be: refused as a whole */
-            continue;
-        redacted.objects[i] = objects[i].data;
-        redacted.object_lengths[i] = objects[i].len;
+        redact(&redacted, i, &objects[i]);
+        out->failed |= objects[i].failed; /* longer than a row may be: refused as a whole */
     }
-    audit_event_write(&redacted, w);
+    (void)buf_reserve(out, EVENT_BYTES_USUAL + redacted.object_lengths[0] + redacted.object_lengths[1]);
+    json_writer_init(&w, out);
+    audit_event_write(&redacted, &w);
     buf_release(&objects[0]);
     buf_release(&objects[1]);
 }
@@ -86,7 +95,6 @@ enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t 
 {
     struct db_stmt *st;
     struct buf text;
-    struct json_writer w;
     enum err_code code = remove_moved(tx, err);
     if (code == OK)
         code = db_prepare(tx, &sql_put, &st, err);
@@ -97,8 +105,7 @@ enum err_code audit_put(struct db *tx, const struct audit_event *event, int64_t 
     if (!timed.timestamp_ms)
         timed.timestamp_ms = now_us / US_PER_MS;
     buf_init(&text, EVENT_BYTES_MAX);
-    json_writer_init(&w, &text);
-    write_redacted(&timed, &w);
+    write_redacted(&timed, &text);
     if (text.failed) {
         buf_release(&text);
         return err_set(err, ERR_LIMIT, NULL, "the audit event of this change has more than %d bytes", EVENT_BYTES_MAX);
