@@ -37,8 +37,9 @@ struct db_open_options {
     bool
         existing; /* the file is there; with `readonly` nothing is ever written to it, and a replica of a server serves as well */
     bool is_uri;  /* `place` is one, of a file (db_file.c) */
-    int64_t epoch; /* writes go on only while this is the number of the store's leader (leader_store.h); 0: whoever leads */
-    int log_pages; /* a commit moves the log into the database when it has so many pages; 0: the default */
+    int64_t epoch;   /* writes go on only while this is the number of the store's leader (leader_store.h); 0: whoever leads */
+    int cache_pages; /* so many pages are kept in memory; 0: the default */
+    int log_pages;   /* a commit moves the log into the database when it has so many pages; 0: the default */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
 

@@ -67,6 +67,7 @@ enum err_code db_file_open(const struct db_file_options *options, struct db **re
                                          .readonly = options->readonly,
                                          .foreign = options->foreign,
                                          .existing = true,
+                                         .cache_pages = options->cache_pages,
                                          .log_pages = options->log_pages,
                                          .fault = options->fault};
     if (access(options->path, F_OK) != 0)
@@ -80,11 +81,6 @@ enum err_code db_file_open(const struct db_file_options *options, struct db **re
 void db_file_close(struct db *db)
 {
     db_close(db);
-}
-
-void db_file_rest(struct db *db)
-{
-    (void)db_exec(db, "PRAGMA shrink_memory", NULL);
 }
 
 enum err_code db_file_settle(struct db *db, struct err *err)

@@ -13,6 +13,7 @@ struct db_file_options {
     bool readonly;    /* the file is only read, also when a crash has left changes in its log, or where nothing can be written */
     bool foreign;     /* a database of somebody else: its settings stay as they are */
     bool relaxed;     /* process-crash safe only */
+    int cache_pages;  /* so many pages stay in memory, also while it is not used; 0: what suits a database in use */
     int log_pages;    /* whoever commits moves the log into the file when it has so many pages; 0: 4,000 */
     const struct store_fault *fault; /* borrowed, may be NULL */
 };
@@ -20,8 +21,6 @@ struct db_file_options {
 /* ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_CORRUPT. Close the result. */
 enum err_code db_file_open(const struct db_file_options *options, struct db **ret, struct err *err);
 void db_file_close(struct db *db); /* NULL allowed */
-/* Gives back what it has cached: for one that is kept, but not used for a while. */
-void db_file_rest(struct db *db);
 /* Ends write-ahead logging: from here on the database is this one file. ERR_BUSY while another connection has it open. */
 enum err_code db_file_settle(struct db *db, struct err *err);
 /* Integrity of a file; ERR_CORRUPT names it and what is wrong. */

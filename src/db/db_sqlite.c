@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { BUSY_MS = 5000, STEPS_PER_CLOCK = 1000 };
@@ -208,6 +209,13 @@ static void set_up(struct sqlite_db *db, const struct db_open_options *options)
         add_functions(db);
 }
 
+static enum err_code limit_cache(struct sqlite_db *db, int pages, struct err *err)
+{
+    char sql[40];
+    (void)snprintf(sql, sizeof sql, "PRAGMA cache_size=%d", pages);
+    return sqlite_exec(&db->base, sql, err);
+}
+
 static void sqlite_close(struct db *db)
 {
     (void)sqlite3_close(of(db)->handle);
@@ -225,6 +233,8 @@ static enum err_code sqlite_open(const struct db_open_options *options, struct d
     if (code == OK) {
         set_up(db, options);
         code = sqlite_exec(&db->base, settings_of(options), err);
+        if (code == OK && options->cache_pages)
+            code = limit_cache(db, options->cache_pages, err);
         if (options->log_pages)
             (void)sqlite3_wal_autocheckpoint(db->handle, options->log_pages);
     }

@@ -79,7 +79,6 @@ void readers_give(struct readers *readers, const struct segment_meta *segment, s
         close_idle(readers, idle);
         return;
     }
-    db_file_rest(db); /* the system has the pages, too; a hundred connections would have a hundred megabytes of them */
     mutex_lock(&readers->mutex);
     list_push_front(&readers->idle, &idle->node);
     if (readers->idle.count > READERS_IDLE_MAX) {
